@@ -1,0 +1,17 @@
+//! The `gofarm.v1` messages, generated from `gofarm/v1/*.proto` (which are their specification), and the
+//! small value types that stand for them in code: [`Digest`] and [`ActionKey`].
+
+mod digest;
+mod key;
+mod virtual_path;
+
+#[allow(missing_docs, clippy::all, clippy::unwrap_used, clippy::expect_used)]
+pub mod v1 {
+    //! Generated code.
+    include!(concat!(env!("OUT_DIR"), "/gofarm.v1.rs"));
+}
+
+pub use digest::{Digest, ParseDigestError};
+pub use key::ActionKey;
+pub use prost::Message;
+pub use virtual_path::{EXEC_ROOT, IN_DIR, WORK_DIR};
