@@ -1,1 +1,27 @@
-//! Placeholder.
+//! Go identities: the hashes and build IDs that cmd/go gives to what it builds, computed from bytes alone.
+//!
+//! cmd/go names every package by `actionID/contentID` and every binary by
+//! `linkActionID/mainActionID/mainContentID/binaryContentID`, each part a SHA-256 cut to 20 characters. gofarm compiles
+//! and links with constant placeholders in their place ([`PACKAGE_BUILD_ID`], [`BINARY_BUILD_ID`]), so that no cache key
+//! depends on them, and writes the real ones afterwards. After [`stamp_binary`] a binary is byte for byte what
+//! `go build -trimpath` makes of the same inputs.
+//!
+//! Nothing here runs a tool, knows a clock or reads a file that was not named by the caller.
+
+pub mod archive;
+mod binary;
+mod codesign;
+mod elf;
+mod fields;
+mod hash;
+mod host_id;
+mod macho;
+mod package;
+mod pe;
+mod placeholder;
+mod zeroing;
+
+pub use binary::{BinaryError, Stamped, binary_content_id, stamp_binary};
+pub use hash::{action_hash, action_id, file_hash, hash_to_string};
+pub use package::{PackageError, full_archive, package_content_id, stamp_package};
+pub use placeholder::{BINARY_BUILD_ID, PACKAGE_BUILD_ID};

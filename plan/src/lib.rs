@@ -1,1 +1,33 @@
-//! Placeholder.
+//! The Go planner.
+//!
+//! gofarm decides no compiler flag. A dry run of cmd/go prints every command of a build and every string that it hashes
+//! into an identity; this crate turns that text into an action graph whose actions mean the same on every machine, and
+//! into templates for Go's own identities.
+//!
+//! Start reading at [`plan()`]. Only `gocmd` starts processes.
+
+mod action;
+mod bind;
+mod cc;
+mod dryrun;
+mod error;
+mod files;
+mod gocmd;
+mod identity;
+mod node;
+mod plan;
+mod request;
+mod roots;
+mod snapshot;
+
+pub use bind::BoundPlan;
+pub use dryrun::script::ScriptError;
+pub use error::{Class, PlanError};
+pub use files::{Recorded, SourceFiles};
+pub use gocmd::{GoCommand, GoEnv};
+pub use identity::{Identities, IdentityTemplate, Part, PartKind};
+pub use node::PlannedNode;
+pub use plan::{Plan, plan, plan_with};
+pub use request::PlanRequest;
+pub use roots::Roots;
+pub use snapshot::{Planned, Planner};

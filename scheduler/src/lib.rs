@@ -1,1 +1,9 @@
-//! Placeholder.
+//! Decides what of a build runs, when and how often.
+//!
+//! [`core`](mod@core) is a pure state machine: events in, effects out. It knows no clock, no I/O, no randomness and no async
+//! runtime, so every situation it can come into is a list of events that a test can write down.
+//! [`queue`] hands its tasks to workers under leases. Whoever embeds the two feeds the core with what the
+//! queue, the action cache and the clients say, and carries out its effects in order.
+
+pub mod core;
+pub mod queue;

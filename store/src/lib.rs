@@ -1,1 +1,61 @@
-//! Placeholder.
+//! What a build keeps on the local disk: the content-addressed store (CAS), the action cache, the index of
+//! source files and the history of durations.
+//!
+//! Start reading at [`DiskStore`]. Everything here is synchronous and built on `std::fs`; callers on an async
+//! runtime use a blocking thread for anything that moves bytes.
+//!
+//! # The folder
+//!
+//! ```text
+//! cas/ab/<64 hex digits>       blobs, by the BLAKE3 of their bytes
+//! actions/ab/<64 hex digits>   action results, by action key
+//! quarantine/                  blobs and entries that turned out damaged
+//! findings/                    results of actions that gave different outputs for one key
+//! sessions/                    one locked file for each running build
+//! tmp/<process>/               scratch and half-written files of one process, with its lock
+//! tally                        what the last scan and later additions say about the size
+//! gate.lock, evict.lock        see `gate.rs` and `evict.rs`
+//! format, CACHEDIR.TAG         the version of this layout; the mark that tells backups to skip it
+//! ```
+//!
+//! # What may be relied on
+//!
+//! - A blob appears under its name whole or not at all: it is written elsewhere, sealed and renamed.
+//! - *Sealed* means: a regular file of the digest's size, mode 0555, with the fixed modification time
+//!   that no ordinary write leaves in place. It is what one `stat` can see, and it is how damage is found
+//!   without reading. An unsealed blob is read and compared with its digest before it is used.
+//! - Nothing is flushed to the platter. After a power cut the filesystem may hold a blob that is shorter
+//!   than its digest says, or an action entry with a wrong checksum; both are seen at the next use, set aside
+//!   and made again by running the action. A cache needs no more.
+//! - While a [`Session`] lives, no process evicts what was used since it began.
+//! - Every process may die at any point. Its locks go with it, and its temporary files are swept later.
+
+mod access;
+mod action_cache;
+mod disk;
+mod error;
+mod evict;
+mod file_index;
+mod frame;
+mod gate;
+mod go_hash;
+mod history;
+mod ingest;
+mod layout;
+mod quarantine;
+mod scan;
+mod seal;
+mod session;
+mod table;
+mod tally;
+mod temporary;
+
+pub use action_cache::Recorded;
+pub use disk::{DiskStore, DiskStoreOptions, FoundDamage};
+pub use error::{ErrorClass, Result, StoreError};
+pub use evict::EvictReport;
+pub use file_index::{FileIndex, FileRecord};
+pub use go_hash::GoFileHash;
+pub use history::{Estimate, History};
+pub use scan::Usage;
+pub use session::Session;

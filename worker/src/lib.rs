@@ -1,1 +1,39 @@
-//! Placeholder.
+//! Executes actions on this machine: stages inputs by hard link, runs steps in a sandbox, collects outputs into the store;
+//! and takes leases from a queue, as many at once as CPUs and memory allow.
+//!
+//! Start reading at [`Executor::execute`], the life of one action. [`WorkerLoop`] is the life of a worker. Tools are never
+//! started by the worker itself but by a [launcher](launcher_main), a short-lived process for each action.
+
+mod by_reference;
+mod collect;
+mod definition;
+mod error;
+mod executor;
+mod hold;
+mod launcher;
+mod lease;
+mod log;
+mod machine;
+mod native_step;
+mod process;
+mod protocol;
+mod room;
+mod run_step;
+mod sandbox;
+mod sandbox_view;
+mod slots;
+mod staging;
+mod task;
+mod undeclared;
+mod virtual_text;
+mod workspace;
+
+pub use error::{ErrorClass, ExecuteError, Result};
+pub use executor::{Executor, ExecutorOptions, SandboxMode, SandboxState};
+pub use launcher::launcher_main;
+pub use lease::{Capacity, Lease, LeaseSource, LeaseToken, Renewal, SourceError};
+pub use log::{LOG_LIMIT, LogSink, TraceSink, TracedCommand};
+pub use machine::{Machine, machine};
+pub use process::Launcher;
+pub use slots::{WorkerLoop, WorkerOptions};
+pub use task::{Execution, Task};

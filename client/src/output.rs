@@ -1,0 +1,249 @@
+//! Programs and archives as they leave the farm: stamped with Go's identities and put where the user wants them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use gofarm_identity::{BINARY_BUILD_ID, PACKAGE_BUILD_ID, file_hash, full_archive, stamp_binary, stamp_package};
+use gofarm_plan::{BoundPlan, Identities, Plan};
+use gofarm_proto::{Digest, v1};
+use gofarm_scheduler::core::ActionResult;
+use gofarm_store::DiskStore;
+
+/// What a finished build knows for Go's identities.
+pub struct BuildIdentities<'a> {
+    plan: &'a Plan,
+    bound: &'a BoundPlan,
+    results: &'a [Option<Arc<ActionResult>>],
+    store: &'a DiskStore,
+}
+
+impl<'a> BuildIdentities<'a> {
+    /// From the results of a plan's nodes, in their order.
+    pub fn new(
+        plan: &'a Plan,
+        bound: &'a BoundPlan,
+        results: &'a [Option<Arc<ActionResult>>],
+        store: &'a DiskStore,
+    ) -> Self {
+        BuildIdentities {
+            plan,
+            bound,
+            results,
+            store,
+        }
+    }
+
+    fn result(&self, node: u32) -> Option<&ActionResult> {
+        self.results.get(node as usize)?.as_deref()
+    }
+
+    fn action_id(&self, node: usize) -> Option<String> {
+        self.plan.nodes.get(node)?.identity.as_ref()?.evaluate(self)
+    }
+
+    /// `linkActionID/mainActionID/mainContentID` of a program.
+    fn program_prefix(&self, node: usize) -> Option<String> {
+        let link = self.action_id(node)?;
+        let main = self.plan.nodes.get(node)?.main?;
+        Some(format!("{link}/{}", self.build_id(main)?))
+    }
+}
+
+impl Identities for BuildIdentities<'_> {
+    fn file_hash(&self, path: &str) -> Option<String> {
+        self.bound.go_hashes.get(path).cloned()
+    }
+
+    fn content_id(&self, node: u32) -> Option<String> {
+        let id = &self.result(node)?.content_id;
+        (!id.is_empty()).then(|| id.to_string())
+    }
+
+    fn build_id(&self, node: u32) -> Option<String> {
+        Some(format!("{}/{}", self.action_id(node as usize)?, self.content_id(node)?))
+    }
+
+    fn profile_hash(&self, node: u32) -> Option<String> {
+        let digest = self.result(node)?.output("profile")?;
+        Some(file_hash(&self.store.read(&digest).ok()?))
+    }
+}
+
+/// Where each program, or archive, of a build goes.
+///
+/// With -o as cmd/go says; otherwise into `./bin/`, by the name that `go build` would give it, or by import path
+/// where two programs would get the same.
+pub fn targets(plan: &Plan, cwd: &Path, output: Option<&str>, packages: &[String]) -> BTreeMap<usize, PathBuf> {
+    let mut targets = BTreeMap::new();
+    for (index, node) in plan.nodes.iter().enumerate() {
+        if let (Some(target), Some(_)) = (&node.target, output) {
+            targets.insert(index, cwd.join(target));
+        }
+    }
+    if output.is_some() {
+        return targets;
+    }
+    let names: Vec<(usize, String)> = plan
+        .programs()
+        .map(|index| (index, program_name(&plan.nodes[index].import_path, packages)))
+        .collect();
+    for (index, name) in &names {
+        let clashes = names.iter().any(|(other, same)| other != index && same == name);
+        let name = if clashes { &plan.nodes[*index].import_path } else { name };
+        targets.insert(*index, cwd.join("bin").join(format!("{name}{}", plan.exe_suffix)));
+    }
+    targets
+}
+
+/// `DefaultExecName` (cmd/go/internal/load/pkg.go): the last element, or the one before a major version.
+fn program_name(import_path: &str, packages: &[String]) -> String {
+    if import_path == "command-line-arguments" {
+        let file = packages.iter().find(|name| name.ends_with(".go"));
+        return file
+            .and_then(|file| Path::new(file).file_stem())
+            .map_or_else(|| "main".to_owned(), |stem| stem.to_string_lossy().into_owned());
+    }
+    let mut elements = import_path.rsplit('/');
+    let last = elements.next().unwrap_or(import_path);
+    let is_version = last
+        .strip_prefix('v')
+        .is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()) && !matches!(number, "" | "0" | "1") && !number.starts_with('0'));
+    match elements.next() {
+        Some(before) if is_version => before.to_owned(),
+        _ => last.to_owned(),
+    }
+}
+
+/// Writes what a node made to its target, unless what is there is that already. Returns the bytes written.
+pub fn write(
+    identities: &BuildIdentities<'_>,
+    node: usize,
+    target: &Path,
+    records: &Path,
+) -> anyhow::Result<u64> {
+    let result = identities
+        .result(node as u32)
+        .ok_or_else(|| anyhow!("internal error: node {node} has no result"))?;
+    let unknown = || anyhow!("internal error: the Go identity of {} is not known", identities.plan.nodes[node].action.label);
+    let is_program = identities.plan.nodes[node].action.kind() == v1::Kind::Link;
+    let build_id = if is_program {
+        identities.program_prefix(node)
+    } else {
+        identities.build_id(node as u32)
+    }
+    .ok_or_else(unknown)?;
+    let digests: Vec<Digest> = result.outputs.iter().map(|output| output.digest).collect();
+    let record = Record::new(target, records, &digests, &build_id);
+    if record.holds() {
+        return Ok(0);
+    }
+    let read = |name: &str| -> anyhow::Result<Vec<u8>> {
+        let digest = result
+            .output(name)
+            .ok_or_else(|| anyhow!("internal error: {} has no output {name}", identities.plan.nodes[node].action.label))?;
+        Ok(identities.store.read(&digest)?)
+    };
+    let bytes = if is_program {
+        let mut bytes = read("binary")?;
+        stamp_binary(&mut bytes, BINARY_BUILD_ID, &build_id)
+            .with_context(|| format!("stamping {}", target.display()))?;
+        bytes
+    } else {
+        let mut bytes = full_archive(&read("export")?, &read("object")?)?;
+        stamp_package(&mut bytes, PACKAGE_BUILD_ID, &build_id)?;
+        bytes
+    };
+    write_atomically(target, &bytes, is_program).with_context(|| format!("writing {}", target.display()))?;
+    record.keep();
+    Ok(bytes.len() as u64)
+}
+
+fn write_atomically(target: &Path, bytes: &[u8], executable: bool) -> anyhow::Result<()> {
+    if target.is_dir() {
+        return Err(anyhow!("it is a folder"));
+    }
+    let folder = target.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mode = if executable { 0o777 } else { 0o666 };
+    // Made with that mode, so that the umask applies as it does to what go build writes.
+    let mut file = tempfile::Builder::new()
+        .prefix(".gofarm-")
+        .permissions(fs::Permissions::from_mode(mode))
+        .tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(target)?;
+    Ok(())
+}
+
+/// Remembers what was written to a target, so that an unchanged program is not stamped and written again.
+struct Record {
+    target: PathBuf,
+    file: PathBuf,
+    made_of: String,
+}
+
+impl Record {
+    fn new(target: &Path, records: &Path, digests: &[Digest], build_id: &str) -> Record {
+        let name = blake3_name(target);
+        Record {
+            target: target.to_owned(),
+            file: records.join(name),
+            made_of: format!("{digests:?} {build_id}"),
+        }
+    }
+
+    /// The file's times and place: any write to it changes them.
+    fn state(&self) -> Option<String> {
+        let metadata = fs::metadata(&self.target).ok()?;
+        Some(format!(
+            "{} {} {} {}.{:09} {}.{:09}",
+            self.made_of,
+            metadata.len(),
+            metadata.ino(),
+            metadata.mtime(),
+            metadata.mtime_nsec(),
+            metadata.ctime(),
+            metadata.ctime_nsec()
+        ))
+    }
+
+    fn holds(&self) -> bool {
+        let kept = fs::read_to_string(&self.file).ok();
+        kept.is_some() && kept == self.state()
+    }
+
+    /// A record that cannot be kept costs a write next time.
+    fn keep(&self) {
+        if let (Some(state), Some(folder)) = (self.state(), self.file.parent()) {
+            let _ = fs::create_dir_all(folder);
+            let _ = fs::write(&self.file, state);
+        }
+    }
+}
+
+fn blake3_name(path: &Path) -> String {
+    Digest::of(path.as_os_str().as_encoded_bytes()).hex()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_named_as_go_build_names_them() {
+        for (path, name) in [
+            ("cmd/gofmt", "gofmt"),
+            ("example.com/tool/v2", "tool"),
+            ("example.com/tool/v1", "v1"),
+            ("tool", "tool"),
+        ] {
+            assert_eq!(program_name(path, &[]), name);
+        }
+        assert_eq!(program_name("command-line-arguments", &["./a/serve.go".into()]), "serve");
+    }
+}

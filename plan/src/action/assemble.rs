@@ -1,0 +1,231 @@
+//! Puts the groups of a dry run together as nodes of an action graph.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use gofarm_proto::v1;
+
+use crate::action::environment;
+use crate::action::group::{self, Group, Making};
+use crate::cc::flags::Probes;
+use crate::cc::toolchain::{self, CToolchain};
+use crate::dryrun::actiongraph::ActionGraph;
+use crate::dryrun::quote;
+use crate::dryrun::script::{HashInput, Script};
+use crate::error::PlanError;
+use crate::gocmd::{GoCommand, GoEnv};
+use crate::identity::{self, IdentityTemplate};
+use crate::node::PlannedNode;
+use crate::roots::Roots;
+
+/// Everything that the actions of one build share while they are put together.
+pub(crate) struct Assembly<'a> {
+    pub go: &'a GoCommand,
+    pub env: &'a GoEnv,
+    pub graph: &'a ActionGraph,
+    pub roots: Roots,
+    /// False with -trimpath=false: then the folders of this machine get into the objects.
+    pub trimpath: bool,
+    pub probes: Probes,
+    /// By the compiler's command line.
+    toolchains: HashMap<Vec<String>, CToolchain>,
+    hashes: HashMap<String, HashInput>,
+    /// The nodes made so far: packages by object folder, and by the action ID of the dry run.
+    pub packages: HashMap<String, u32>,
+    pub profiles: HashMap<String, u32>,
+    by_id: HashMap<String, u32>,
+    pub nodes: Vec<PlannedNode>,
+}
+
+/// A dry run put together.
+pub(crate) struct Assembled {
+    /// In topological order.
+    pub nodes: Vec<PlannedNode>,
+    pub roots: Roots,
+    pub asked_pkg_config: bool,
+    /// What the C toolchains' identities rest on.
+    pub machine_files: Vec<PathBuf>,
+}
+
+/// Puts a dry run together.
+pub(crate) fn assemble(
+    go: &GoCommand,
+    env: &GoEnv,
+    script: Script,
+    graph: &ActionGraph,
+    roots: Roots,
+    trimpath: bool,
+) -> Result<Assembled, PlanError> {
+    let groups = group::group(script.entries, env.get("PKG_CONFIG"))?;
+    let asked_pkg_config = groups.iter().any(|group| !group.pkg_config.is_empty());
+    let mut assembly = Assembly {
+        go,
+        env,
+        graph,
+        roots,
+        trimpath,
+        probes: Probes::default(),
+        toolchains: HashMap::new(),
+        hashes: identity::by_action_id(script.hashes)?,
+        packages: HashMap::new(),
+        profiles: HashMap::new(),
+        by_id: HashMap::new(),
+        nodes: Vec::with_capacity(groups.len()),
+    };
+    for group in groups {
+        let index = assembly.nodes.len() as u32;
+        let node = match group.making {
+            Making::Package => {
+                let node = assembly.package(&group)?;
+                assembly.packages.insert(group.objdir.clone(), index);
+                let action = &assembly.graph.builds[&group.objdir];
+                assembly.by_id.insert(action.action_id.clone(), index);
+                node
+            }
+            Making::Program => assembly.program(&group)?,
+            Making::Profile => {
+                assembly.profiles.insert(group.objdir.clone(), index);
+                assembly.profile(&group)?
+            }
+        };
+        assembly.nodes.push(node);
+    }
+    let machine_files = assembly.toolchains.into_values().flat_map(|toolchain| toolchain.files).collect();
+    Ok(Assembled {
+        nodes: assembly.nodes,
+        roots: assembly.roots,
+        asked_pkg_config,
+        machine_files,
+    })
+}
+
+impl Assembly<'_> {
+    /// The template of a node's Go action ID.
+    pub fn identity(
+        &mut self,
+        action_id: &str,
+        folder: Option<&Path>,
+        profile: Option<u32>,
+    ) -> Result<(IdentityTemplate, Vec<PathBuf>), PlanError> {
+        let hash = self.hashes.get(action_id).ok_or_else(|| {
+            PlanError::Inconsistent(format!("no hash input gives the action ID {action_id}"))
+        })?;
+        let mut files = Vec::new();
+        if let Some(folder) = folder {
+            for part in &hash.parts {
+                if let Some(name) = hashed_file(part) {
+                    let path = folder.join(name);
+                    if path.is_file() {
+                        files.push(path);
+                    }
+                }
+            }
+        }
+        let roots = &self.roots;
+        let context = identity::TemplateContext {
+            nodes: &self.by_id,
+            file: &|name| {
+                let path = folder?.join(name);
+                let known = path.is_file();
+                known.then(|| roots.to_virtual(&path.to_string_lossy())).flatten()
+            },
+            profile,
+        };
+        Ok((identity::template(hash, &context)?, files))
+    }
+
+    /// A line of a node's hash input that begins so, without that beginning.
+    pub fn hashed_line(&self, action_id: &str, prefix: &str) -> Option<String> {
+        self.hashes.get(action_id)?.parts.iter().find_map(|part| {
+            let text = std::str::from_utf8(part).ok()?;
+            Some(text.strip_prefix(prefix)?.trim_end_matches('\n').to_owned())
+        })
+    }
+
+    /// The machine's C toolchain for this compiler, identified once.
+    pub fn toolchain(&mut self, compiler: &[String]) -> Result<CToolchain, PlanError> {
+        if let Some(toolchain) = self.toolchains.get(compiler) {
+            return Ok(toolchain.clone());
+        }
+        let toolchain = toolchain::identify(self.go, compiler)?;
+        self.toolchains.insert(compiler.to_vec(), toolchain.clone());
+        Ok(toolchain)
+    }
+
+    /// The compiler that a variable of `go env` names.
+    pub fn compiler(&self, variable: &str) -> Vec<String> {
+        split_quoted(self.env.get(variable))
+    }
+
+    /// Environment and platform of an action.
+    pub fn surroundings(&mut self, compilers: &[Vec<String>]) -> Result<(Vec<v1::EnvVar>, v1::Platform), PlanError> {
+        let mut platform = v1::Platform {
+            os: self.env.get("GOHOSTOS").to_owned(),
+            arch: self.env.get("GOHOSTARCH").to_owned(),
+            c_toolchain: String::new(),
+        };
+        if compilers.is_empty() {
+            return Ok((environment::of_go_tools(self.env, self.go, &self.roots), platform));
+        }
+        let mut folders = Vec::new();
+        let mut identities = Vec::new();
+        for compiler in compilers {
+            let toolchain = self.toolchain(compiler)?;
+            identities.push(toolchain.identity);
+            folders.push(toolchain.folder);
+        }
+        identities.dedup();
+        platform.c_toolchain = identities.join("+");
+        let env = environment::with_c_compiler(self.env, self.go, &self.roots, &folders);
+        Ok((env, platform))
+    }
+
+    /// The description that cmd/go has for a group.
+    pub fn described(&self, group: &Group) -> Result<crate::dryrun::actiongraph::GoAction, PlanError> {
+        let actions = match group.making {
+            Making::Program => &self.graph.links,
+            Making::Package | Making::Profile => &self.graph.builds,
+        };
+        actions.get(&group.objdir).cloned().ok_or_else(|| {
+            PlanError::Inconsistent(format!("the action graph has no action in {}", group.objdir))
+        })
+    }
+}
+
+/// `file NAME HASH`.
+fn hashed_file(part: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(part).ok()?.strip_suffix('\n')?;
+    Some(text.strip_prefix("file ")?.rsplit_once(' ')?.0)
+}
+
+/// Fields of an environment variable, as cmd/internal/quoted splits them: blanks separate, single or double
+/// quotes protect.
+pub(crate) fn split_quoted(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut rest = text.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let (word, after) = if first == '\'' || first == '"' {
+            match rest[1..].find(first) {
+                Some(end) => (&rest[1..=end], &rest[end + 2..]),
+                None => (&rest[1..], ""),
+            }
+        } else {
+            rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len()))
+        };
+        words.push(word.to_owned());
+        rest = after.trim_start();
+    }
+    words
+}
+
+/// One flag of `-ldflags="..."` as runCgo quotes it.
+pub(crate) fn quoted_flags(text: &str) -> Option<Vec<String>> {
+    let mut flags = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (bytes, len) = quote::unquote_prefix(rest)?;
+        flags.push(String::from_utf8(bytes).ok()?);
+        rest = rest[len..].trim_start_matches(' ');
+    }
+    Some(flags)
+}

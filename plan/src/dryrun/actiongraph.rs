@@ -1,0 +1,52 @@
+//! The file that `-debug-actiongraph` writes: which action works in which folder, for which package
+//! (cmd/go/internal/work/action.go, `actionJSON`).
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+struct ActionJson {
+    #[serde(rename = "Mode")]
+    mode: String,
+    #[serde(rename = "Package", default)]
+    package: String,
+    #[serde(rename = "Objdir", default)]
+    objdir: String,
+    #[serde(rename = "ActionID", default)]
+    action_id: String,
+}
+
+/// The two kinds of action that leave something behind, by object folder (`$WORK/b001`, no slash at the end).
+#[derive(Debug, Default)]
+pub(crate) struct ActionGraph {
+    pub builds: HashMap<String, GoAction>,
+    pub links: HashMap<String, GoAction>,
+}
+
+/// One action of cmd/go.
+#[derive(Debug, Clone)]
+pub(crate) struct GoAction {
+    /// As cmd/go describes the package: "fmt", "fmt [example.com/cmd/a]".
+    pub package: String,
+    /// 20 characters.
+    pub action_id: String,
+}
+
+/// Reads the file's text.
+pub(crate) fn parse(text: &str) -> Result<ActionGraph, serde_json::Error> {
+    let mut graph = ActionGraph::default();
+    for action in serde_json::from_str::<Vec<ActionJson>>(text)? {
+        let objdir = action.objdir.trim_end_matches('/').to_owned();
+        let entry = GoAction {
+            package: action.package,
+            action_id: action.action_id,
+        };
+        match action.mode.as_str() {
+            "build" if !objdir.is_empty() => graph.builds.insert(objdir, entry),
+            "link" => graph.links.insert(objdir, entry),
+            _ => None,
+        };
+    }
+    Ok(graph)
+}

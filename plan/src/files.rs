@@ -1,0 +1,69 @@
+//! Digests of the files of this machine, remembered in the local index.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use gofarm_proto::Digest;
+use gofarm_store::{FileIndex, FileRecord};
+
+use crate::error::PlanError;
+use crate::snapshot::header::header_digest;
+
+/// What is known of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// BLAKE3 and size.
+    pub digest: Digest,
+    /// What cmd/go prints in `file NAME HASH`.
+    pub go_hash: String,
+    /// Digest of what planning depends on.
+    pub header: [u8; 32],
+}
+
+/// The files that one build reads: each is looked at once, so that a build sees one state of it.
+#[derive(Debug)]
+pub struct SourceFiles<'a> {
+    index: &'a FileIndex,
+    seen: HashMap<PathBuf, Recorded>,
+}
+
+impl<'a> SourceFiles<'a> {
+    /// Over this index.
+    pub fn new(index: &'a FileIndex) -> SourceFiles<'a> {
+        SourceFiles {
+            index,
+            seen: HashMap::new(),
+        }
+    }
+
+    /// Digests of the file as it is now, from the index when its times say that it has not changed.
+    pub fn record(&mut self, path: &Path) -> Result<Recorded, PlanError> {
+        if let Some(recorded) = self.seen.get(path) {
+            return Ok(recorded.clone());
+        }
+        let fail = |source| PlanError::File {
+            path: path.display().to_string(),
+            source,
+        };
+        let metadata = fs::metadata(path).map_err(fail)?;
+        let record = match self.index.lookup(path, &metadata) {
+            Some(record) => record,
+            None => {
+                let now = SystemTime::now();
+                let content = fs::read(path).map_err(fail)?;
+                let record = FileRecord::of(&content, header_digest(path, &content));
+                self.index.insert(path, &metadata, now, &record);
+                record
+            }
+        };
+        let recorded = Recorded {
+            digest: record.digest,
+            go_hash: record.go_hash.to_string(),
+            header: record.header,
+        };
+        self.seen.insert(path.to_owned(), recorded.clone());
+        Ok(recorded)
+    }
+}

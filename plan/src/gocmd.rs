@@ -1,0 +1,159 @@
+//! The one module that runs `go`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use crate::error::PlanError;
+
+/// A `go` command in a folder, with its whole environment.
+#[derive(Debug, Clone)]
+pub struct GoCommand {
+    /// What is run: `go`, or a path.
+    pub program: PathBuf,
+    /// Where.
+    pub cwd: PathBuf,
+    /// The environment of the user.
+    pub env: Vec<(OsString, OsString)>,
+}
+
+impl GoCommand {
+    /// The `go` on PATH, in this folder, with this process's environment.
+    pub fn new(cwd: impl Into<PathBuf>) -> GoCommand {
+        GoCommand {
+            program: PathBuf::from("go"),
+            cwd: cwd.into(),
+            env: std::env::vars_os().collect(),
+        }
+    }
+
+    /// A variable of the user's environment, as text; empty when unset.
+    pub fn var(&self, name: &str) -> String {
+        self.env
+            .iter()
+            .rev()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    }
+
+    /// The file that is run; `None` when it is not found.
+    pub(crate) fn locate(&self) -> Option<PathBuf> {
+        if self.program.components().count() > 1 {
+            return Some(self.cwd.join(&self.program));
+        }
+        std::env::split_paths(&self.var("PATH"))
+            .map(|folder| folder.join(&self.program))
+            .find(|path| path.is_file())
+    }
+
+    /// Runs `go` to its end.
+    pub fn run(&self, args: &[String], env: &[(&str, String)]) -> Result<Output, PlanError> {
+        let mut command = process(&self.program, &self.cwd);
+        command.args(args).env_clear().envs(self.env.iter().cloned());
+        // As a shell's `cd` would: cmd/go prefers PWD's spelling of the working folder.
+        command.env("PWD", &self.cwd);
+        for (name, value) in env {
+            command.env(name, value);
+        }
+        command.output().map_err(|source| PlanError::NoGo {
+            program: self.program.display().to_string(),
+            source,
+        })
+    }
+
+    /// Runs another program of the user's machine that the planner asks for facts.
+    pub fn run_tool(&self, argv: &[String], cwd: &Path) -> Result<Output, PlanError> {
+        let mut command = process(Path::new(&argv[0]), cwd);
+        command
+            .args(&argv[1..])
+            .env_clear()
+            .envs(self.env.iter().cloned())
+            .env("LC_ALL", "C");
+        command.output().map_err(|error| PlanError::Tool {
+            program: argv.join(" "),
+            detail: error.to_string(),
+        })
+    }
+
+    /// `go env -json`, with the flags that change it.
+    pub fn go_env(&self) -> Result<GoEnv, PlanError> {
+        let output = self.run(&["env".into(), "-json".into()], &[])?;
+        if !output.status.success() {
+            return Err(PlanError::Go {
+                text: String::from_utf8_lossy(&output.stderr).trim_end().to_owned(),
+                exit_code: output.status.code().unwrap_or(1),
+            });
+        }
+        let vars = serde_json::from_slice(&output.stdout)
+            .map_err(|error| PlanError::Inconsistent(format!("go env -json: {error}")))?;
+        Ok(GoEnv { vars })
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "this is the planner's wrapper")]
+fn process(program: &Path, cwd: &Path) -> std::process::Command {
+    let mut command = std::process::Command::new(program);
+    command.current_dir(cwd).stdin(Stdio::null());
+    command
+}
+
+/// What `go env` says.
+#[derive(Debug, Clone, Default)]
+pub struct GoEnv {
+    vars: BTreeMap<String, String>,
+}
+
+impl GoEnv {
+    /// A variable; empty when cmd/go does not know it.
+    pub fn get(&self, name: &str) -> &str {
+        self.vars.get(name).map_or("", String::as_str)
+    }
+
+    /// Name and value of every variable.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.vars.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Refuses releases older than Go 1.24.
+    ///
+    /// Before 1.24 the linker wrote no GNU build ID of its own and cmd/go computed content IDs without leaving
+    /// it out, so binaries of older releases cannot be stamped the same way.
+    pub fn check_version(&self) -> Result<(), PlanError> {
+        let version = self.get("GOVERSION");
+        let minor = version
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix("go1."))
+            .and_then(|rest| {
+                rest.split(|c: char| !c.is_ascii_digit())
+                    .next()
+                    .and_then(|minor| minor.parse::<u32>().ok())
+            });
+        match minor {
+            Some(minor) if minor >= 24 => Ok(()),
+            _ => Err(PlanError::UnsupportedGo {
+                version: version.to_owned(),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_before_1_24_are_refused() {
+        let check = |version: &str| {
+            let vars = [("GOVERSION".to_owned(), version.to_owned())].into();
+            GoEnv { vars }.check_version().is_ok()
+        };
+        for version in ["go1.24", "go1.24.11", "go1.27.3 X:nocoverageredesign", "devel go1.28-abc"] {
+            assert!(check(version), "{version}");
+        }
+        for version in ["go1.23.9", "go1.4", "", "go2.0"] {
+            assert!(!check(version), "{version}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! A planned build: every action, and what their Go identities are computed from.
+
+use std::path::{Path, PathBuf};
+
+use gofarm_proto::v1;
+
+use crate::action::assemble::assemble;
+use crate::dryrun::{actiongraph, script};
+use crate::error::PlanError;
+use crate::gocmd::{GoCommand, GoEnv};
+use crate::node::PlannedNode;
+use crate::request::PlanRequest;
+use crate::roots::Roots;
+
+/// A plan, as a dry run gave it. It holds no digests: see [`bind`](Plan::bind).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// In topological order.
+    pub nodes: Vec<PlannedNode>,
+    /// Where the files are.
+    pub roots: Roots,
+    /// As `go env GOVERSION` has it.
+    pub go_version: String,
+    /// `.exe` or nothing.
+    pub exe_suffix: String,
+    /// What cmd/go said to the user while it planned.
+    pub notes: Vec<String>,
+    /// pkg-config was asked: its answer can change without a file of the module changing.
+    pub(crate) asked_pkg_config: bool,
+    /// Files and folders of the machine that the C toolchain's identity rests on.
+    pub(crate) machine_files: Vec<PathBuf>,
+}
+
+/// Plans a build by a dry run of cmd/go.
+///
+/// # Errors
+/// [`PlanError::Go`] carries cmd/go's own text for whatever `go build` would have refused before it compiled anything.
+pub fn plan(go: &GoCommand, request: &PlanRequest) -> Result<Plan, PlanError> {
+    let env = go.go_env()?;
+    env.check_version()?;
+    plan_with(go, &env, request)
+}
+
+/// As [`plan`], when `go env` has been asked already.
+pub fn plan_with(go: &GoCommand, env: &GoEnv, request: &PlanRequest) -> Result<Plan, PlanError> {
+    let folder = std::env::temp_dir().join(format!("gofarm-plan-{}", std::process::id()));
+    let graph_file = unique(&folder);
+    let output = go.run(
+        &request.arguments(&graph_file.to_string_lossy()),
+        &[("GODEBUG", debug_setting(&go.var("GODEBUG")))],
+    );
+    let graph_text = std::fs::read_to_string(&graph_file);
+    let _ = std::fs::remove_file(&graph_file);
+    let output = output?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        return Err(PlanError::Go {
+            text: without_hashes(&stderr),
+            exit_code: output.status.code().unwrap_or(1),
+        });
+    }
+    let script = script::parse(&stderr, env.get("GOVERSION"))?;
+    let graph_text = graph_text.map_err(|source| PlanError::File {
+        path: graph_file.display().to_string(),
+        source,
+    })?;
+    let graph = actiongraph::parse(&graph_text)
+        .map_err(|error| PlanError::Inconsistent(format!("-debug-actiongraph: {error}")))?;
+    let notes = script.notes.clone();
+    let main = module_root(env);
+    let roots = Roots::new(env.get("GOROOT"), env.get("GOMODCACHE"), main.as_deref());
+    let assembled = assemble(go, env, script, &graph, roots, request.trimpath)?;
+    Ok(Plan {
+        nodes: assembled.nodes,
+        roots: assembled.roots,
+        asked_pkg_config: assembled.asked_pkg_config,
+        machine_files: assembled.machine_files,
+        go_version: env.get("GOVERSION").to_owned(),
+        exe_suffix: env.get("GOEXE").to_owned(),
+        notes,
+    })
+}
+
+impl Plan {
+    /// Indices of the nodes that link programs.
+    pub fn programs(&self) -> impl Iterator<Item = usize> {
+        self.nodes
+            .iter()
+            .enumerate()
+            .filter(|(_, node)| node.action.kind() == v1::Kind::Link)
+            .map(|(index, _)| index)
+    }
+}
+
+/// A name for a temporary file that no other plan of this process uses.
+fn unique(stem: &Path) -> PathBuf {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    PathBuf::from(format!("{}-{number}.json", stem.display()))
+}
+
+/// The user's GODEBUG with the hash log on.
+fn debug_setting(users: &str) -> String {
+    if users.is_empty() {
+        "gocachehash=1".to_owned()
+    } else {
+        format!("{users},gocachehash=1")
+    }
+}
+
+/// The workspace's folder, else the main module's.
+pub(crate) fn module_root(env: &GoEnv) -> Option<String> {
+    [env.get("GOWORK"), env.get("GOMOD")]
+        .into_iter()
+        .find(|file| !file.is_empty() && *file != "off" && *file != "/dev/null")
+        .and_then(|file| Path::new(file).parent())
+        .map(|folder| folder.to_string_lossy().into_owned())
+}
+
+/// What cmd/go said, without the hash log.
+fn without_hashes(stderr: &str) -> String {
+    let lines: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("HASH")).collect();
+    lines.join("\n")
+}

@@ -1,0 +1,32 @@
+//! What the user asked for, as the planner needs it.
+
+/// A build, in the words of `go build`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PlanRequest {
+    /// Flags for `go build`, in order, each as one argument (`-tags=x`). Without -o, -n, -x, -v, -a and -work: what
+    /// becomes of the result is not the planner's business.
+    pub flags: Vec<String>,
+    /// -o of the user: the dry run then says where each program goes.
+    pub output: Option<String>,
+    /// Package patterns or files; empty means the package in the working folder.
+    pub packages: Vec<String>,
+    /// False with -trimpath=false. On by default, unlike in `go build`: objects that name this machine's folders can be
+    /// used on no other.
+    pub trimpath: bool,
+}
+
+impl PlanRequest {
+    /// The arguments of the dry run.
+    pub(crate) fn arguments(&self, action_graph: &str) -> Vec<String> {
+        let mut args: Vec<String> = ["build", "-n", "-a"].map(str::to_owned).to_vec();
+        args.push(format!("-debug-actiongraph={action_graph}"));
+        args.push(format!("-trimpath={}", self.trimpath));
+        args.extend(self.flags.iter().cloned());
+        if let Some(output) = &self.output {
+            args.push(format!("-o={output}"));
+        }
+        args.push("--".to_owned());
+        args.extend(self.packages.iter().cloned());
+        args
+    }
+}

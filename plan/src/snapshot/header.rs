@@ -1,0 +1,234 @@
+//! What planning depends on inside a file.
+//!
+//! cmd/go reads of a Go file its comments, package clause and imports, and the //go:embed lines
+//! (go/build/read.go); of other sources the constraints before the first line of code (go/build/build.go,
+//! `shouldBuild`). gofarm reads the `#include` lines too. All the rest of a file is body: it can change
+//! without another dry run. Where a file cannot be read this way, all of it counts.
+
+use std::path::Path;
+
+/// The digest of what planning depends on in a file of this name.
+pub(crate) fn header_digest(path: &Path, content: &[u8]) -> [u8; 32] {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let extension = path.extension().map(|ext| ext.to_string_lossy()).unwrap_or_default();
+    let mut hasher = blake3::Hasher::new_derive_key("gofarm planning header v1");
+    match &*extension {
+        "go" => match end_of_imports(content) {
+            Some(end) => {
+                hasher.update(&content[..end]);
+                hasher.update(b"\0");
+                for line in lines(&content[end..]) {
+                    if trim(line).starts_with(b"//go:embed") {
+                        hasher.update(line);
+                        hasher.update(b"\n");
+                    }
+                }
+            }
+            None => {
+                hasher.update(content);
+            }
+        },
+        "s" | "S" | "sx" | "c" | "cc" | "cpp" | "cxx" | "h" | "hh" | "hpp" | "hxx" | "m" | "f" | "F" | "for" | "f90" | "inc" => {
+            hasher.update(&content[..leading_comments(content)]);
+            for line in lines(content) {
+                let line = trim(line);
+                if line.starts_with(b"#") {
+                    hasher.update(line);
+                    hasher.update(b"\n");
+                }
+            }
+        }
+        "mod" | "sum" | "work" | "swig" | "swigcxx" => {
+            hasher.update(content);
+        }
+        _ if name == "modules.txt" => {
+            hasher.update(content);
+        }
+        // Embedded files, profiles, system objects: nothing of them decides a command.
+        _ => {}
+    }
+    *hasher.finalize().as_bytes()
+}
+
+fn lines(content: &[u8]) -> impl Iterator<Item = &[u8]> {
+    content.split(|&b| b == b'\n')
+}
+
+fn trim(line: &[u8]) -> &[u8] {
+    line.trim_ascii_start()
+}
+
+/// Where the comments and blank lines before the first line of code end.
+fn leading_comments(content: &[u8]) -> usize {
+    let mut scanner = Scanner { content, at: 0 };
+    scanner.skip_blank_and_comments();
+    scanner.at
+}
+
+/// Where the last import declaration of a Go file ends; `None` when the file does not begin as one.
+fn end_of_imports(content: &[u8]) -> Option<usize> {
+    let mut scanner = Scanner { content, at: 0 };
+    if content.starts_with(b"\xef\xbb\xbf") {
+        scanner.at = 3;
+    }
+    scanner.skip_blank_and_comments();
+    scanner.word(b"package")?;
+    scanner.skip_blank_and_comments();
+    scanner.identifier()?;
+    loop {
+        let end = scanner.at;
+        scanner.skip_blank_and_comments();
+        while scanner.peek() == Some(b';') {
+            scanner.at += 1;
+            scanner.skip_blank_and_comments();
+        }
+        if scanner.word(b"import").is_none() {
+            // Comments behind the last import belong to what follows, but cost nothing to count.
+            return Some(end);
+        }
+        scanner.skip_blank_and_comments();
+        if scanner.peek() == Some(b'(') {
+            scanner.at += 1;
+            loop {
+                scanner.skip_blank_and_comments();
+                match scanner.peek()? {
+                    b')' => {
+                        scanner.at += 1;
+                        break;
+                    }
+                    b';' => scanner.at += 1,
+                    _ => scanner.import_spec()?,
+                }
+            }
+        } else {
+            scanner.import_spec()?;
+        }
+    }
+}
+
+struct Scanner<'a> {
+    content: &'a [u8],
+    at: usize,
+}
+
+impl Scanner<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.content.get(self.at).copied()
+    }
+
+    fn rest(&self) -> &[u8] {
+        &self.content[self.at..]
+    }
+
+    fn skip_blank_and_comments(&mut self) {
+        loop {
+            while self.peek().is_some_and(|b| b.is_ascii_whitespace()) {
+                self.at += 1;
+            }
+            let rest = self.rest();
+            if rest.starts_with(b"//") {
+                self.at += rest.iter().position(|&b| b == b'\n').unwrap_or(rest.len());
+            } else if rest.starts_with(b"/*") {
+                let end = rest.windows(2).skip(2).position(|pair| pair == b"*/");
+                self.at += end.map_or(rest.len(), |end| end + 4);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn word(&mut self, word: &[u8]) -> Option<()> {
+        let rest = self.rest();
+        let after = rest.get(word.len()).copied().unwrap_or(b' ');
+        (rest.starts_with(word) && !is_identifier(after)).then(|| self.at += word.len())
+    }
+
+    fn identifier(&mut self) -> Option<()> {
+        let len = self.rest().iter().take_while(|&&b| is_identifier(b)).count();
+        (len > 0).then(|| self.at += len)
+    }
+
+    fn import_spec(&mut self) -> Option<()> {
+        if self.peek()? == b'.' {
+            self.at += 1;
+        } else if is_identifier(self.peek()?) {
+            self.identifier()?;
+        }
+        self.skip_blank_and_comments();
+        let quote = self.peek()?;
+        if quote != b'"' && quote != b'`' {
+            return None;
+        }
+        let end = self.rest()[1..].iter().position(|&b| b == quote || b == b'\n')?;
+        if self.rest()[1 + end] != quote {
+            return None;
+        }
+        self.at += end + 2;
+        Some(())
+    }
+}
+
+fn is_identifier(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b == b'_' || b >= 0x80
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same(name: &str, a: &str, b: &str) -> bool {
+        let path = Path::new(name);
+        header_digest(path, a.as_bytes()) == header_digest(path, b.as_bytes())
+    }
+
+    const GO: &str = "// Package p.\npackage p\n\nimport \"fmt\"\nimport (\n\t. \"os\" // x\n\tb `io`\n)\n\nfunc F() { fmt.Println(\"a\") }\n";
+
+    #[test]
+    fn a_body_edit_is_no_change() {
+        assert!(same("a.go", GO, &GO.replace("\"a\"", "\"bb\"")));
+        assert!(same("a.go", GO, &format!("{GO}func G() {{}}\n")));
+    }
+
+    #[test]
+    fn everything_that_cmd_go_reads_is_a_change() {
+        for (from, to) in [
+            ("// Package p.", "//go:build linux\n"),
+            ("package p", "package q"),
+            ("\"fmt\"", "\"fmt2\""),
+            ("`io`", "`io/fs`"),
+            (". \"os\"", "_ \"os\""),
+            ("func F()", "//go:embed x.txt\nvar x string\nfunc F()"),
+            ("import (", "import \"C\"\nimport ("),
+        ] {
+            assert!(!same("a.go", GO, &GO.replace(from, to)), "{to}");
+        }
+    }
+
+    #[test]
+    fn a_cgo_preamble_counts() {
+        let go = "package p\n/*\n#cgo CFLAGS: -O1\n*/\nimport \"C\"\nvar x int\n";
+        assert!(!same("a.go", go, &go.replace("-O1", "-O2")));
+        assert!(same("a.go", go, &go.replace("var x", "var y")));
+    }
+
+    #[test]
+    fn a_file_that_is_no_go_counts_as_a_whole() {
+        assert!(!same("a.go", "pakcage p\nx", "pakcage p\ny"));
+        assert!(!same("a.go", "package p\nimport \"x\n", "package p\nimport \"y\n"));
+    }
+
+    #[test]
+    fn constraints_and_includes_of_c_and_assembly_count() {
+        let text = "//go:build amd64\n\n#include \"textflag.h\"\nTEXT x(SB),0,$0\n";
+        assert!(same("a.s", text, &text.replace("$0", "$8")));
+        assert!(!same("a.s", text, &text.replace("amd64", "arm64")));
+        assert!(!same("a.s", text, &text.replace("textflag", "other")));
+    }
+
+    #[test]
+    fn module_files_count_as_a_whole_and_data_not_at_all() {
+        assert!(!same("go.mod", "module a\n", "module a\n\n"));
+        assert!(!same("vendor/modules.txt", "a", "b"));
+        assert!(same("data.txt", "a", "b"));
+    }
+}

@@ -1,0 +1,404 @@
+//! The plan snapshot: a plan is used again while nothing changed that planning depends on.
+//!
+//! A snapshot lies in a file named by a fingerprint of the request, the environment and the `go` command; inside are
+//! the plan and the facts that it rests on: folder listings, headers of files, the presence of repositories and
+//! module files above, the state of git where it is stamped into programs, and the C toolchain's files. One fact that
+//! does not hold and the dry run is made again. Nothing is remembered when a fact cannot be followed: then every
+//! build plans anew.
+
+mod folders;
+pub(crate) mod header;
+mod vcs;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use prost::Message;
+
+use crate::error::PlanError;
+use crate::files::SourceFiles;
+use crate::gocmd::{GoCommand, GoEnv};
+use crate::node::PlannedNode;
+use crate::plan::{Plan, module_root, plan_with};
+use crate::request::PlanRequest;
+use crate::roots::Roots;
+use folders::FolderFact;
+
+/// Changes with the meaning of what is in the file.
+const FORMAT: &str = "gofarm plan snapshot v1";
+/// Snapshots kept; the least recently used go first.
+const KEPT: usize = 64;
+
+#[derive(Clone, PartialEq, Message)]
+struct Snapshot {
+    #[prost(message, repeated, tag = "1")]
+    nodes: Vec<PlannedNode>,
+    #[prost(message, repeated, tag = "2")]
+    roots: Vec<RootMessage>,
+    #[prost(string, tag = "3")]
+    go_version: String,
+    #[prost(string, tag = "4")]
+    exe_suffix: String,
+    #[prost(message, repeated, tag = "5")]
+    folders: Vec<FolderFact>,
+    #[prost(message, repeated, tag = "6")]
+    files: Vec<FileFact>,
+    #[prost(string, repeated, tag = "7")]
+    markers: Vec<String>,
+    #[prost(bytes = "vec", optional, tag = "8")]
+    git: Option<Vec<u8>>,
+    #[prost(message, repeated, tag = "9")]
+    machine: Vec<MachineFact>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct RootMessage {
+    #[prost(string, tag = "1")]
+    real: String,
+    #[prost(string, tag = "2")]
+    name: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct FileFact {
+    #[prost(string, tag = "1")]
+    path: String,
+    #[prost(bytes = "vec", tag = "2")]
+    header: Vec<u8>,
+}
+
+/// A file or folder of the machine: a compiler, a header folder.
+#[derive(Clone, PartialEq, Message)]
+struct MachineFact {
+    #[prost(string, tag = "1")]
+    path: String,
+    #[prost(int64, tag = "2")]
+    modified: i64,
+    #[prost(uint64, tag = "3")]
+    size: u64,
+    #[prost(uint64, tag = "4")]
+    inode: u64,
+}
+
+impl MachineFact {
+    fn of(path: &Path) -> MachineFact {
+        let metadata = fs::metadata(path).ok();
+        let path = path.to_string_lossy().into_owned();
+        metadata.map_or(
+            MachineFact {
+                path: path.clone(),
+                ..MachineFact::default()
+            },
+            |metadata| MachineFact {
+                path: path.clone(),
+                modified: metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec(),
+                size: metadata.len(),
+                inode: metadata.ino(),
+            },
+        )
+    }
+}
+
+/// Plans builds and remembers plans.
+#[derive(Debug, Clone)]
+pub struct Planner {
+    go: GoCommand,
+    folder: PathBuf,
+}
+
+/// A plan and where it is from.
+#[derive(Debug)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// True when a snapshot held and no dry run was made.
+    pub reused: bool,
+}
+
+impl Planner {
+    /// A planner that keeps its snapshots in this folder, which is made when there is something to keep.
+    pub fn new(go: GoCommand, folder: impl Into<PathBuf>) -> Planner {
+        Planner {
+            go,
+            folder: folder.into(),
+        }
+    }
+
+    /// The plan of a build: remembered if every fact holds, else from a dry run.
+    pub fn plan(&self, request: &PlanRequest, files: &mut SourceFiles<'_>) -> Result<Planned, PlanError> {
+        let file = self.snapshot_file(request);
+        if let Some(snapshot) = file.as_deref().and_then(read)
+            && self.holds(&snapshot, files)
+        {
+            if let Some(file) = &file {
+                let _ = fs::File::open(file).and_then(|file| file.set_modified(SystemTime::now()));
+            }
+            return Ok(Planned {
+                plan: snapshot.into_plan(),
+                reused: true,
+            });
+        }
+        self.plan_anew(request, files)
+    }
+
+    /// The plan of a build from a dry run, whatever is remembered.
+    pub fn plan_anew(&self, request: &PlanRequest, files: &mut SourceFiles<'_>) -> Result<Planned, PlanError> {
+        let started = SystemTime::now();
+        let env = self.go.go_env()?;
+        env.check_version()?;
+        let plan = plan_with(&self.go, &env, request)?;
+        if let Some(file) = self.snapshot_file(request)
+            && let Some(snapshot) = self.facts(&env, request, &plan, files, started)
+        {
+            write(&file, snapshot);
+        }
+        Ok(Planned { plan, reused: false })
+    }
+
+    /// Where the snapshot of this request is; `None` for requests that are planned anew each time.
+    fn snapshot_file(&self, request: &PlanRequest) -> Option<PathBuf> {
+        if request.flags.iter().any(|flag| flag.starts_with("-modfile") || flag.starts_with("-overlay")) {
+            return None;
+        }
+        let mut hasher = blake3::Hasher::new_derive_key(FORMAT);
+        let mut add = |text: &str| {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        };
+        add(&format!("{request:?}"));
+        add(&self.go.cwd.to_string_lossy());
+        let mut env: Vec<(String, String)> = self
+            .go
+            .env
+            .iter()
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            .filter(|(name, _)| decides(name))
+            .collect();
+        env.sort();
+        env.dedup();
+        for (name, value) in &env {
+            add(name);
+            add(value);
+        }
+        let go = self.go.locate()?;
+        add(&format!("{:?}", MachineFact::of(&go)));
+        // The go command on PATH is often a link or a script; what it finds is found again as long as these
+        // two files are the same.
+        add(&String::from_utf8_lossy(&fs::read(self.goenv_file()).unwrap_or_default()));
+        if let Ok(own) = std::env::current_exe() {
+            add(&format!("{:?}", MachineFact::of(&own)));
+        }
+        Some(self.folder.join(hasher.finalize().to_hex().as_str()))
+    }
+
+    /// The file in which `go env -w` keeps its settings (cmd/go/internal/cfg/cfg.go, `EnvFile`).
+    fn goenv_file(&self) -> PathBuf {
+        let named = self.go.var("GOENV");
+        if !named.is_empty() {
+            return PathBuf::from(named);
+        }
+        let config = self.go.var("XDG_CONFIG_HOME");
+        let config = if config.is_empty() {
+            Path::new(&self.go.var("HOME")).join(".config")
+        } else {
+            PathBuf::from(config)
+        };
+        config.join("go/env")
+    }
+
+    fn holds(&self, snapshot: &Snapshot, files: &mut SourceFiles<'_>) -> bool {
+        let git = snapshot.git.is_some().then(|| {
+            let go = self.go.clone();
+            std::thread::spawn(move || vcs::git_state(&go))
+        });
+        let markers: Vec<String> = paths(vcs::markers(&self.go.cwd));
+        let holds = markers == snapshot.markers
+            && snapshot.machine.iter().all(|fact| MachineFact::of(Path::new(&fact.path)) == *fact)
+            && snapshot.folders.iter().all(FolderFact::holds)
+            && snapshot.files.iter().all(|fact| {
+                files
+                    .record(Path::new(&fact.path))
+                    .is_ok_and(|recorded| recorded.header.as_slice() == fact.header)
+            });
+        let git_holds = match git {
+            Some(git) => git.join().ok().flatten() == snapshot.git,
+            None => true,
+        };
+        holds && git_holds
+    }
+
+    /// Collects what a plan rests on; `None` when that cannot be followed, or is changing just now.
+    fn facts(
+        &self,
+        env: &GoEnv,
+        request: &PlanRequest,
+        plan: &Plan,
+        files: &mut SourceFiles<'_>,
+        started: SystemTime,
+    ) -> Option<Snapshot> {
+        let git = match vcs::stamped(plan) {
+            vcs::Stamped::No => None,
+            vcs::Stamped::Git => Some(vcs::git_state(&self.go)?),
+            vcs::Stamped::Other => return None,
+        };
+        if plan.asked_pkg_config {
+            return None;
+        }
+        let modcache = Path::new(env.get("GOMODCACHE"));
+        // Package folders, and whether all names in them count.
+        let mut listed: BTreeSet<(PathBuf, bool)> = BTreeSet::new();
+        let main = module_root(env);
+        let mut trees: Vec<PathBuf> = main.iter().map(PathBuf::from).collect();
+        trees.extend(
+            plan.roots
+                .entries()
+                .iter()
+                .filter(|(_, name)| name.contains("/ext/"))
+                .map(|(real, _)| PathBuf::from(real)),
+        );
+        for tree in &trees {
+            listed.extend(folders::walk(tree)?.into_iter().map(|folder| (folder, false)));
+            let vendor = tree.join("vendor");
+            if vendor.is_dir() {
+                listed.insert((vendor, false));
+            }
+        }
+        for node in &plan.nodes {
+            let folder = Path::new(&node.folder);
+            if node.folder.is_empty() || (!env.get("GOMODCACHE").is_empty() && folder.starts_with(modcache)) {
+                continue;
+            }
+            listed.insert((folder.to_owned(), false));
+            if embeds(node) {
+                listed.extend(folders::walk_all(folder)?.into_iter().map(|folder| (folder, true)));
+            }
+        }
+        if request.packages.iter().any(|package| package.ends_with(".go")) {
+            // Files named one by one: their folder is the package.
+            listed.insert((self.go.cwd.clone(), false));
+        }
+        let mut snapshot = Snapshot {
+            nodes: plan.nodes.clone(),
+            roots: plan
+                .roots
+                .entries()
+                .iter()
+                .map(|(real, name)| RootMessage {
+                    real: real.clone(),
+                    name: name.clone(),
+                })
+                .collect(),
+            go_version: plan.go_version.clone(),
+            exe_suffix: plan.exe_suffix.clone(),
+            markers: paths(vcs::markers(&self.go.cwd)),
+            git,
+            ..Snapshot::default()
+        };
+        let mut machine: BTreeSet<PathBuf> = plan.machine_files.iter().cloned().collect();
+        for name in ["VERSION", "go.env", "bin/go"] {
+            machine.insert(Path::new(env.get("GOROOT")).join(name));
+        }
+        for (folder, all_names) in &listed {
+            if folders::changed_since(folder, started) {
+                return None;
+            }
+            snapshot.folders.push(FolderFact::of(folder, *all_names));
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                let planned = folders::is_planned_file(&entry.file_name().to_string_lossy());
+                if *all_names || !planned || !path.is_file() {
+                    continue;
+                }
+                if folders::changed_since(&path, started) {
+                    return None;
+                }
+                let recorded = files.record(&path).ok()?;
+                snapshot.files.push(FileFact {
+                    path: path.to_string_lossy().into_owned(),
+                    header: recorded.header.to_vec(),
+                });
+            }
+        }
+        snapshot.machine = machine.iter().map(|path| MachineFact::of(path)).collect();
+        Some(snapshot)
+    }
+}
+
+impl Snapshot {
+    fn into_plan(self) -> Plan {
+        Plan {
+            nodes: self.nodes,
+            roots: Roots::from_entries(self.roots.into_iter().map(|root| (root.real, root.name)).collect()),
+            go_version: self.go_version,
+            exe_suffix: self.exe_suffix,
+            notes: Vec::new(),
+            asked_pkg_config: false,
+            machine_files: Vec::new(),
+        }
+    }
+}
+
+/// Variables that cmd/go, its helpers, or the planner read.
+fn decides(name: &str) -> bool {
+    const NAMES: [&str; 20] = [
+        "AR", "CC", "COMPILER_PATH", "CPATH", "CPLUS_INCLUDE_PATH", "CXX", "C_INCLUDE_PATH", "FC", "GCC_EXEC_PREFIX", "GCCGO", "HOME",
+        "LIBRARY_PATH", "NETRC", "OBJC_INCLUDE_PATH", "PATH", "SDKROOT", "SOURCE_DATE_EPOCH", "SSH_AUTH_SOCK", "XDG_CONFIG_HOME", "TMPDIR",
+    ];
+    (name.starts_with("GO") && !name.starts_with("GOFARM_") && name != "GOCACHE")
+        || name.starts_with("CGO_")
+        || name.starts_with("PKG_CONFIG")
+        || name.starts_with("GIT_")
+        || NAMES.contains(&name)
+}
+
+fn embeds(node: &PlannedNode) -> bool {
+    node.action.steps.iter().any(|step| {
+        matches!(&step.step, Some(gofarm_proto::v1::step::Step::WriteFile(file)) if file.path.ends_with("/embedcfg"))
+    })
+}
+
+fn paths(paths: Vec<PathBuf>) -> Vec<String> {
+    paths.into_iter().map(|path| path.to_string_lossy().into_owned()).collect()
+}
+
+fn read(file: &Path) -> Option<Snapshot> {
+    let bytes = fs::read(file).ok()?;
+    let (check, body) = bytes.split_first_chunk::<32>()?;
+    if blake3::hash(body).as_bytes() != check {
+        return None;
+    }
+    Snapshot::decode(body).ok()
+}
+
+/// Keeps a snapshot. A failure costs a dry run next time and nothing else; the store says so when its folder
+/// cannot be written.
+fn write(file: &Path, snapshot: Snapshot) {
+    let body = snapshot.encode_to_vec();
+    let mut bytes = blake3::hash(&body).as_bytes().to_vec();
+    bytes.extend_from_slice(&body);
+    let Some(folder) = file.parent() else { return };
+    let temporary = file.with_extension(format!("tmp{}", std::process::id()));
+    let written = fs::create_dir_all(folder)
+        .and_then(|()| fs::write(&temporary, bytes))
+        .and_then(|()| fs::rename(&temporary, file));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    prune(folder);
+}
+
+fn prune(folder: &Path) {
+    let mut kept: Vec<(SystemTime, PathBuf)> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    kept.sort();
+    for (_, path) in kept.iter().rev().skip(KEPT) {
+        let _ = fs::remove_file(path);
+    }
+}

@@ -1,0 +1,174 @@
+//! What a finished action left behind.
+
+use std::sync::Arc;
+
+use gofarm_proto::{Digest, ParseDigestError, v1};
+
+/// A `v1::ActionResult` whose digests have been checked.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct ActionResult {
+    /// In the order in which the action declares them; no name occurs twice.
+    pub outputs: Box<[OutputFile]>,
+    /// 0, or the exit code of the step that failed.
+    pub exit_code: i32,
+    /// stdout and stderr of all steps, with virtual paths.
+    pub log: Box<[u8]>,
+    /// Go content ID, or empty.
+    pub content_id: Box<str>,
+    /// What the execution cost.
+    pub usage: v1::Usage,
+}
+
+/// A file that an action made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputFile {
+    /// What other actions call it.
+    pub name: Arc<str>,
+    /// The file's content.
+    pub digest: Digest,
+    /// The file is a program.
+    pub executable: bool,
+}
+
+impl ActionResult {
+    /// The digest of the output with this name, if there is one.
+    pub fn output(&self, name: &str) -> Option<Digest> {
+        // Actions have a handful of outputs: a scan beats a map.
+        let found = self.outputs.iter().find(|output| &*output.name == name)?;
+        Some(found.digest)
+    }
+
+    /// Whether this blob is among the outputs.
+    pub fn made(&self, digest: &Digest) -> bool {
+        self.outputs.iter().any(|output| output.digest == *digest)
+    }
+
+    /// Staging, running and collecting, in milliseconds.
+    pub fn duration_ms(&self) -> u64 {
+        let overhead_us = self.usage.stage_us.saturating_add(self.usage.collect_us);
+        self.usage.wall_ms.saturating_add(overhead_us / 1000)
+    }
+}
+
+/// A result that no receiver may use.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum MalformedResult {
+    /// An output has no digest.
+    #[error("action result: output {0:?} has no digest")]
+    NoDigest(String),
+    /// An output's digest is not one.
+    #[error("action result: output {0:?}")]
+    Digest(String, #[source] ParseDigestError),
+    /// Two outputs have one name.
+    #[error("action result: output {0:?} occurs twice")]
+    Twice(String),
+}
+
+impl TryFrom<v1::ActionResult> for ActionResult {
+    type Error = MalformedResult;
+
+    fn try_from(message: v1::ActionResult) -> Result<Self, Self::Error> {
+        let mut outputs: Vec<OutputFile> = Vec::with_capacity(message.outputs.len());
+        for file in message.outputs {
+            let Some(digest) = &file.digest else {
+                return Err(MalformedResult::NoDigest(file.name));
+            };
+            let digest = match Digest::try_from(digest) {
+                Ok(digest) => digest,
+                Err(error) => return Err(MalformedResult::Digest(file.name, error)),
+            };
+            if outputs.iter().any(|other| *other.name == *file.name) {
+                return Err(MalformedResult::Twice(file.name));
+            }
+            outputs.push(OutputFile {
+                name: file.name.into(),
+                digest,
+                executable: file.executable,
+            });
+        }
+        Ok(ActionResult {
+            outputs: outputs.into(),
+            exit_code: message.exit_code,
+            log: message.log.into(),
+            content_id: message.content_id.into(),
+            usage: message.usage.unwrap_or_default(),
+        })
+    }
+}
+
+impl From<&ActionResult> for v1::ActionResult {
+    fn from(result: &ActionResult) -> Self {
+        v1::ActionResult {
+            outputs: result
+                .outputs
+                .iter()
+                .map(|output| v1::OutputFile {
+                    name: output.name.to_string(),
+                    digest: Some(output.digest.into()),
+                    executable: output.executable,
+                })
+                .collect(),
+            exit_code: result.exit_code,
+            log: result.log.to_vec(),
+            content_id: result.content_id.to_string(),
+            usage: Some(result.usage),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(names: &[&str]) -> v1::ActionResult {
+        v1::ActionResult {
+            outputs: names
+                .iter()
+                .map(|name| v1::OutputFile {
+                    name: name.to_string(),
+                    digest: Some(Digest::of(name.as_bytes()).into()),
+                    executable: *name == "binary",
+                })
+                .collect(),
+            exit_code: 0,
+            log: b"# fmt\n".to_vec(),
+            content_id: "abc".into(),
+            usage: Some(v1::Usage {
+                wall_ms: 7,
+                ..v1::Usage::default()
+            }),
+        }
+    }
+
+    #[test]
+    fn a_message_round_trips() {
+        let message = message(&["export", "object", "binary"]);
+        let result = ActionResult::try_from(message.clone()).unwrap();
+        assert_eq!(v1::ActionResult::from(&result), message);
+        assert_eq!(result.output("object"), Some(Digest::of(b"object")));
+        assert_eq!(result.output("none"), None);
+    }
+
+    #[test]
+    fn malformed_messages_are_refused() {
+        let mut short = message(&["export"]);
+        short.outputs[0].digest = Some(v1::Digest {
+            hash: vec![0; 31],
+            size: 1,
+        });
+        assert!(matches!(
+            ActionResult::try_from(short),
+            Err(MalformedResult::Digest(..))
+        ));
+        let mut none = message(&["export"]);
+        none.outputs[0].digest = None;
+        assert_eq!(
+            ActionResult::try_from(none),
+            Err(MalformedResult::NoDigest("export".into()))
+        );
+        assert_eq!(
+            ActionResult::try_from(message(&["export", "export"])),
+            Err(MalformedResult::Twice("export".into()))
+        );
+    }
+}

@@ -1,0 +1,230 @@
+//! How blobs are looked at, read and linked.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use gofarm_proto::Digest;
+
+use crate::disk::DiskStore;
+use crate::error::{Result, StoreError, io_error};
+use crate::ingest::hash;
+use crate::layout::unique_name;
+use crate::quarantine::Damaged;
+use crate::seal::{is_sealed, needs_touch, seal, touch};
+
+/// How often a blob may be replaced under our eyes before we call it missing.
+const TRIES: usize = 8;
+
+impl DiskStore {
+    /// Whether the blob is here and sealed. One `stat`; marks nothing as used, so that without a
+    /// [`check`](DiskStore::check) it may be evicted the next moment.
+    pub fn contains(&self, digest: &Digest) -> bool {
+        fs::symlink_metadata(self.path(digest)).is_ok_and(|m| is_sealed(&m, digest.size))
+    }
+
+    /// Makes sure that the blob may be used, marks it as used, and says where it is. One `stat` for a sealed
+    /// blob used in the last minute. An unsealed one is compared with its digest: if its bytes are right it
+    /// is sealed again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Missing`], and [`StoreError::Corrupt`] when the bytes were wrong (set aside now).
+    pub fn check(&self, digest: &Digest) -> Result<PathBuf> {
+        let path = self.path(digest);
+        for _ in 0..TRIES {
+            let metadata = match fs::symlink_metadata(&path) {
+                Ok(metadata) => metadata,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => break,
+                Err(e) => return Err(self.failed("look at", &path)(e)),
+            };
+            let usable = if is_sealed(&metadata, digest.size) {
+                self.mark_used(&path, &metadata)?
+            } else {
+                self.verify(digest, &path, &metadata)?
+            };
+            if usable {
+                return Ok(path);
+            }
+        }
+        Err(StoreError::Missing { digest: *digest })
+    }
+
+    /// Reads the blob and compares it with its digest: for bytes that leave the store.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](DiskStore::check).
+    pub fn read(&self, digest: &Digest) -> Result<Vec<u8>> {
+        let path = self.check(digest)?;
+        let mut bytes = Vec::with_capacity(usize::try_from(digest.size).unwrap_or(0));
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Err(StoreError::Missing { digest: *digest });
+            }
+            Err(e) => return Err(self.failed("read", &path)(e)),
+        };
+        file.read_to_end(&mut bytes)
+            .map_err(self.failed("read", &path))?;
+        if Digest::of(&bytes) == *digest {
+            return Ok(bytes);
+        }
+        let metadata = file.metadata().map_err(self.failed("read", &path))?;
+        match self.set_aside(&path, &metadata, Damaged::Blob)? {
+            Some(aside) => Err(StoreError::Corrupt {
+                digest: *digest,
+                aside,
+            }),
+            None => Err(StoreError::Missing { digest: *digest }),
+        }
+    }
+
+    /// Makes `dest` a hard link to the blob, after a [`check`](DiskStore::check). A copy where the system
+    /// refuses a link: on another filesystem, or when the blob has as many links as the filesystem allows.
+    /// Whatever happens, `dest` is the whole blob or does not exist.
+    ///
+    /// The link is the blob itself: whoever writes to it damages the blob, which the next check finds.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](DiskStore::check), and [`StoreError::Exists`] when something is at `dest`.
+    pub fn link(&self, digest: &Digest, dest: &Path) -> Result<()> {
+        let blob = self.check(digest)?;
+        let Err(error) = fs::hard_link(&blob, dest) else {
+            return Ok(());
+        };
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => Err(StoreError::Exists {
+                path: dest.to_owned(),
+            }),
+            // Not permitted: a filesystem without hard links, or a blob of another user on a system with
+            // protected hard links. Where `dest` itself is the matter, the copy says so.
+            io::ErrorKind::CrossesDevices
+            | io::ErrorKind::TooManyLinks
+            | io::ErrorKind::PermissionDenied => self.copy_out(digest, &blob, dest),
+            io::ErrorKind::NotFound if !blob.exists() => {
+                Err(StoreError::Missing { digest: *digest })
+            }
+            _ => Err(io_error("link a blob to", dest, folder_of(dest))(error)),
+        }
+    }
+
+    /// Those of the blobs that are not to be had, in the order given. The others are marked as used; damaged
+    /// ones are set aside and count as missing.
+    ///
+    /// # Errors
+    ///
+    /// Only what [`StoreError::is_lost_blob`] does not cover.
+    pub fn missing<'a>(
+        &self,
+        digests: impl IntoIterator<Item = &'a Digest>,
+    ) -> Result<Vec<Digest>> {
+        let mut missing = Vec::new();
+        for digest in digests {
+            match self.check(digest) {
+                Ok(_) => {}
+                Err(e) if e.is_lost_blob() => missing.push(*digest),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Sets the access time if it is old. False when the file has gone.
+    ///
+    /// Inside the gate: eviction looks at the access time and removes in one exclusive section, so a file
+    /// that was marked here is not removed on the strength of the old time.
+    pub(crate) fn mark_used(&self, path: &Path, metadata: &Metadata) -> Result<bool> {
+        if !needs_touch(metadata, SystemTime::now()) {
+            return Ok(true);
+        }
+        self.inner
+            .gate
+            .shared(|| match File::open(path).and_then(|file| touch(&file)) {
+                Ok(()) => Ok(true),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+                Err(e) => Err(self.failed("mark as used", path)(e)),
+            })
+    }
+
+    /// Reads an unsealed blob. True: its bytes are right and it is sealed again. False: it was replaced
+    /// meanwhile, look again.
+    fn verify(&self, digest: &Digest, path: &Path, metadata: &Metadata) -> Result<bool> {
+        if !metadata.is_file() {
+            return self.reject(digest, path, metadata);
+        }
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(self.failed("verify", path)(e)),
+        };
+        let before = file.metadata().map_err(self.failed("verify", path))?;
+        let found = hash(&file).map_err(self.failed("verify", path))?;
+        let after = file.metadata().map_err(self.failed("verify", path))?;
+        let written = (before.mtime(), before.mtime_nsec()) != (after.mtime(), after.mtime_nsec());
+        if written && is_sealed(&after, found.size) {
+            // Another process came to the same end first.
+            return Ok(false);
+        }
+        if found.hash != digest.hash || written {
+            return self.reject(digest, path, &before);
+        }
+        if found.size != digest.size {
+            // The bytes belong to the name, so the digest that was asked for is that of no blob at all.
+            return Err(StoreError::Missing { digest: *digest });
+        }
+        self.inner.gate.shared(|| {
+            seal(&file).map_err(self.failed("seal", path))?;
+            // Eviction may have been here since the file was opened.
+            Ok(fs::symlink_metadata(path).is_ok_and(|now| now.ino() == after.ino()))
+        })
+    }
+
+    fn reject(&self, digest: &Digest, path: &Path, metadata: &Metadata) -> Result<bool> {
+        match self.set_aside(path, metadata, Damaged::Blob)? {
+            Some(aside) => Err(StoreError::Corrupt {
+                digest: *digest,
+                aside,
+            }),
+            None => Ok(false),
+        }
+    }
+
+    fn copy_out(&self, digest: &Digest, blob: &Path, dest: &Path) -> Result<()> {
+        let folder = folder_of(dest);
+        if fs::symlink_metadata(dest).is_ok() {
+            return Err(StoreError::Exists {
+                path: dest.to_owned(),
+            });
+        }
+        let beside = folder.join(format!(".gofarm-{}", unique_name()));
+        let copied = fs::copy(blob, &beside).and_then(|size| {
+            // The copy is the blob's equal in all that a tool could see.
+            seal(&File::open(&beside)?)?;
+            fs::rename(&beside, dest)?;
+            Ok(size)
+        });
+        match copied {
+            Ok(size) if size == digest.size => Ok(()),
+            Ok(_) => {
+                fs::remove_file(dest).map_err(io_error("remove", dest, folder))?;
+                Err(StoreError::Missing { digest: *digest })
+            }
+            Err(e) => {
+                // Gone already when the copy could not even begin.
+                let _ = fs::remove_file(&beside);
+                if e.kind() == io::ErrorKind::NotFound && !blob.exists() {
+                    return Err(StoreError::Missing { digest: *digest });
+                }
+                Err(io_error("copy a blob to", dest, folder)(e))
+            }
+        }
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
+}

@@ -1,0 +1,195 @@
+//! What can go wrong with the store, and whose matter it is.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use gofarm_proto::{ActionKey, Digest};
+
+/// A result whose error is a [`StoreError`].
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Whose matter an error is. Decides the exit code and whether trying again makes sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// The user can change what was asked for.
+    User,
+    /// The machine or the cache folder: another try, another worker or the system's owner may help.
+    Environment,
+    /// A mistake in gofarm.
+    Bug,
+}
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The blob is not here: never stored, or evicted. Running its action again makes it.
+    #[error("blob {digest} is not in the store; run the action that makes it again")]
+    Missing {
+        /// The blob that was asked for.
+        digest: Digest,
+    },
+    /// The blob was here with other bytes. It no longer is: from now on it is missing.
+    #[error(
+        "blob {digest} was damaged and has been set aside as {}; run the action that makes it again",
+        aside.display()
+    )]
+    Corrupt {
+        /// The blob that was asked for.
+        digest: Digest,
+        /// Where the damaged bytes are now.
+        aside: PathBuf,
+    },
+    /// No space left, or the quota is used up.
+    #[error(
+        "cannot write below {}: the disk is full; free some space there, or set a smaller size bound or another folder for the cache",
+        folder.display()
+    )]
+    Full {
+        /// The folder that was written to.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The filesystem is mounted read-only.
+    #[error(
+        "cannot write below {}: the filesystem is read-only; mount it for writing or choose another folder for the cache",
+        folder.display()
+    )]
+    ReadOnly {
+        /// The folder that was written to.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The user of this process may not do that.
+    #[error(
+        "cannot {verb} {}: permission denied; give this user access to it or choose another folder for the cache",
+        path.display()
+    )]
+    Denied {
+        /// What was tried.
+        verb: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something that is not a folder stands where the store needs one.
+    #[error(
+        "cannot use {} as a folder of the cache: it is not a folder; remove it or choose another folder for the cache",
+        path.display()
+    )]
+    InTheWay {
+        /// What stands there.
+        path: PathBuf,
+    },
+    /// The folder was written by a gofarm with another layout.
+    #[error(
+        "the cache folder {} has format {found:?} and this gofarm reads format {expected:?}; remove the folder or choose another one",
+        root.display()
+    )]
+    Format {
+        /// The cache folder.
+        root: PathBuf,
+        /// What its `format` file says.
+        found: String,
+        /// What this version writes.
+        expected: &'static str,
+    },
+    /// A file that was to be stored is a folder, a symbolic link or something else without bytes of its own.
+    #[error("cannot store {}: it is not a regular file", path.display())]
+    NotAFile {
+        /// The file that was to be stored.
+        path: PathBuf,
+    },
+    /// A file was written to while it was being hashed.
+    #[error(
+        "cannot store {}: it was changed while it was read; make sure that nothing writes to it and try again",
+        path.display()
+    )]
+    Changed {
+        /// The file that was to be stored.
+        path: PathBuf,
+    },
+    /// Something already stands where a blob was to be linked.
+    #[error("cannot link a blob to {}: something is already there", path.display())]
+    Exists {
+        /// The destination.
+        path: PathBuf,
+    },
+    /// A result that must not be in the action cache: of a failed action, or malformed.
+    #[error("cannot record the result of action {key}: {reason}")]
+    BadResult {
+        /// The action.
+        key: ActionKey,
+        /// What is wrong with the result.
+        reason: String,
+    },
+    /// Anything else that the system refused.
+    #[error("cannot {verb} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        verb: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl StoreError {
+    /// Whose matter this is.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            StoreError::InTheWay { .. }
+            | StoreError::Format { .. }
+            | StoreError::NotAFile { .. }
+            | StoreError::Changed { .. } => ErrorClass::User,
+            StoreError::Missing { .. }
+            | StoreError::Corrupt { .. }
+            | StoreError::Full { .. }
+            | StoreError::ReadOnly { .. }
+            | StoreError::Denied { .. }
+            | StoreError::Io { .. } => ErrorClass::Environment,
+            StoreError::Exists { .. } | StoreError::BadResult { .. } => ErrorClass::Bug,
+        }
+    }
+
+    /// True for [`Missing`](StoreError::Missing) and [`Corrupt`](StoreError::Corrupt): the blob is not to be
+    /// had, everything else is well, and running its action again helps.
+    pub fn is_lost_blob(&self) -> bool {
+        matches!(
+            self,
+            StoreError::Missing { .. } | StoreError::Corrupt { .. }
+        )
+    }
+}
+
+/// Names what was tried when the system refuses it. `folder` is what the user would look at when the disk is
+/// full: the cache folder, not the temporary file in it.
+pub(crate) fn io_error(
+    verb: &'static str,
+    path: &Path,
+    folder: &Path,
+) -> impl FnOnce(io::Error) -> StoreError {
+    move |source| match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full {
+            folder: folder.to_owned(),
+            source,
+        },
+        io::ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly {
+            folder: folder.to_owned(),
+            source,
+        },
+        io::ErrorKind::PermissionDenied => StoreError::Denied {
+            verb,
+            path: path.to_owned(),
+            source,
+        },
+        _ => StoreError::Io {
+            verb,
+            path: path.to_owned(),
+            source,
+        },
+    }
+}

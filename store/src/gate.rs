@@ -1,0 +1,68 @@
+//! The gate: short mutual exclusion between all threads and processes on one cache folder.
+//!
+//! Almost nothing takes it. Reading, checking and linking need no lock, since a blob is whole or absent.
+//! It guards the few places where one party looks and then acts on what it saw:
+//!
+//! - *shared*: setting an access time ("I use this") against eviction, which looks at it and then removes;
+//! - *exclusive*: removing a batch in eviction, setting a file aside, recording an action, beginning a
+//!   session, adding to the tally.
+//!
+//! The lock is advisory (`flock`), so it ends with the process that holds it, however that ends.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use crate::error::{Result, io_error};
+
+#[derive(Debug)]
+pub(crate) struct Gate {
+    path: PathBuf,
+    // The lock belongs to the open file, so the threads of this process share it: the mutex keeps one
+    // from releasing what another holds.
+    file: Mutex<File>,
+}
+
+impl Gate {
+    pub(crate) fn open(path: PathBuf, root: &Path) -> Result<Gate> {
+        let file = open_lock_file(&path, root)?;
+        Ok(Gate {
+            path,
+            file: Mutex::new(file),
+        })
+    }
+
+    /// Runs `body` while no process is in an exclusive section. Not reentrant.
+    pub(crate) fn shared<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.locked(File::lock_shared, body)
+    }
+
+    /// Runs `body` while no other process or thread is in any section. Not reentrant.
+    pub(crate) fn exclusive<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.locked(File::lock, body)
+    }
+
+    fn locked<T>(
+        &self,
+        lock: fn(&File) -> std::io::Result<()>,
+        body: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        // A panic in a section leaves nothing half done that the next holder could see.
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        lock(&file).map_err(io_error("lock", &self.path, &self.path))?;
+        let outcome = body();
+        file.unlock()
+            .map_err(io_error("unlock", &self.path, &self.path))?;
+        outcome
+    }
+}
+
+/// Opens a file that exists to be locked, making it if needed.
+pub(crate) fn open_lock_file(path: &Path, root: &Path) -> Result<File> {
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(io_error("open the lock file", path, root))
+}

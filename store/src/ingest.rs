@@ -1,0 +1,192 @@
+//! How bytes come into the CAS.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use gofarm_proto::Digest;
+
+use crate::disk::DiskStore;
+use crate::error::{Result, StoreError};
+use crate::seal::seal;
+use crate::temporary::{TemporaryFile, rename_into_shard};
+
+/// Large enough for BLAKE3 to use its widest instructions and for few system calls.
+const BUFFER: usize = 256 << 10;
+
+impl DiskStore {
+    /// Stores these bytes. Free when they are here already.
+    pub fn put_bytes(&self, bytes: &[u8]) -> Result<Digest> {
+        let digest = Digest::of(bytes);
+        if !self.present(&digest)? {
+            let mut temporary = self.inner.own.file()?;
+            temporary
+                .file
+                .write_all(bytes)
+                .map_err(self.failed("write", temporary.path()))?;
+            self.finish(temporary, &digest)?;
+        }
+        Ok(digest)
+    }
+
+    /// Stores a copy of a file. What is hashed is what is stored, also when the file changes meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotAFile`] for a folder or device; a symbolic link is followed.
+    pub fn put_file(&self, path: &Path) -> Result<Digest> {
+        let mut source = self.open_regular(path)?;
+        let mut temporary = self.inner.own.file()?;
+        let digest = self.copy(&mut source, path, &mut temporary)?;
+        if !self.present(&digest)? {
+            self.finish(temporary, &digest)?;
+        }
+        Ok(digest)
+    }
+
+    /// Hashes a file that nobody writes any more and moves it into the store. Afterwards nothing is at `path`.
+    ///
+    /// It is copied instead where it cannot be moved: on another filesystem, owned by somebody else, or
+    /// known by a second name, through which it could still be written.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotAFile`] for anything but a regular file, a symbolic link among them (moving it would
+    /// store the link), and [`StoreError::Changed`] when it is being written after all.
+    pub fn adopt_file(&self, path: &Path) -> Result<Digest> {
+        let metadata = fs::symlink_metadata(path).map_err(self.failed("store", path))?;
+        if !metadata.is_file() {
+            return Err(StoreError::NotAFile {
+                path: path.to_owned(),
+            });
+        }
+        if metadata.nlink() > 1 {
+            return self.copy_and_remove(path);
+        }
+        let source = self.open_regular(path)?;
+        let digest = self.hash_unchanging(&source, path)?;
+        if self.present(&digest)? {
+            fs::remove_file(path).map_err(self.failed("remove", path))?;
+            return Ok(digest);
+        }
+        match seal(&source).and_then(|()| rename_into_shard(path, &self.path(&digest))) {
+            Ok(()) => {
+                self.count(digest.size)?;
+                Ok(digest)
+            }
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::CrossesDevices | io::ErrorKind::PermissionDenied
+                ) =>
+            {
+                self.copy_and_remove(path)
+            }
+            Err(e) => Err(self.failed("move into the store", path)(e)),
+        }
+    }
+
+    fn copy_and_remove(&self, path: &Path) -> Result<Digest> {
+        let digest = self.put_file(path)?;
+        fs::remove_file(path).map_err(self.failed("remove", path))?;
+        Ok(digest)
+    }
+
+    /// True when the blob is here, sound, and marked as used.
+    fn present(&self, digest: &Digest) -> Result<bool> {
+        match self.check(digest) {
+            Ok(_) => Ok(true),
+            Err(e) if e.is_lost_blob() => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn open_regular(&self, path: &Path) -> Result<File> {
+        // Looked at before it is opened: opening a pipe waits for its writer.
+        let metadata = fs::metadata(path).map_err(self.failed("read", path))?;
+        if !metadata.is_file() {
+            return Err(StoreError::NotAFile {
+                path: path.to_owned(),
+            });
+        }
+        File::open(path).map_err(self.failed("read", path))
+    }
+
+    fn copy(&self, source: &mut File, path: &Path, to: &mut TemporaryFile) -> Result<Digest> {
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; BUFFER];
+        let mut size = 0;
+        loop {
+            let n = read_some(source, &mut buffer).map_err(self.failed("read", path))?;
+            if n == 0 {
+                break;
+            }
+            hasher.update(&buffer[..n]);
+            to.file
+                .write_all(&buffer[..n])
+                .map_err(self.failed("write", to.path()))?;
+            size += n as u64;
+        }
+        Ok(Digest {
+            hash: *hasher.finalize().as_bytes(),
+            size,
+        })
+    }
+
+    fn hash_unchanging(&self, source: &File, path: &Path) -> Result<Digest> {
+        let state = |m: Metadata| (m.len(), m.mtime(), m.mtime_nsec());
+        let before = source.metadata().map_err(self.failed("read", path))?;
+        let digest = hash(source).map_err(self.failed("read", path))?;
+        let after = source.metadata().map_err(self.failed("read", path))?;
+        if state(before) != state(after) {
+            return Err(StoreError::Changed {
+                path: path.to_owned(),
+            });
+        }
+        Ok(digest)
+    }
+
+    /// Sealed before it has its name, so that nobody sees it unsealed. Where another process was faster,
+    /// its file is replaced by the same bytes.
+    fn finish(&self, mut temporary: TemporaryFile, digest: &Digest) -> Result<()> {
+        let path = self.path(digest);
+        seal(&temporary.file).map_err(self.failed("seal", temporary.path()))?;
+        temporary
+            .rename(&path)
+            .map_err(self.failed("store a blob as", &path))?;
+        self.count(digest.size)
+    }
+
+    pub(crate) fn count(&self, size: u64) -> Result<()> {
+        let inner = &self.inner;
+        inner.tally.add(size, &inner.gate, &inner.own)
+    }
+}
+
+/// The digest of everything from the file's position to its end.
+pub(crate) fn hash(mut file: &File) -> io::Result<Digest> {
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; BUFFER];
+    let mut size = 0;
+    loop {
+        let n = read_some(&mut file, &mut buffer)?;
+        if n == 0 {
+            return Ok(Digest {
+                hash: *hasher.finalize().as_bytes(),
+                size,
+            });
+        }
+        hasher.update(&buffer[..n]);
+        size += n as u64;
+    }
+}
+
+fn read_some(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match source.read(buffer) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! The life of one action on this machine.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use gofarm_proto::v1::{self, step::Step};
+use gofarm_store::DiskStore;
+use tokio_util::sync::CancellationToken;
+
+use crate::by_reference::References;
+use crate::collect::collect;
+use crate::definition::Definition;
+use crate::error::{ExecuteError, Result};
+use crate::log::{Log, LogSink, PathsBack, TraceSink};
+use crate::native_step::{NativeStep, Trouble, exists};
+use crate::process::{Launcher, Spawned, Tools};
+use crate::protocol::{Finished, Setup};
+use crate::run_step::{RunEnd, RunStep};
+use crate::sandbox_view::SandboxView;
+use crate::staging::{blobs_folder, references, require_inputs, stage};
+use crate::task::{Execution, Task};
+use crate::virtual_text::ExecRoot;
+use crate::workspace::Workspace;
+
+/// Whether actions see nothing but what they declare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SandboxMode {
+    /// Where the machine allows it.
+    #[default]
+    Auto,
+    /// Always; a machine that does not allow it cannot execute.
+    Required,
+    /// Never.
+    Off,
+}
+
+/// What became of the [`SandboxMode`] on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SandboxState {
+    /// Actions run in a sandbox.
+    Active,
+    /// Nobody wants one.
+    Off,
+    /// [`SandboxMode::Auto`] and the machine does not allow one.
+    Unavailable {
+        /// Which part failed and what the system said.
+        reason: String,
+    },
+}
+
+/// How an [`Executor`] works.
+#[derive(Debug, Clone)]
+pub struct ExecutorOptions {
+    /// Whether actions run in a sandbox.
+    pub sandbox: SandboxMode,
+    /// What compilers are told to use, as `-c=N`. At least 1.
+    pub compiler_concurrency: usize,
+    /// How long an action may take that does not say so itself.
+    pub default_timeout: Duration,
+    /// How to start a launcher.
+    pub launcher: Launcher,
+}
+
+/// Executes actions over one store. Cheap to clone; any number of actions may run at once.
+#[derive(Debug, Clone)]
+pub struct Executor {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: DiskStore,
+    options: ExecutorOptions,
+    sandbox: SandboxState,
+    view: SandboxView,
+    /// Where programs of the machine are looked for when an action with `host_tools` has no PATH.
+    path: String,
+    /// The number of the next workspace.
+    sequence: AtomicU64,
+}
+
+/// What the steps of one action work with.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    pub definition: Definition,
+    pub root: ExecRoot,
+    pub references: References,
+}
+
+/// A staged action. Dropped in this order: first the processes go, then the folders.
+struct Prepared {
+    spawned: Option<Spawned>,
+    surroundings: Arc<Surroundings>,
+    back: PathsBack,
+    stage: Duration,
+    workspace: Workspace,
+}
+
+/// What the steps have left behind.
+#[derive(Default)]
+struct Progress {
+    exit_code: i32,
+    content_id: String,
+    undeclared: Vec<String>,
+    /// The launcher's last word, which sums up all before.
+    finished: Finished,
+    tools_us: u64,
+}
+
+impl Executor {
+    /// Tries out the launcher and, unless it is off, the sandbox.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecuteError::SandboxUnavailable`] with [`SandboxMode::Required`]; [`ExecuteError::Launcher`] when the launcher is
+    /// not one; and what the system says when a folder cannot be made.
+    pub fn new(store: DiskStore, options: ExecutorOptions) -> Result<Executor> {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut inner = Inner {
+            view: SandboxView::of_this_machine(&path),
+            path,
+            store,
+            options,
+            sandbox: SandboxState::Off,
+            sequence: AtomicU64::new(0),
+        };
+        inner.sandbox = inner.probe()?;
+        Ok(Executor {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Whether actions run in a sandbox, and why not.
+    pub fn sandbox(&self) -> &SandboxState {
+        &self.inner.sandbox
+    }
+
+    /// Runs the task's action to its end: stages, runs, collects, and leaves nothing behind but blobs.
+    ///
+    /// Output goes to `log` while it comes; `trace` is told of each command. The future may be dropped at any time; that is
+    /// a cancellation that nobody hears of.
+    ///
+    /// # Errors
+    ///
+    /// See [`ExecuteError`]. A tool that fails is no error but a result with its exit code.
+    pub async fn execute(
+        &self,
+        task: &Task,
+        cancel: &CancellationToken,
+        log: &dyn LogSink,
+        trace: Option<&dyn TraceSink>,
+    ) -> Result<Execution> {
+        if cancel.is_cancelled() {
+            return Err(ExecuteError::Cancelled);
+        }
+        let begun = Instant::now();
+        let (inner, task) = (self.inner.clone(), task.clone());
+        let prepared = blocking(move || inner.prepare(&task)).await?;
+        let Prepared {
+            spawned,
+            surroundings,
+            back,
+            stage,
+            workspace,
+        } = prepared;
+        let mut log = Log::new(log, back);
+        // Declared after the workspace, so it goes first, however this function is left.
+        let mut tools = spawned.map(Tools::adopt).transpose()?;
+        let started = Instant::now();
+        let limit = match surroundings.definition.action.timeout_ms {
+            0 => self.inner.options.default_timeout,
+            ms => Duration::from_millis(ms),
+        };
+        let run = RunStep {
+            surroundings: &surroundings,
+            machine_path: &self.inner.path,
+            compiler_concurrency: self.inner.options.compiler_concurrency,
+            trace,
+            cancel,
+            limit,
+            deadline: started + limit,
+            view: matches!(self.inner.sandbox, SandboxState::Active).then_some(&self.inner.view),
+        };
+        let outcome = self.steps(&run, tools.as_mut(), &mut log).await;
+        let wall = started.elapsed();
+        if let Some(tools) = &mut tools {
+            tools.hang_up().await;
+        }
+        let label = surroundings.definition.action.label.clone();
+        let store = self.inner.store.clone();
+        // Whatever the outcome: waiting for processes to go, and removing folders, may take a while.
+        let (progress, outputs, collect_time) = blocking(move || {
+            let begun = Instant::now();
+            let collected = outcome.and_then(|progress| {
+                let outputs = match progress.exit_code {
+                    0 => collect(&store, &surroundings.definition, &surroundings.root)?,
+                    _ => Vec::new(),
+                };
+                Ok((progress, outputs, begun.elapsed()))
+            });
+            drop(tools);
+            drop(workspace);
+            collected
+        })
+        .await?;
+        let micros = |time: Duration| time.as_micros() as u64;
+        let result = v1::ActionResult {
+            outputs,
+            exit_code: progress.exit_code,
+            log: log.finish(),
+            content_id: progress.content_id,
+            usage: Some(v1::Usage {
+                wall_ms: wall.as_millis() as u64,
+                user_ms: progress.finished.user_us / 1000,
+                system_ms: progress.finished.system_us / 1000,
+                peak_memory: progress.finished.peak_memory,
+                stage_us: micros(stage),
+                collect_us: micros(collect_time),
+            }),
+        };
+        Ok(Execution {
+            result,
+            label,
+            undeclared: progress.undeclared,
+            overhead_us: micros(begun.elapsed()).saturating_sub(progress.tools_us),
+        })
+    }
+
+    /// Performs the steps in order, up to the first that fails.
+    async fn steps(
+        &self,
+        run: &RunStep<'_>,
+        mut tools: Option<&mut Tools>,
+        log: &mut Log<'_>,
+    ) -> Result<Progress> {
+        let mut progress = Progress::default();
+        let mut ready = false;
+        let action = &run.surroundings.definition.action;
+        for step in &action.steps {
+            let skip = &step.skip_if_exists;
+            if !skip.is_empty() && exists(&run.surroundings.root.file(skip)) {
+                continue;
+            }
+            match (&step.step, tools.as_deref_mut()) {
+                (Some(Step::Run(step)), Some(tools)) => {
+                    if !ready {
+                        let stands = tools.ready().await;
+                        stands.map_err(|why| run.interrupted(why, "the launcher", tools, log))?;
+                        ready = true;
+                    }
+                    let RunEnd { finished, exit_code, undeclared } = run.perform(step, tools, log).await?;
+                    progress.tools_us += finished.wall_us;
+                    progress.finished = finished;
+                    if exit_code != 0 {
+                        progress.exit_code = exit_code;
+                        progress.undeclared = undeclared;
+                        return Ok(progress);
+                    }
+                }
+                (Some(native), _) => {
+                    if let Some(content_id) = self.native(run, native).await? {
+                        progress.content_id = content_id;
+                    }
+                }
+                // Refused when the definition was checked.
+                (None, _) => {}
+            }
+            if run.cancel.is_cancelled() {
+                return Err(ExecuteError::Cancelled);
+            }
+        }
+        Ok(progress)
+    }
+
+    async fn native(&self, run: &RunStep<'_>, step: &Step) -> Result<Option<String>> {
+        let (surroundings, step) = (run.surroundings.clone(), step.clone());
+        let folder = self.inner.store.root().to_owned();
+        blocking(move || {
+            let native = NativeStep {
+                definition: &surroundings.definition,
+                root: &surroundings.root,
+                references: &surroundings.references,
+            };
+            native.perform(&step).map_err(|trouble| match trouble {
+                Trouble::Full(what) => ExecuteError::Full {
+                    what,
+                    folder,
+                    log: Vec::new(),
+                },
+                Trouble::Step(problem) => ExecuteError::NativeStep {
+                    label: surroundings.definition.action.label.clone(),
+                    problem,
+                },
+            })
+        })
+        .await
+    }
+}
+
+impl Inner {
+    fn probe(&self) -> Result<SandboxState> {
+        let workspace = self.workspace()?;
+        let store = blobs_folder(&self.store);
+        let attempt = |setup: &Setup| {
+            let spawned = Spawned::start(&self.options.launcher, setup)?;
+            spawned.probe().map_err(|error| {
+                ExecuteError::Launcher(format!("{}: {error}", self.options.launcher.program.display()))
+            })
+        };
+        // First without, so that a wrong launcher is not taken for a machine without sandboxes.
+        if let Err(reason) = attempt(&Setup::default())? {
+            return Err(ExecuteError::Launcher(reason));
+        }
+        if self.options.sandbox == SandboxMode::Off {
+            return Ok(SandboxState::Off);
+        }
+        let sandbox = Some(self.view.sandbox(&workspace, Some(&store), true));
+        match (attempt(&Setup { sandbox })?, self.options.sandbox) {
+            (Ok(()), _) => Ok(SandboxState::Active),
+            (Err(reason), SandboxMode::Required) => Err(ExecuteError::SandboxUnavailable { reason }),
+            (Err(reason), _) => Ok(SandboxState::Unavailable { reason }),
+        }
+    }
+
+    fn workspace(&self) -> Result<Workspace> {
+        let number = self.sequence.fetch_add(1, Ordering::Relaxed);
+        let scratch: PathBuf = self.store.scratch_dir();
+        Workspace::create(&scratch, &number.to_string())
+    }
+
+    fn prepare(&self, task: &Task) -> Result<Prepared> {
+        let begun = Instant::now();
+        let bytes = self.store.read(&task.definition)?;
+        let definition = Definition::resolve(&task.definition, &bytes, &task.produced)?;
+        require_inputs(&self.store, &definition)?;
+        let workspace = self.workspace()?;
+        let sandboxed = self.sandbox == SandboxState::Active;
+        let root = match sandboxed {
+            true => ExecRoot::mounted(workspace.exec()),
+            false => ExecRoot::real(workspace.exec())?,
+        };
+        let action = &definition.action;
+        let runs = action.steps.iter().any(|step| matches!(step.step, Some(Step::Run(_))));
+        let spawned = match runs {
+            true => {
+                let store = definition.has_references().then(|| blobs_folder(&self.store));
+                let sandbox = sandboxed
+                    .then(|| self.view.sandbox(&workspace, store.as_deref(), action.host_tools));
+                // Started before staging, so that one takes place while the other does.
+                Some(Spawned::start(&self.options.launcher, &Setup { sandbox })?)
+            }
+            false => None,
+        };
+        stage(&self.store, &definition, &root)?;
+        let (references, back) = references(&self.store, &definition, &root);
+        Ok(Prepared {
+            spawned,
+            surroundings: Arc::new(Surroundings {
+                definition,
+                root,
+                references,
+            }),
+            back,
+            stage: begun.elapsed(),
+            workspace,
+        })
+    }
+}
+
+/// Runs what waits for the disk on a thread where that harms nobody.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime is shutting down.
+        Err(_) => Err(ExecuteError::Cancelled),
+    }
+}

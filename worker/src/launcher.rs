@@ -1,0 +1,237 @@
+//! The launcher: a small process of its own between the worker and the tools of one action.
+//!
+//! It exists for four reasons. Namespaces can only be entered by a process with one thread, which the worker is not. It
+//! outlives the worker by a moment, so that tools are killed when the worker dies, however it dies. It adopts and reaps
+//! orphans, so that a worker that is process 1 of a container collects no zombies. And peak memory is measured right: a
+//! process that the worker forks itself would be charged with the worker's own memory.
+//!
+//! Its standard input is the worker's socket, its standard error the pipe that collects what tools print.
+
+use std::io::{self, PipeWriter};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitCode, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
+use nix::unistd::Pid;
+
+use crate::protocol::{
+    Command, Event, Failed, Finished, Ready, Report, Setup, Started, receive, send,
+};
+use crate::sandbox;
+
+/// A program that was just written may still be open in a sibling of the writer between its fork and its exec.
+const BUSY_RETRIES: u32 = 8;
+
+/// What the two threads share: the group that runs, and whether the worker has hung up.
+#[derive(Default)]
+struct Running {
+    group: Option<Pid>,
+    hung_up: bool,
+}
+
+/// The whole life of a launcher process; its exit code says nothing.
+///
+/// Must be called first thing in `main`, while the process has one thread.
+pub fn launcher_main() -> ExitCode {
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The worker reads this as output of the action; it hangs up only when it is not interested any more.
+            eprintln!("gofarm: the launcher of this action failed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve() -> io::Result<()> {
+    let mut stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let Some(setup) = receive::<Setup>(&mut stream)? else {
+        return Ok(());
+    };
+    // Before any child: orphans of tools come to this process instead of the worker or init.
+    nix::sys::prctl::set_child_subreaper(true)?;
+    if let Some(sandbox) = &setup.sandbox
+        && let Err(error) = sandbox::enter(sandbox)
+    {
+        let failed = Failed {
+            reason: error.to_string(),
+            errno: error.errno(),
+        };
+        return report(&mut stream, Event::Failed(failed));
+    }
+    let running = Arc::new(Mutex::new(Running::default()));
+    let commands = listen(stream.try_clone()?, running.clone());
+    report(&mut stream, Event::Ready(Ready {}))?;
+    let output = PipeWriter::from(io::stderr().as_fd().try_clone_to_owned()?);
+    for command in commands {
+        run(&command, &mut stream, &output, &running)?;
+    }
+    Ok(())
+}
+
+/// Reads commands on a thread of its own, which notices the end of the stream while a tool runs.
+fn listen(mut stream: UnixStream, running: Arc<Mutex<Running>>) -> mpsc::Receiver<Command> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        // An unreadable stream is no better than one that has ended.
+        while let Ok(Some(command)) = receive(&mut stream) {
+            if sender.send(command).is_err() {
+                break;
+            }
+        }
+        let mut running = lock(&running);
+        running.hung_up = true;
+        if let Some(group) = running.group {
+            kill_group(group);
+        }
+    });
+    receiver
+}
+
+fn run(
+    command: &Command,
+    stream: &mut UnixStream,
+    output: &PipeWriter,
+    running: &Mutex<Running>,
+) -> io::Result<()> {
+    let (mut child, pid) = {
+        // Held while the process starts, so that a hang-up finds either nothing or a group to kill.
+        let mut running = lock(running);
+        if running.hung_up {
+            return Ok(());
+        }
+        match start(command, output) {
+            Ok(child) => {
+                // A process ID always fits.
+                let pid = Pid::from_raw(child.id() as i32);
+                running.group = Some(pid);
+                (child, pid)
+            }
+            Err(failed) => return report(stream, Event::Failed(failed)),
+        }
+    };
+    let started = Instant::now();
+    report(stream, Event::Started(Started { pid: pid.as_raw() }))?;
+    // The leader is left unreaped until its group is dead, so that the group's number cannot come to mean another group.
+    while let Err(Errno::EINTR) = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {}
+    let wall = started.elapsed();
+    kill_group(pid);
+    lock(running).group = None;
+    let status = child.wait()?;
+    // What the tool left behind has come to this process as its new parent.
+    while !matches!(waitpid(Pid::from_raw(-pid.as_raw()), None), Err(Errno::ECHILD)) {}
+    report(stream, Event::Finished(finished(status, wall)?))
+}
+
+fn kill_group(group: Pid) {
+    // ESRCH: nobody is left.
+    let _ = killpg(group, Signal::SIGKILL);
+}
+
+fn start(command: &Command, output: &PipeWriter) -> Result<Child, Failed> {
+    let program = resolve(command)?;
+    let failed = |what: &str, error: io::Error| Failed {
+        reason: format!("{what}: {error}"),
+        errno: error.raw_os_error().unwrap_or(0),
+    };
+    let cwd = Path::new(&command.cwd);
+    std::fs::create_dir_all(cwd)
+        .map_err(|error| failed(&format!("making the working folder {}", command.cwd), error))?;
+    let mut attempt = 0;
+    loop {
+        let streams = output
+            .try_clone()
+            .and_then(|out| Ok((out, output.try_clone()?)));
+        let (out, err) = streams.map_err(|error| failed("copying the output pipe", error))?;
+        #[allow(clippy::disallowed_methods, reason = "this is the one wrapper")]
+        let mut process = std::process::Command::new(&program);
+        process
+            .arg0(&command.argv[0])
+            .args(&command.argv[1..])
+            .env_clear()
+            .envs(&command.env)
+            .current_dir(cwd)
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err);
+        match process.spawn() {
+            Ok(child) => return Ok(child),
+            Err(error)
+                if error.kind() == io::ErrorKind::ExecutableFileBusy && attempt < BUSY_RETRIES =>
+            {
+                thread::sleep(Duration::from_millis(1 << attempt));
+                attempt += 1;
+            }
+            Err(error) => return Err(failed(&format!("starting {}", program.display()), error)),
+        }
+    }
+}
+
+/// The program's path. The system's own lookup would tell a missing program from a missing loader no better.
+fn resolve(command: &Command) -> Result<PathBuf, Failed> {
+    let Some(name) = command.argv.first().filter(|name| !name.is_empty()) else {
+        return Err(Failed {
+            reason: "the command is empty".to_owned(),
+            errno: 0,
+        });
+    };
+    if name.contains('/') {
+        return Ok(PathBuf::from(name));
+    }
+    let path = command.env.get("PATH").map_or("", String::as_str);
+    find_in_path(name, path).ok_or_else(|| Failed {
+        reason: format!("there is no program {name} in PATH ({path})"),
+        errno: Errno::ENOENT as i32,
+    })
+}
+
+/// The first executable file of this name in the absolute folders of `path`.
+pub(crate) fn find_in_path(name: &str, path: &str) -> Option<PathBuf> {
+    std::env::split_paths(path)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(name))
+        .find(|file| {
+            file.is_file() && nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok()
+        })
+}
+
+/// How the command ended, with the sums over all that this launcher has reaped.
+fn finished(status: ExitStatus, wall: Duration) -> io::Result<Finished> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let micros = |time: nix::sys::time::TimeVal| {
+        use nix::sys::time::TimeValLike;
+        time.num_microseconds().max(0) as u64
+    };
+    Ok(Finished {
+        code: status.code().unwrap_or(0),
+        signal: status.signal().unwrap_or(0),
+        user_us: micros(usage.user_time()),
+        system_us: micros(usage.system_time()),
+        // Linux counts it in KiB.
+        peak_memory: usage.max_rss().max(0) as u64 * 1024,
+        wall_us: wall.as_micros() as u64,
+    })
+}
+
+fn report(stream: &mut UnixStream, event: Event) -> io::Result<()> {
+    match send(stream, &Report { event: Some(event) }) {
+        // The worker is gone or has hung up; the listening thread knows it too.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+fn lock(running: &Mutex<Running>) -> MutexGuard<'_, Running> {
+    // Neither thread panics while it holds the lock, and a half-made change does not exist.
+    running.lock().unwrap_or_else(PoisonError::into_inner)
+}

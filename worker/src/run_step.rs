@@ -1,0 +1,237 @@
+//! The step that runs a program, and what its end means.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gofarm_proto::v1::Run;
+use nix::errno::Errno;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{ExecuteError, Result};
+use crate::executor::Surroundings;
+use crate::log::{Log, TraceSink, TracedCommand};
+use crate::native_step::exists;
+use crate::process::{Interruption, Tools};
+use crate::protocol::{Command, Finished};
+use crate::sandbox_view::SandboxView;
+use crate::undeclared::{Known, undeclared_reads};
+
+const SIGKILL: i32 = nix::libc::SIGKILL;
+
+/// How programs say that memory ran out when it was not themselves who were killed: gcc of its children, Go's runtime.
+const OUT_OF_MEMORY: [&str; 3] = [
+    "fatal error: Killed signal terminated program",
+    "fatal error: runtime: out of memory",
+    "fatal error: runtime: cannot allocate memory",
+];
+
+/// How programs, in the words of libc and of Go, say that the disk is full.
+const FULL: [&str; 2] = ["no space left on device", "disk quota exceeded"];
+
+/// What the programs of one action have in common.
+pub(crate) struct RunStep<'a> {
+    pub surroundings: &'a Arc<Surroundings>,
+    pub machine_path: &'a str,
+    pub compiler_concurrency: usize,
+    pub trace: Option<&'a dyn TraceSink>,
+    pub cancel: &'a CancellationToken,
+    pub limit: Duration,
+    pub deadline: Instant,
+    /// Present in a sandbox.
+    pub view: Option<&'a SandboxView>,
+}
+
+/// How a program ended that was neither killed nor interrupted.
+pub(crate) struct RunEnd {
+    pub finished: Finished,
+    /// 0 also when a failure was turned into a marker.
+    pub exit_code: i32,
+    pub undeclared: Vec<String>,
+}
+
+impl RunStep<'_> {
+    /// Runs the program. An error means that nothing can be said about the action.
+    pub async fn perform(&self, run: &Run, tools: &mut Tools, log: &mut Log<'_>) -> Result<RunEnd> {
+        let command = self.command(run);
+        let tool = tool_name(run);
+        if let Some(trace) = self.trace {
+            trace.command(&self.traced(&command));
+        }
+        let may_fail = !run.failure_marker.is_empty();
+        log.begin_step(may_fail);
+        let finished = match tools.run(&command, log, self.cancel, self.deadline).await {
+            Ok(finished) => finished,
+            Err(why) => return Err(self.interrupted(why, tool, tools, log)),
+        };
+        log.end_line();
+        let failed = finished.signal != 0 || finished.code != 0;
+        if failed && self.out_of_memory(&finished, log) {
+            return Err(ExecuteError::OutOfMemory {
+                label: self.label(),
+                tool: tool.to_owned(),
+                peak_memory: finished.peak_memory,
+                log: log.finish(),
+            });
+        }
+        log.end_step(failed && may_fail);
+        if !failed {
+            return Ok(RunEnd { finished, exit_code: 0, undeclared: Vec::new() });
+        }
+        if may_fail {
+            self.mark(&run.failure_marker)?;
+            return Ok(RunEnd { finished, exit_code: 0, undeclared: Vec::new() });
+        }
+        if finished.signal != 0 {
+            return Err(ExecuteError::KilledBySignal {
+                label: self.label(),
+                tool: tool.to_owned(),
+                signal: finished.signal,
+                log: log.finish(),
+            });
+        }
+        if says_any(log.of_step(), &FULL) {
+            return Err(ExecuteError::Full {
+                what: format!("{tool} said so"),
+                folder: self.surroundings.root.folder().to_owned(),
+                log: log.finish(),
+            });
+        }
+        let undeclared = self.undeclared(log);
+        for path in &undeclared {
+            log.note(&format!(
+                "gofarm: the action reads {path}, which is not among its declared inputs"
+            ));
+        }
+        let exit_code = finished.code;
+        Ok(RunEnd { finished, exit_code, undeclared })
+    }
+
+    /// What an interruption is called by the outside.
+    pub fn interrupted(&self, why: Interruption, tool: &str, tools: &mut Tools, log: &mut Log<'_>) -> ExecuteError {
+        match why {
+            Interruption::Cancelled => ExecuteError::Cancelled,
+            Interruption::TimedOut => ExecuteError::TimedOut {
+                label: self.label(),
+                limit: self.limit,
+                tool: tool.to_owned(),
+                log: log.finish(),
+            },
+            Interruption::Failed(failed) => {
+                let errno = Errno::from_raw(failed.errno);
+                if matches!(errno, Errno::ENOSPC | Errno::EDQUOT) {
+                    return ExecuteError::Full {
+                        what: failed.reason,
+                        folder: self.surroundings.root.folder().to_owned(),
+                        log: log.finish(),
+                    };
+                }
+                ExecuteError::CannotStart {
+                    label: self.label(),
+                    no_program: errno == Errno::ENOENT,
+                    reason: self.explain(failed.reason, errno),
+                }
+            }
+            Interruption::Launcher(problem) => match tools.last_words() {
+                words if words.is_empty() => ExecuteError::Launcher(problem),
+                words => ExecuteError::Launcher(format!("{problem}: {words}")),
+            },
+        }
+    }
+
+    /// The command as this machine has to run it.
+    fn command(&self, run: &Run) -> Command {
+        let root = &self.surroundings.root;
+        let action = &self.surroundings.definition.action;
+        let dropped = |argument: &&String| {
+            run.drop_missing.contains(argument) && !exists(&root.file(argument))
+        };
+        let mut argv: Vec<String> = run.argv[..1].iter().map(|program| root.text(program)).collect();
+        if run.compiler_concurrency {
+            argv.push(format!("-c={}", self.compiler_concurrency.max(1)));
+        }
+        let rest = run.argv[1..].iter().filter(|argument| !dropped(argument));
+        argv.extend(rest.map(|argument| root.text(argument)));
+        let mut env: BTreeMap<String, String> = action
+            .env
+            .iter()
+            .chain(&run.env)
+            .map(|var| (var.name.clone(), root.text(&var.value)))
+            .collect();
+        if action.host_tools {
+            // The one thing that is inherited: a compiler finds its assembler and linker by it.
+            env.entry("PATH".to_owned())
+                .or_insert_with(|| self.machine_path.to_owned());
+        }
+        Command {
+            argv,
+            cwd: root.text(&run.cwd),
+            env,
+        }
+    }
+
+    fn traced(&self, command: &Command) -> TracedCommand {
+        TracedCommand {
+            label: self.label(),
+            argv: command.argv.clone(),
+            cwd: command.cwd.clone(),
+            env: command.env.clone().into_iter().collect(),
+            exec_root: self.surroundings.root.folder().to_owned(),
+        }
+    }
+
+    fn out_of_memory(&self, finished: &Finished, log: &mut Log<'_>) -> bool {
+        // Nobody else sends it: what we kill ourselves, we do not wait for.
+        finished.signal == SIGKILL || says_any(log.of_step(), &OUT_OF_MEMORY)
+    }
+
+    fn mark(&self, path: &str) -> Result<()> {
+        let file = self.surroundings.root.file(path);
+        let made = match file.parent() {
+            Some(parent) => fs::create_dir_all(parent),
+            None => Ok(()),
+        };
+        made.and_then(|()| fs::write(&file, ""))
+            .map_err(ExecuteError::io("writing the marker", &file))
+    }
+
+    fn undeclared(&self, log: &Log<'_>) -> Vec<String> {
+        let definition = &self.surroundings.definition;
+        let known = Known {
+            declared: &|path| definition.input(path).is_some(),
+            staged: &|path| crate::virtual_text::check(path).is_err() || exists(&self.surroundings.root.file(path)),
+            shown: &|path| self.view.is_none_or(|view| view.shows(path, definition.action.host_tools)),
+        };
+        undeclared_reads(log.of_step(), &known)
+    }
+
+    /// Adds what can be known about a program that was not found.
+    fn explain(&self, reason: String, errno: Errno) -> String {
+        let real = self.surroundings.root.folder().to_string_lossy();
+        let reason = reason.replace(&*real, gofarm_proto::EXEC_ROOT);
+        match (errno, self.view.is_some()) {
+            (Errno::ENOENT, true) => format!(
+                "{reason}; in the sandbox there is nothing but the action's declared inputs (a program that is there may lack its loader)"
+            ),
+            _ => reason,
+        }
+    }
+
+    fn label(&self) -> String {
+        self.surroundings.definition.action.label.clone()
+    }
+}
+
+/// The last part of the program's name.
+fn tool_name(run: &Run) -> &str {
+    let program = run.argv.first().map_or("", String::as_str);
+    program.rsplit('/').next().unwrap_or(program)
+}
+
+fn says_any(output: &[u8], phrases: &[&str]) -> bool {
+    let output = output.to_ascii_lowercase();
+    phrases
+        .iter()
+        .any(|phrase| memchr::memmem::find(&output, phrase.to_ascii_lowercase().as_bytes()).is_some())
+}

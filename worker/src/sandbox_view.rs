@@ -1,0 +1,159 @@
+//! The sandbox, seen from outside: which parts of this machine an action may see.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use gofarm_proto::EXEC_ROOT;
+
+use crate::launcher::find_in_path;
+use crate::protocol::{Link, Mount, Sandbox};
+use crate::workspace::Workspace;
+
+/// Where by-reference inputs are seen in a sandbox. Not below the exec root, where a tool might find it by listing folders.
+pub(crate) const STORE_IN_SANDBOX: &str = "/__gofarm_cas__";
+
+/// Without these many programs do not start; they hold nothing that two machines have differently.
+const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+
+/// The system's own folders, shown to actions with `host_tools`.
+const SYSTEM_FOLDERS: [&str; 8] = [
+    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc",
+];
+
+/// The programs by which a C compiler outside the system's folders is found.
+const COMPILERS: [&str; 7] = ["cc", "gcc", "g++", "clang", "clang++", "gfortran", "pkg-config"];
+
+/// What all sandboxes of this worker have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct SandboxView {
+    devices: Vec<Mount>,
+    /// For `host_tools`.
+    system: Vec<Mount>,
+    /// For `host_tools`: folders of the system that are symbolic links.
+    links: Vec<Link>,
+}
+
+impl SandboxView {
+    /// Looks at this machine. `path` is where compilers are looked for.
+    pub fn of_this_machine(path: &str) -> SandboxView {
+        let mut system = Vec::new();
+        let mut links = Vec::new();
+        for folder in SYSTEM_FOLDERS {
+            match fs::read_link(folder).ok().and_then(|target| target.to_str().map(str::to_owned)) {
+                Some(target) => links.push(Link {
+                    path: folder.to_owned(),
+                    target,
+                }),
+                None if Path::new(folder).is_dir() => system.push(read_only(folder, folder)),
+                None => {}
+            }
+        }
+        for folder in compiler_folders(path) {
+            if let Some(folder) = folder.to_str() {
+                system.push(read_only(folder, folder));
+            }
+        }
+        // clang finds its own headers by /proc/self/exe.
+        system.push(read_only("/proc", "/proc"));
+        let devices = DEVICES.iter().filter(|device| Path::new(device).exists());
+        SandboxView {
+            devices: devices.map(|device| writable(device, device)).collect(),
+            system,
+            links,
+        }
+    }
+
+    /// The sandbox of one action. `store` is the folder of the blobs, if the action refers to any by its path.
+    pub fn sandbox(&self, workspace: &Workspace, store: Option<&Path>, host_tools: bool) -> Sandbox {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let mut mounts = vec![
+            writable(&text(&workspace.exec()), EXEC_ROOT),
+            writable(&text(&workspace.tmp()), "/tmp"),
+        ];
+        mounts.extend(store.map(|store| read_only(&text(store), STORE_IN_SANDBOX)));
+        mounts.extend(self.devices.iter().cloned());
+        let mut links = Vec::new();
+        if host_tools {
+            mounts.extend(self.system.iter().cloned());
+            links.clone_from(&self.links);
+        }
+        Sandbox {
+            root: text(&workspace.root()),
+            mounts,
+            links,
+        }
+    }
+
+    /// Whether a file of this machine is seen by an action, at its own path.
+    pub fn shows(&self, path: &Path, host_tools: bool) -> bool {
+        let at = |seen: &str| path.starts_with(seen);
+        self.devices.iter().any(|mount| at(&mount.to))
+            || host_tools
+                && (self.system.iter().any(|mount| at(&mount.to))
+                    || self.links.iter().any(|link| at(&link.path)))
+    }
+}
+
+/// The folders of the compilers in PATH that are not below the system's own: the prefix where a compiler is installed as
+/// `prefix/bin/clang`, since its headers and libraries are there too.
+fn compiler_folders(path: &str) -> BTreeSet<PathBuf> {
+    let mut folders = BTreeSet::new();
+    for name in COMPILERS {
+        let Some(found) = find_in_path(name, path) else {
+            continue;
+        };
+        // The link as it is called, and what it leads to.
+        let real = fs::canonicalize(&found).unwrap_or_else(|_| found.clone());
+        for program in [found, real] {
+            let Some(folder) = program.parent() else {
+                continue;
+            };
+            let prefix = match folder.parent() {
+                Some(prefix) if folder.ends_with("bin") && prefix != Path::new("/") => prefix,
+                _ => folder,
+            };
+            if !SYSTEM_FOLDERS.iter().any(|system| prefix.starts_with(system)) {
+                folders.insert(prefix.to_owned());
+            }
+        }
+    }
+    folders
+}
+
+fn read_only(from: &str, to: &str) -> Mount {
+    Mount {
+        from: from.to_owned(),
+        to: to.to_owned(),
+        writable: false,
+    }
+}
+
+fn writable(from: &str, to: &str) -> Mount {
+    Mount {
+        writable: true,
+        ..read_only(from, to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_compiler_outside_the_system_is_shown_with_its_prefix() {
+        let prefix = tempfile::tempdir().unwrap();
+        let bin = prefix.path().join("bin");
+        fs::create_dir(&bin).unwrap();
+        fs::write(bin.join("clang"), "").unwrap();
+        fs::set_permissions(bin.join("clang"), fs::Permissions::from_mode(0o755)).unwrap();
+        let view = SandboxView::of_this_machine(bin.to_str().unwrap());
+        assert!(view.shows(&prefix.path().join("lib/clang/21/include/stddef.h"), true));
+        assert!(!view.shows(&prefix.path().join("lib"), false));
+        assert!(view.shows(Path::new("/usr/include/stdio.h"), true));
+        assert!(!view.shows(Path::new("/usr/include/stdio.h"), false));
+        assert!(!view.shows(Path::new("/home"), true));
+    }
+}

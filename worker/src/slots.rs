@@ -1,0 +1,178 @@
+//! The life of a worker: takes leases and runs as many tasks at once as there is room for.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::{Id, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::executor::Executor;
+use crate::hold::hold;
+use crate::lease::{Capacity, Lease, LeaseSource};
+use crate::room::{Need, Room};
+
+/// First and longest pause after the queue could not be reached.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+/// How much a worker takes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerOptions {
+    /// So many tasks at once at most.
+    pub slots: usize,
+    /// So much memory, by the estimates in the leases, bytes.
+    pub memory: u64,
+}
+
+/// A worker. See [`run`](WorkerLoop::run).
+pub struct WorkerLoop<S> {
+    executor: Executor,
+    source: Arc<S>,
+    options: WorkerOptions,
+}
+
+impl<S: LeaseSource> WorkerLoop<S> {
+    /// A worker that has not begun.
+    pub fn new(executor: Executor, source: Arc<S>, options: WorkerOptions) -> WorkerLoop<S> {
+        WorkerLoop {
+            executor,
+            source,
+            options,
+        }
+    }
+
+    /// Works until the queue is closed, or until `drain` is cancelled: then nothing more is taken, what waits for room is
+    /// given back, and what runs is brought to its end.
+    ///
+    /// Dropping the future ends it at once: everything that runs is killed, and its leases expire.
+    pub async fn run(&self, drain: &CancellationToken) {
+        let mut slots = Slots::new(self.options);
+        let mut open = true;
+        while open || !slots.tasks.is_empty() {
+            slots.begin_what_fits();
+            let capacity = slots.capacity().filter(|_| open);
+            tokio::select! {
+                () = drain.cancelled(), if open => {
+                    open = false;
+                    slots.give_back_waiting();
+                }
+                Some(ended) = slots.tasks.join_next_with_id() => match ended {
+                    Ok((id, ())) => slots.ended(id),
+                    Err(error) => {
+                        tracing::error!(%error, "a task of the worker ended badly; its lease will expire");
+                        slots.ended(error.id());
+                    }
+                },
+                // Asked anew whenever the room changes.
+                taken = self.acquire(capacity) => match taken {
+                    Some(leases) => for lease in leases {
+                        slots.take(lease, &self.source, &self.executor);
+                    },
+                    None => open = false,
+                },
+            }
+        }
+    }
+
+    /// Takes leases, however long that takes. `None`: there will be no more.
+    async fn acquire(&self, capacity: Option<Capacity>) -> Option<Vec<Lease>> {
+        let Some(capacity) = capacity else {
+            return std::future::pending().await;
+        };
+        let mut pause = BACKOFF.0;
+        loop {
+            match self.source.acquire(capacity).await {
+                Ok(leases) => return leases,
+                Err(error) => {
+                    tracing::warn!(%error, retry_in = ?pause, "cannot take leases");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(BACKOFF.1);
+                }
+            }
+        }
+    }
+}
+
+/// The leases of a worker and the room that they take.
+struct Slots {
+    room: Room,
+    tasks: JoinSet<()>,
+    held: HashMap<Id, Held>,
+    /// Not yet begun, in the order in which they came: nothing overtakes a task that waits for more room.
+    waiting: VecDeque<Id>,
+}
+
+/// One lease.
+struct Held {
+    need: Need,
+    stage: Stage,
+}
+
+enum Stage {
+    /// Begins when this is sent to. Gives its lease back when this is dropped.
+    Waiting(oneshot::Sender<()>),
+    /// Has taken room.
+    Begun,
+    /// Takes no room, and is about to end.
+    GivenBack,
+}
+
+impl Slots {
+    fn new(options: WorkerOptions) -> Slots {
+        Slots {
+            room: Room::new(options.slots, options.memory),
+            tasks: JoinSet::new(),
+            held: HashMap::new(),
+            waiting: VecDeque::new(),
+        }
+    }
+
+    fn take<S: LeaseSource>(&mut self, lease: Lease, source: &Arc<S>, executor: &Executor) {
+        let need = Need {
+            memory: lease.memory,
+            alone: lease.task.exclusive,
+        };
+        let (begin, begun) = oneshot::channel();
+        let hold = hold(source.clone(), executor.clone(), lease, begun);
+        let id = self.tasks.spawn(hold).id();
+        let stage = Stage::Waiting(begin);
+        self.held.insert(id, Held { need, stage });
+        self.waiting.push_back(id);
+    }
+
+    fn begin_what_fits(&mut self) {
+        while let Some(id) = self.waiting.front() {
+            // A task that has lost its lease while it waited is no longer there.
+            if let Some(held) = self.held.get_mut(id) {
+                if !self.room.enter(held.need) {
+                    return;
+                }
+                if let Stage::Waiting(begin) = std::mem::replace(&mut held.stage, Stage::Begun) {
+                    // If it is just ending, it gives the room back as all others do.
+                    let _ = begin.send(());
+                }
+            }
+            self.waiting.pop_front();
+        }
+    }
+
+    /// Nothing more is asked for while something waits, or the small would keep the large waiting for ever.
+    fn capacity(&self) -> Option<Capacity> {
+        self.room.capacity().filter(|_| self.waiting.is_empty())
+    }
+
+    fn give_back_waiting(&mut self) {
+        for id in self.waiting.drain(..) {
+            if let Some(held) = self.held.get_mut(&id) {
+                held.stage = Stage::GivenBack;
+            }
+        }
+    }
+
+    fn ended(&mut self, id: Id) {
+        if let Some(Held { need, stage: Stage::Begun }) = self.held.remove(&id) {
+            self.room.leave(need);
+        }
+    }
+}
