@@ -1,1 +1,44 @@
-//! Placeholder.
+//! The `gofarm` command.
+//!
+//! `cli` reads the command line, `submit` does a build from plan to programs, `farm` is the farm inside this process,
+//! `output` stamps and writes what was built, `report` tells the user about it, `verify` compares with `go build`.
+
+pub mod cli;
+mod console;
+pub mod farm;
+mod folder;
+mod output;
+pub mod report;
+mod submit;
+mod verify;
+
+use std::process::ExitCode;
+
+use cli::{Command, Environment};
+
+/// Does what the arguments say; returns the exit code of the process.
+pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+    let environment = Environment::of_process();
+    let outcome = match cli::parse(args) {
+        Ok(Command::Sandbox(_)) => return gofarm_worker::launcher_main(),
+        Ok(Command::Version) => {
+            print!("{}", cli::version());
+            Ok(cli::ExitCode::Success)
+        }
+        Ok(Command::Help(text)) => {
+            print!("{text}");
+            Ok(cli::ExitCode::Success)
+        }
+        Ok(Command::Submit(request)) => submit::command(&request, &environment),
+        Ok(Command::Verify(request)) => verify::command(&request, &environment),
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
+        Ok(code) => code.into(),
+        Err(error) => {
+            let (code, text) = submit::explain(&error);
+            eprintln!("{text}");
+            code.into()
+        }
+    }
+}

@@ -77,18 +77,31 @@ impl GoCommand {
         })
     }
 
-    /// `go env -json`, with the flags that change it.
+    /// The settings that apply to every command: GOFLAGS, from the environment or `go env -w`.
+    pub fn flags(&self) -> Result<String, PlanError> {
+        let output = self.run(&["env".into(), "GOFLAGS".into()], &[])?;
+        if !output.status.success() {
+            return Err(refused(&output));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned())
+    }
+
+    /// `go env -json`.
     pub fn go_env(&self) -> Result<GoEnv, PlanError> {
         let output = self.run(&["env".into(), "-json".into()], &[])?;
         if !output.status.success() {
-            return Err(PlanError::Go {
-                text: String::from_utf8_lossy(&output.stderr).trim_end().to_owned(),
-                exit_code: output.status.code().unwrap_or(1),
-            });
+            return Err(refused(&output));
         }
         let vars = serde_json::from_slice(&output.stdout)
             .map_err(|error| PlanError::Inconsistent(format!("go env -json: {error}")))?;
         Ok(GoEnv { vars })
+    }
+}
+
+fn refused(output: &Output) -> PlanError {
+    PlanError::Go {
+        text: String::from_utf8_lossy(&output.stderr).trim_end().to_owned(),
+        exit_code: output.status.code().unwrap_or(1),
     }
 }
 

@@ -18,6 +18,7 @@ mod node;
 mod plan;
 mod request;
 mod roots;
+mod show;
 mod snapshot;
 
 pub use bind::BoundPlan;

@@ -2,7 +2,6 @@
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -10,7 +9,6 @@ use gofarm_proto::Digest;
 
 use crate::disk::DiskStore;
 use crate::error::{Result, StoreError, io_error};
-use crate::ingest::hash;
 use crate::layout::unique_name;
 use crate::quarantine::Damaged;
 use crate::seal::{is_sealed, needs_touch, seal, touch};
@@ -26,8 +24,8 @@ impl DiskStore {
     }
 
     /// Makes sure that the blob may be used, marks it as used, and says where it is. One `stat` for a sealed
-    /// blob used in the last minute. An unsealed one is compared with its digest: if its bytes are right it
-    /// is sealed again.
+    /// blob used in the last minute. An unsealed one is compared with its digest: if its bytes are right, a
+    /// sealed copy takes its place.
     ///
     /// # Errors
     ///
@@ -40,12 +38,9 @@ impl DiskStore {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => break,
                 Err(e) => return Err(self.failed("look at", &path)(e)),
             };
-            let usable = if is_sealed(&metadata, digest.size) {
-                self.mark_used(&path, &metadata)?
-            } else {
-                self.verify(digest, &path, &metadata)?
-            };
-            if usable {
+            if !is_sealed(&metadata, digest.size) {
+                self.verify(digest, &path, &metadata)?;
+            } else if self.mark_used(&path, &metadata)? {
                 return Ok(path);
             }
         }
@@ -73,13 +68,8 @@ impl DiskStore {
             return Ok(bytes);
         }
         let metadata = file.metadata().map_err(self.failed("read", &path))?;
-        match self.set_aside(&path, &metadata, Damaged::Blob)? {
-            Some(aside) => Err(StoreError::Corrupt {
-                digest: *digest,
-                aside,
-            }),
-            None => Err(StoreError::Missing { digest: *digest }),
-        }
+        self.reject(digest, &path, &metadata)?;
+        Err(StoreError::Missing { digest: *digest })
     }
 
     /// Makes `dest` a hard link to the blob, after a [`check`](DiskStore::check). A copy where the system
@@ -150,46 +140,50 @@ impl DiskStore {
             })
     }
 
-    /// Reads an unsealed blob. True: its bytes are right and it is sealed again. False: it was replaced
-    /// meanwhile, look again.
-    fn verify(&self, digest: &Digest, path: &Path, metadata: &Metadata) -> Result<bool> {
+    /// Reads an unsealed blob, and puts a sealed copy in its place if its bytes are right. After that the blob
+    /// is to be looked at again.
+    ///
+    /// A copy, since whoever broke the seal may still have the file open: between reading it and sealing it
+    /// would be room for one more write.
+    fn verify(&self, digest: &Digest, path: &Path, metadata: &Metadata) -> Result<()> {
         if !metadata.is_file() {
             return self.reject(digest, path, metadata);
         }
-        let file = match File::open(path) {
+        let mut file = match File::open(path) {
             Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(self.failed("verify", path)(e)),
         };
-        let before = file.metadata().map_err(self.failed("verify", path))?;
-        let found = hash(&file).map_err(self.failed("verify", path))?;
-        let after = file.metadata().map_err(self.failed("verify", path))?;
-        let written = (before.mtime(), before.mtime_nsec()) != (after.mtime(), after.mtime_nsec());
-        if written && is_sealed(&after, found.size) {
-            // Another process came to the same end first.
-            return Ok(false);
+        let seen = file.metadata().map_err(self.failed("verify", path))?;
+        if is_sealed(&seen, digest.size) {
+            // Another process has just put a sealed copy there.
+            return Ok(());
         }
-        if found.hash != digest.hash || written {
-            return self.reject(digest, path, &before);
+        let mut copy = self.inner.own.file()?;
+        let found = self.copy(&mut file, path, &mut copy)?;
+        if found.hash != digest.hash {
+            return self.reject(digest, path, &seen);
         }
         if found.size != digest.size {
             // The bytes belong to the name, so the digest that was asked for is that of no blob at all.
             return Err(StoreError::Missing { digest: *digest });
         }
-        self.inner.gate.shared(|| {
-            seal(&file).map_err(self.failed("seal", path))?;
-            // Eviction may have been here since the file was opened.
-            Ok(fs::symlink_metadata(path).is_ok_and(|now| now.ino() == after.ino()))
-        })
+        seal(&copy.file).map_err(self.failed("seal", copy.path()))?;
+        // Its bytes are right whatever is there by now. Inside the gate, or eviction could look at the old file
+        // and remove the new one.
+        self.inner
+            .gate
+            .exclusive(|| copy.rename(path).map_err(self.failed("seal", path)))
     }
 
-    fn reject(&self, digest: &Digest, path: &Path, metadata: &Metadata) -> Result<bool> {
+    /// Sets the blob aside and says so. All is well when it is another file by now.
+    fn reject(&self, digest: &Digest, path: &Path, metadata: &Metadata) -> Result<()> {
         match self.set_aside(path, metadata, Damaged::Blob)? {
             Some(aside) => Err(StoreError::Corrupt {
                 digest: *digest,
                 aside,
             }),
-            None => Ok(false),
+            None => Ok(()),
         }
     }
 

@@ -113,7 +113,13 @@ impl DiskStore {
         File::open(path).map_err(self.failed("read", path))
     }
 
-    fn copy(&self, source: &mut File, path: &Path, to: &mut TemporaryFile) -> Result<Digest> {
+    /// Copies everything from the source's position to its end. The digest is that of the copy.
+    pub(crate) fn copy(
+        &self,
+        source: &mut File,
+        path: &Path,
+        to: &mut TemporaryFile,
+    ) -> Result<Digest> {
         let mut hasher = blake3::Hasher::new();
         let mut buffer = vec![0; BUFFER];
         let mut size = 0;
@@ -165,7 +171,7 @@ impl DiskStore {
 }
 
 /// The digest of everything from the file's position to its end.
-pub(crate) fn hash(mut file: &File) -> io::Result<Digest> {
+fn hash(mut file: &File) -> io::Result<Digest> {
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; BUFFER];
     let mut size = 0;

@@ -100,7 +100,8 @@ impl Drop for TemporaryFile {
 /// Renames, making the folder of a shard when its first file comes.
 pub(crate) fn rename_into_shard(from: &Path, to: &Path) -> io::Result<()> {
     match (fs::rename(from, to), to.parent()) {
-        (Err(e), Some(shard)) if e.kind() == io::ErrorKind::NotFound && !shard.exists() => {
+        // Whether the folder is there by now says nothing: another process may just have made it.
+        (Err(e), Some(shard)) if e.kind() == io::ErrorKind::NotFound => {
             fs::create_dir_all(shard)?;
             fs::rename(from, to)
         }

@@ -54,10 +54,12 @@ impl References {
         let line = &text[..memchr::memchr(b'\n', text).unwrap_or(text.len())];
         let until_quote = &line[..memchr::memchr(b'"', line).unwrap_or(line.len())];
         let until_space = &line[..memchr::memchr2(b' ', b'\t', line).unwrap_or(line.len())];
-        [line, until_quote, until_space].into_iter().find_map(|path| {
-            let kept_at = self.kept_at.get(std::str::from_utf8(path).ok()?)?;
-            Some((path.len(), kept_at.as_str()))
-        })
+        [line, until_quote, until_space]
+            .into_iter()
+            .find_map(|path| {
+                let kept_at = self.kept_at.get(std::str::from_utf8(path).ok()?)?;
+                Some((path.len(), kept_at.as_str()))
+            })
     }
 }
 
@@ -68,14 +70,24 @@ mod tests {
     use super::*;
 
     fn references() -> References {
-        let kept_at = [("/__gofarm__/in/1/x y", "/c/1"), ("/__gofarm__/in/12/x", "/c/12")];
+        let kept_at = [
+            ("/__gofarm__/in/1/x y", "/c/1"),
+            ("/__gofarm__/in/12/x", "/c/12"),
+        ];
         References {
-            kept_at: kept_at.map(|(path, at)| (path.to_owned(), at.to_owned())).into(),
+            kept_at: kept_at
+                .map(|(path, at)| (path.to_owned(), at.to_owned()))
+                .into(),
         }
     }
 
     fn written(root: &ExecRoot, content: &str) -> String {
-        String::from_utf8(references().write_into(content.as_bytes(), root).into_owned()).unwrap()
+        String::from_utf8(
+            references()
+                .write_into(content.as_bytes(), root)
+                .into_owned(),
+        )
+        .unwrap()
     }
 
     #[test]

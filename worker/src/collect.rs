@@ -12,7 +12,11 @@ use crate::native_step::exists;
 use crate::virtual_text::ExecRoot;
 
 /// Hashes and moves every output. To be called once, when all steps are done.
-pub(crate) fn collect(store: &DiskStore, definition: &Definition, root: &ExecRoot) -> Result<Vec<OutputFile>> {
+pub(crate) fn collect(
+    store: &DiskStore,
+    definition: &Definition,
+    root: &ExecRoot,
+) -> Result<Vec<OutputFile>> {
     let mut collected = Vec::with_capacity(definition.action.outputs.len());
     // Two outputs may be one file, and only the first finds it.
     let mut moved: HashMap<&str, Digest> = HashMap::new();

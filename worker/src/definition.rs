@@ -98,16 +98,29 @@ fn check_paths(action: &Action) -> Result<(), String> {
                     check(&run.argv[0])?;
                 }
                 let marker = (!run.failure_marker.is_empty()).then_some(&run.failure_marker);
-                run.drop_missing.iter().chain([&run.cwd]).chain(marker).collect()
+                run.drop_missing
+                    .iter()
+                    .chain([&run.cwd])
+                    .chain(marker)
+                    .collect()
             }
             Some(step::Step::WriteFile(write)) => vec![&write.path],
             Some(step::Step::CopyFile(copy)) => vec![&copy.from, &copy.to],
             Some(step::Step::Pack(pack)) => {
                 let drop = &pack.drop_missing;
-                pack.members.iter().chain(drop).chain([&pack.archive]).collect()
+                pack.members
+                    .iter()
+                    .chain(drop)
+                    .chain([&pack.archive])
+                    .collect()
             }
+            Some(step::Step::ReplaceText(replace)) => vec![&replace.path],
             Some(step::Step::GoArchive(archive)) => vec![&archive.export, &archive.object],
-            None => return Err(format!("step {number} is of a kind that this worker does not know")),
+            None => {
+                return Err(format!(
+                    "step {number} is of a kind that this worker does not know"
+                ));
+            }
         };
         let skip = Some(&step.skip_if_exists).filter(|path| !path.is_empty());
         for path in paths.into_iter().chain(skip) {

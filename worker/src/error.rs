@@ -106,7 +106,9 @@ pub enum ExecuteError {
         no_program: bool,
     },
     /// A sandbox is required and this machine does not allow one.
-    #[error("a sandbox is required and cannot be made on this machine: {reason}; allow unprivileged user namespaces, or turn the sandbox off")]
+    #[error(
+        "a sandbox is required and cannot be made on this machine: {reason}; allow unprivileged user namespaces, or turn the sandbox off"
+    )]
     SandboxUnavailable {
         /// Which part failed and what the system said.
         reason: String,
@@ -143,7 +145,9 @@ impl ExecuteError {
         match self {
             ExecuteError::Cancelled
             | ExecuteError::TimedOut { .. }
-            | ExecuteError::CannotStart { no_program: true, .. } => ErrorClass::User,
+            | ExecuteError::CannotStart {
+                no_program: true, ..
+            } => ErrorClass::User,
             ExecuteError::Malformed { .. }
             | ExecuteError::MissingOutput { .. }
             | ExecuteError::NativeStep { .. } => ErrorClass::Bug,
@@ -175,7 +179,10 @@ impl ExecuteError {
     }
 
     /// Names what was tried when the system refuses it; a full disk becomes [`ExecuteError::Full`].
-    pub(crate) fn io(what: impl Into<String>, path: &std::path::Path) -> impl FnOnce(io::Error) -> ExecuteError {
+    pub(crate) fn io(
+        what: impl Into<String>,
+        path: &std::path::Path,
+    ) -> impl FnOnce(io::Error) -> ExecuteError {
         let (what, folder) = (what.into(), path.to_owned());
         move |source| {
             let what = format!("{what} {}", folder.display());

@@ -1,8 +1,6 @@
 //! The life of one action on this machine.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use gofarm_proto::v1::{self, step::Step};
@@ -22,7 +20,7 @@ use crate::sandbox_view::SandboxView;
 use crate::staging::{blobs_folder, references, require_inputs, stage};
 use crate::task::{Execution, Task};
 use crate::virtual_text::ExecRoot;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, Workspaces};
 
 /// Whether actions see nothing but what they declare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -77,8 +75,7 @@ struct Inner {
     view: SandboxView,
     /// Where programs of the machine are looked for when an action with `host_tools` has no PATH.
     path: String,
-    /// The number of the next workspace.
-    sequence: AtomicU64,
+    workspaces: Arc<Workspaces>,
 }
 
 /// What the steps of one action work with.
@@ -121,10 +118,10 @@ impl Executor {
         let mut inner = Inner {
             view: SandboxView::of_this_machine(&path),
             path,
+            workspaces: Workspaces::new(store.scratch_dir()),
             store,
             options,
             sandbox: SandboxState::Off,
-            sequence: AtomicU64::new(0),
         };
         inner.sandbox = inner.probe()?;
         Ok(Executor {
@@ -163,7 +160,7 @@ impl Executor {
             surroundings,
             back,
             stage,
-            workspace,
+            mut workspace,
         } = prepared;
         let mut log = Log::new(log, back);
         // Declared after the workspace, so it goes first, however this function is left.
@@ -200,6 +197,13 @@ impl Executor {
                 };
                 Ok((progress, outputs, begun.elapsed()))
             });
+            // An action that was broken off may have left anything.
+            if collected
+                .as_ref()
+                .map_or(true, |(progress, ..)| progress.finished.escaped)
+            {
+                workspace.taint();
+            }
             drop(tools);
             drop(workspace);
             collected
@@ -250,7 +254,11 @@ impl Executor {
                         stands.map_err(|why| run.interrupted(why, "the launcher", tools, log))?;
                         ready = true;
                     }
-                    let RunEnd { finished, exit_code, undeclared } = run.perform(step, tools, log).await?;
+                    let RunEnd {
+                        finished,
+                        exit_code,
+                        undeclared,
+                    } = run.perform(step, tools, log).await?;
                     progress.tools_us += finished.wall_us;
                     progress.finished = finished;
                     if exit_code != 0 {
@@ -301,12 +309,15 @@ impl Executor {
 
 impl Inner {
     fn probe(&self) -> Result<SandboxState> {
-        let workspace = self.workspace()?;
+        let workspace = self.workspaces.take()?;
         let store = blobs_folder(&self.store);
         let attempt = |setup: &Setup| {
             let spawned = Spawned::start(&self.options.launcher, setup)?;
             spawned.probe().map_err(|error| {
-                ExecuteError::Launcher(format!("{}: {error}", self.options.launcher.program.display()))
+                ExecuteError::Launcher(format!(
+                    "{}: {error}",
+                    self.options.launcher.program.display()
+                ))
             })
         };
         // First without, so that a wrong launcher is not taken for a machine without sandboxes.
@@ -319,15 +330,11 @@ impl Inner {
         let sandbox = Some(self.view.sandbox(&workspace, Some(&store), true));
         match (attempt(&Setup { sandbox })?, self.options.sandbox) {
             (Ok(()), _) => Ok(SandboxState::Active),
-            (Err(reason), SandboxMode::Required) => Err(ExecuteError::SandboxUnavailable { reason }),
+            (Err(reason), SandboxMode::Required) => {
+                Err(ExecuteError::SandboxUnavailable { reason })
+            }
             (Err(reason), _) => Ok(SandboxState::Unavailable { reason }),
         }
-    }
-
-    fn workspace(&self) -> Result<Workspace> {
-        let number = self.sequence.fetch_add(1, Ordering::Relaxed);
-        let scratch: PathBuf = self.store.scratch_dir();
-        Workspace::create(&scratch, &number.to_string())
     }
 
     fn prepare(&self, task: &Task) -> Result<Prepared> {
@@ -335,25 +342,32 @@ impl Inner {
         let bytes = self.store.read(&task.definition)?;
         let definition = Definition::resolve(&task.definition, &bytes, &task.produced)?;
         require_inputs(&self.store, &definition)?;
-        let workspace = self.workspace()?;
+        let workspace = self.workspaces.take()?;
         let sandboxed = self.sandbox == SandboxState::Active;
         let root = match sandboxed {
             true => ExecRoot::mounted(workspace.exec()),
             false => ExecRoot::real(workspace.exec())?,
         };
         let action = &definition.action;
-        let runs = action.steps.iter().any(|step| matches!(step.step, Some(Step::Run(_))));
+        let runs = action
+            .steps
+            .iter()
+            .any(|step| matches!(step.step, Some(Step::Run(_))));
         let spawned = match runs {
             true => {
-                let store = definition.has_references().then(|| blobs_folder(&self.store));
-                let sandbox = sandboxed
-                    .then(|| self.view.sandbox(&workspace, store.as_deref(), action.host_tools));
+                let store = definition
+                    .has_references()
+                    .then(|| blobs_folder(&self.store));
+                let sandbox = sandboxed.then(|| {
+                    self.view
+                        .sandbox(&workspace, store.as_deref(), action.host_tools)
+                });
                 // Started before staging, so that one takes place while the other does.
                 Some(Spawned::start(&self.options.launcher, &Setup { sandbox })?)
             }
             false => None,
         };
-        stage(&self.store, &definition, &root)?;
+        stage(&self.store, &definition, &root, &workspace)?;
         let (references, back) = references(&self.store, &definition, &root);
         Ok(Prepared {
             spawned,
@@ -370,7 +384,9 @@ impl Inner {
 }
 
 /// Runs what waits for the disk on a thread where that harms nobody.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),

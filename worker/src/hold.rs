@@ -53,7 +53,11 @@ pub(crate) async fn hold<S: LeaseSource>(
             begun = begun => begun.ok()?,
             () = cancel.cancelled() => return None,
         }
-        Some(executor.execute(&lease.task, &cancel, &watch, Some(&watch)).await)
+        Some(
+            executor
+                .execute(&lease.task, &cancel, &watch, Some(&watch))
+                .await,
+        )
     };
     tokio::pin!(execution);
     let outcome = tokio::select! {

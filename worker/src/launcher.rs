@@ -7,7 +7,8 @@
 //!
 //! Its standard input is the worker's socket, its standard error the pipe that collects what tools print.
 
-use std::io::{self, PipeWriter};
+use std::fs::File;
+use std::io::{self, PipeWriter, Read, Seek};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -19,8 +20,8 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 
 use crate::protocol::{
@@ -59,6 +60,8 @@ fn serve() -> io::Result<()> {
     };
     // Before any child: orphans of tools come to this process instead of the worker or init.
     nix::sys::prctl::set_child_subreaper(true)?;
+    // Opened while /proc is in sight. Absent in kernels built without it.
+    let mut children = File::open("/proc/thread-self/children").ok();
     if let Some(sandbox) = &setup.sandbox
         && let Err(error) = sandbox::enter(sandbox)
     {
@@ -73,7 +76,7 @@ fn serve() -> io::Result<()> {
     report(&mut stream, Event::Ready(Ready {}))?;
     let output = PipeWriter::from(io::stderr().as_fd().try_clone_to_owned()?);
     for command in commands {
-        run(&command, &mut stream, &output, &running)?;
+        run(&command, &mut stream, &output, &running, children.as_mut())?;
     }
     Ok(())
 }
@@ -102,6 +105,7 @@ fn run(
     stream: &mut UnixStream,
     output: &PipeWriter,
     running: &Mutex<Running>,
+    children: Option<&mut File>,
 ) -> io::Result<()> {
     let (mut child, pid) = {
         // Held while the process starts, so that a hang-up finds either nothing or a group to kill.
@@ -122,14 +126,53 @@ fn run(
     let started = Instant::now();
     report(stream, Event::Started(Started { pid: pid.as_raw() }))?;
     // The leader is left unreaped until its group is dead, so that the group's number cannot come to mean another group.
-    while let Err(Errno::EINTR) = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {}
+    while let Err(Errno::EINTR) = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
+    {
+    }
     let wall = started.elapsed();
     kill_group(pid);
     lock(running).group = None;
     let status = child.wait()?;
     // What the tool left behind has come to this process as its new parent.
-    while !matches!(waitpid(Pid::from_raw(-pid.as_raw()), None), Err(Errno::ECHILD)) {}
-    report(stream, Event::Finished(finished(status, wall)?))
+    while !matches!(
+        waitpid(Pid::from_raw(-pid.as_raw()), None),
+        Err(Errno::ECHILD)
+    ) {}
+    let finished = Finished {
+        escaped: !end_escaped(children),
+        ..finished(status, wall)?
+    };
+    report(stream, Event::Finished(finished))
+}
+
+/// Kills and reaps what has left its process group (a daemon), and so outlived it: it is a child of this process by now.
+/// False when something is still there.
+fn end_escaped(mut children: Option<&mut File>) -> bool {
+    // Each round may orphan the next generation.
+    for _ in 0..100 {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Err(Errno::ECHILD) => return true,
+            Ok(WaitStatus::StillAlive) => {}
+            _ => continue,
+        }
+        let mut list = String::new();
+        let read = children.as_mut().map(|file| {
+            file.rewind()?;
+            file.read_to_string(&mut list)
+        });
+        if !matches!(read, Some(Ok(_))) {
+            return false;
+        }
+        for pid in list
+            .split_ascii_whitespace()
+            .filter_map(|pid| pid.parse().ok())
+        {
+            // They are unreaped children, so that these numbers mean nobody else.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            let _ = waitpid(Pid::from_raw(pid), None);
+        }
+    }
+    false
 }
 
 fn kill_group(group: Pid) {
@@ -220,6 +263,7 @@ fn finished(status: ExitStatus, wall: Duration) -> io::Result<Finished> {
         // Linux counts it in KiB.
         peak_memory: usage.max_rss().max(0) as u64 * 1024,
         wall_us: wall.as_micros() as u64,
+        escaped: false,
     })
 }
 

@@ -8,7 +8,8 @@ use memchr::memmem;
 /// At most this much output of an action is kept, bytes. What comes after is read, so that the tools go on, and dropped.
 pub const LOG_LIMIT: usize = 16 << 20;
 
-const CUT_NOTE: &[u8] = b"\ngofarm: the rest of this output is left out: it is longer than 16 MiB\n";
+const CUT_NOTE: &[u8] =
+    b"\ngofarm: the rest of this output is left out: it is longer than 16 MiB\n";
 
 /// A line longer than this is passed on in pieces.
 const LONGEST_LINE: usize = 64 << 10;
@@ -223,7 +224,10 @@ mod tests {
     impl Watched {
         fn chunks(&self) -> Vec<String> {
             let chunks = self.0.lock().unwrap();
-            chunks.iter().map(|c| String::from_utf8_lossy(c).into_owned()).collect()
+            chunks
+                .iter()
+                .map(|c| String::from_utf8_lossy(c).into_owned())
+                .collect()
         }
     }
 
@@ -238,10 +242,16 @@ mod tests {
         };
         let mut log = Log::new(&watched, back);
         log.begin_step(false);
-        for piece in ["/s/1", "/x/w/a.go:1\nopen /s/cas/ab/", &hex, ": bad\n/s/cas/zz\nend /s/1/x"] {
+        for piece in [
+            "/s/1",
+            "/x/w/a.go:1\nopen /s/cas/ab/",
+            &hex,
+            ": bad\n/s/cas/zz\nend /s/1/x",
+        ] {
             log.push(piece.as_bytes());
         }
-        let expected = "/__gofarm__/w/a.go:1\nopen /__gofarm__/in/1/export: bad\n/s/cas/zz\nend /__gofarm__";
+        let expected =
+            "/__gofarm__/w/a.go:1\nopen /__gofarm__/in/1/export: bad\n/s/cas/zz\nend /__gofarm__";
         assert_eq!(String::from_utf8(log.finish()).unwrap(), expected);
         assert_eq!(watched.chunks().concat(), expected);
     }
@@ -267,7 +277,11 @@ mod tests {
     fn output_beyond_the_limit_is_cut_with_a_note() {
         let mut log = Log::new(&(), PathsBack::default());
         log.begin_step(false);
-        let line = [b'a'; 1023].iter().chain(b"\n").copied().collect::<Vec<_>>();
+        let line = [b'a'; 1023]
+            .iter()
+            .chain(b"\n")
+            .copied()
+            .collect::<Vec<_>>();
         for _ in 0..(LOG_LIMIT / 1024 + 1000) {
             log.push(&line);
         }

@@ -77,7 +77,9 @@ impl ControlGroups {
         // `9:cpu,cpuacct:/a/b`, or `0::/a/b` for version 2.
         for line in groups.lines() {
             let mut fields = line.splitn(3, ':');
-            let (Some(_), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next()) else {
+            let (Some(_), Some(controllers), Some(path)) =
+                (fields.next(), fields.next(), fields.next())
+            else {
                 continue;
             };
             let has = |name| controllers.split(',').any(|controller| controller == name);
@@ -115,7 +117,13 @@ impl ControlGroups {
     /// Limit and use of the group that leaves the least room, bytes.
     fn memory(&self) -> Option<(u64, u64)> {
         let read = |folder: &Path, limit: &str, used: &str, reclaimable: &str| {
-            let number = |name: &str| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
+            let number = |name: &str| {
+                fs::read_to_string(folder.join(name))
+                    .ok()?
+                    .trim()
+                    .parse::<u64>()
+                    .ok()
+            };
             let stat = fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
             // The page cache counts as use and goes when it has to.
             let cache = stat
@@ -129,13 +137,12 @@ impl ControlGroups {
             .iter()
             .filter_map(|folder| read(folder, "memory.max", "memory.current", "inactive_file "));
         let old = self.memory.iter().filter_map(|folder| {
-            let (limit, used) = (
-                "memory.limit_in_bytes",
-                "memory.usage_in_bytes",
-            );
+            let (limit, used) = ("memory.limit_in_bytes", "memory.usage_in_bytes");
             read(folder, limit, used, "total_inactive_file ")
         });
-        unified.chain(old).min_by_key(|(limit, used)| limit.saturating_sub(*used))
+        unified
+            .chain(old)
+            .min_by_key(|(limit, used)| limit.saturating_sub(*used))
     }
 }
 
@@ -159,7 +166,10 @@ fn folders(root: &Path, mounts: &str, controller: Option<&str>, path: &str) -> V
     };
     let point = root.join(point.trim_start_matches('/'));
     // In a container the mount may begin below the group's own path, or the path be seen from the container's root.
-    let below = path.strip_prefix(mounted).filter(|_| mounted != "/").unwrap_or(path);
+    let below = path
+        .strip_prefix(mounted)
+        .filter(|_| mounted != "/")
+        .unwrap_or(path);
     let below = Path::new(below.trim_start_matches('/'));
     below.ancestors().map(|group| point.join(group)).collect()
 }
@@ -168,7 +178,8 @@ fn folders(root: &Path, mounts: &str, controller: Option<&str>, path: &str) -> V
 mod tests {
     use super::*;
 
-    const MEMINFO: &str = "MemTotal:       8388608 kB\nMemFree:        1048576 kB\nMemAvailable:   4194304 kB\n";
+    const MEMINFO: &str =
+        "MemTotal:       8388608 kB\nMemFree:        1048576 kB\nMemAvailable:   4194304 kB\n";
     const GIB: u64 = 1 << 30;
 
     fn root(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -184,16 +195,29 @@ mod tests {
     #[test]
     fn version_2_the_tightest_group_counts() {
         let root = root(&[
-            ("proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw\n"),
+            (
+                "proc/self/mountinfo",
+                "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw\n",
+            ),
             ("proc/self/cgroup", "0::/a/b\n"),
             ("sys/fs/cgroup/a/cpu.max", "250000 100000\n"),
             ("sys/fs/cgroup/a/b/cpu.max", "max 100000\n"),
             ("sys/fs/cgroup/a/b/memory.max", "2147483648\n"),
             ("sys/fs/cgroup/a/b/memory.current", "1610612736\n"),
-            ("sys/fs/cgroup/a/b/memory.stat", "anon 5\ninactive_file 536870912\n"),
+            (
+                "sys/fs/cgroup/a/b/memory.stat",
+                "anon 5\ninactive_file 536870912\n",
+            ),
         ]);
         let machine = granted(8, MEMINFO, &ControlGroups::of_this_process(root.path()));
-        assert_eq!(machine, Machine { cpus: 3, memory: 2 * GIB, memory_available: GIB });
+        assert_eq!(
+            machine,
+            Machine {
+                cpus: 3,
+                memory: 2 * GIB,
+                memory_available: GIB
+            }
+        );
     }
 
     #[test]
@@ -204,21 +228,38 @@ mod tests {
                 "40 30 0:30 /docker/x /sys/fs/cgroup/cpu,cpuacct ro - cgroup cgroup rw,cpu,cpuacct\n\
                  41 30 0:31 /docker/x /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n",
             ),
-            ("proc/self/cgroup", "9:cpu,cpuacct:/docker/x\n8:memory:/docker/x\n"),
+            (
+                "proc/self/cgroup",
+                "9:cpu,cpuacct:/docker/x\n8:memory:/docker/x\n",
+            ),
             ("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "150000\n"),
             ("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n"),
             ("sys/fs/cgroup/memory/memory.limit_in_bytes", "1073741824\n"),
             ("sys/fs/cgroup/memory/memory.usage_in_bytes", "0\n"),
         ]);
         let machine = granted(8, MEMINFO, &ControlGroups::of_this_process(root.path()));
-        assert_eq!(machine, Machine { cpus: 2, memory: GIB, memory_available: GIB });
+        assert_eq!(
+            machine,
+            Machine {
+                cpus: 2,
+                memory: GIB,
+                memory_available: GIB
+            }
+        );
     }
 
     #[test]
     fn without_limits_it_is_the_machine() {
         let root = root(&[("proc/self/cgroup", "0::/\n")]);
         let machine = granted(8, MEMINFO, &ControlGroups::of_this_process(root.path()));
-        assert_eq!(machine, Machine { cpus: 8, memory: 8 * GIB, memory_available: 4 * GIB });
+        assert_eq!(
+            machine,
+            Machine {
+                cpus: 8,
+                memory: 8 * GIB,
+                memory_available: 4 * GIB
+            }
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use gofarm_identity::archive::{AppendError, append_members};
-use gofarm_proto::v1::{CopyFile, GoArchive, Pack, WriteFile, step::Step};
+use gofarm_proto::v1::{CopyFile, GoArchive, Pack, ReplaceText, WriteFile, step::Step};
 
 use crate::by_reference::References;
 use crate::definition::Definition;
@@ -29,6 +29,7 @@ impl NativeStep<'_> {
             Step::CopyFile(copy) => self.copy(copy).map(|()| None),
             Step::Pack(pack) => self.pack(pack).map(|()| None),
             Step::GoArchive(archive) => self.content_id(archive).map(Some),
+            Step::ReplaceText(replace) => self.replace(replace).map(|()| None),
         }
     }
 
@@ -49,7 +50,10 @@ impl NativeStep<'_> {
 
     fn pack(&self, pack: &Pack) -> Result<(), Trouble> {
         if self.definition.input(&pack.archive).is_some() {
-            return Err(Trouble::Step(format!("packing into {}: it is an input", pack.archive)));
+            return Err(Trouble::Step(format!(
+                "packing into {}: it is an input",
+                pack.archive
+            )));
         }
         let members: Vec<PathBuf> = pack
             .members
@@ -59,11 +63,12 @@ impl NativeStep<'_> {
             .map(|(_, file)| file)
             .collect();
         let archive = self.root.file(&pack.archive);
-        append_members(&archive, &members)
-            .map_err(|error| match &error {
-                AppendError::Io { source, .. } if is_full(source) => Trouble::Full(format!("packing into {}", pack.archive)),
-                _ => Trouble::Step(self.virtual_text(&error.to_string())),
-            })
+        append_members(&archive, &members).map_err(|error| match &error {
+            AppendError::Io { source, .. } if is_full(source) => {
+                Trouble::Full(format!("packing into {}", pack.archive))
+            }
+            _ => Trouble::Step(self.virtual_text(&error.to_string())),
+        })
     }
 
     fn content_id(&self, archive: &GoArchive) -> Result<String, Trouble> {
@@ -76,20 +81,42 @@ impl NativeStep<'_> {
             .map_err(|error| Trouble::Step(format!("{}: {error}", archive.object)))
     }
 
+    fn replace(&self, replace: &ReplaceText) -> Result<(), Trouble> {
+        if self.definition.input(&replace.path).is_some() {
+            return Err(Trouble::Step(format!(
+                "replacing text in {}: it is an input",
+                replace.path
+            )));
+        }
+        let file = self.root.file(&replace.path);
+        let content = fs::read(&file).map_err(Trouble::at("reading", &replace.path))?;
+        let text = String::from_utf8(content).map_err(|error| {
+            Trouble::Step(format!("replacing text in {}: {error}", replace.path))
+        })?;
+        let text = text.replace(&*self.root.text(&replace.from), &replace.to);
+        fs::write(&file, text).map_err(Trouble::at("writing", &replace.path))
+    }
+
     /// The place of a new file: nothing is there any more, above all no hard link to a blob, and its folder exists.
     fn fresh(&self, path: &str) -> Result<PathBuf, Trouble> {
         let file = self.root.file(path);
         if let Some(parent) = file.parent() {
-            make_folder(parent).map_err(|error| Trouble::Step(self.virtual_text(&error.to_string())))?;
+            make_folder(parent)
+                .map_err(|error| Trouble::Step(self.virtual_text(&error.to_string())))?;
         }
         match fs::remove_file(&file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Trouble::at("replacing", path)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Trouble::at("replacing", path)(error))
+            }
             _ => Ok(file),
         }
     }
 
     fn virtual_text(&self, text: &str) -> String {
-        text.replace(&*self.root.folder().to_string_lossy(), gofarm_proto::EXEC_ROOT)
+        text.replace(
+            &*self.root.folder().to_string_lossy(),
+            gofarm_proto::EXEC_ROOT,
+        )
     }
 }
 
@@ -113,7 +140,10 @@ impl Trouble {
 }
 
 fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 /// Whether there is anything at a path, be it a broken link.

@@ -75,7 +75,10 @@ impl Spawned {
         let (output, writer) = io::pipe()?;
         // Only our end: the tools' end of a pipe must block.
         fcntl(&output, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        #[allow(clippy::disallowed_methods, reason = "the launcher is what starts all others")]
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the launcher is what starts all others"
+        )]
         let child = std::process::Command::new(&launcher.program)
             .args(&launcher.args)
             .process_group(0)
@@ -141,10 +144,8 @@ impl Tools {
         };
         Ok(Tools {
             control: Some(UnixStream::from_std(spawned.control).map_err(io)?),
-            output: Receiver::from_owned_fd(
-                spawned.output.try_clone().map_err(io)?.into(),
-            )
-            .map_err(io)?,
+            output: Receiver::from_owned_fd(spawned.output.try_clone().map_err(io)?.into())
+                .map_err(io)?,
             direct: spawned.output,
             child: spawned.child,
             output_ended: false,
@@ -180,7 +181,11 @@ impl Tools {
             .map_err(|error| Interruption::Launcher(format!("sending it a command: {error}")))?;
         loop {
             match self.next_event()? {
-                Some(Event::Started(started)) => self.group = Some(Pid::from_raw(started.pid)),
+                Some(Event::Started(started)) => {
+                    self.group = Some(Pid::from_raw(started.pid));
+                    // What follows may have come with it, and then nothing more comes.
+                    continue;
+                }
                 Some(Event::Finished(finished)) => {
                     self.group = None;
                     drain(&self.direct, log);
@@ -227,7 +232,9 @@ impl Tools {
         self.partial.drain(..end);
         match report.event {
             Some(event) => Ok(Some(event)),
-            None => Err(Interruption::Launcher("it sent an unknown message".to_owned())),
+            None => Err(Interruption::Launcher(
+                "it sent an unknown message".to_owned(),
+            )),
         }
     }
 

@@ -130,6 +130,9 @@ pub struct Finished {
     /// From the moment when it was started to its end, microseconds.
     #[prost(uint64, tag = "6")]
     pub wall_us: u64,
+    /// A process that it started is still there and cannot be found.
+    #[prost(bool, tag = "7")]
+    pub escaped: bool,
 }
 
 /// See [`Event::Failed`].
@@ -175,7 +178,9 @@ pub fn receive<M: Message + Default>(stream: &mut impl Read) -> io::Result<Optio
     }
     let mut body = vec![0; frame_length(prefix)?];
     stream.read_exact(&mut body)?;
-    M::decode(body.as_slice()).map(Some).map_err(io::Error::from)
+    M::decode(body.as_slice())
+        .map(Some)
+        .map_err(io::Error::from)
 }
 
 /// Writes one message.

@@ -64,7 +64,11 @@ impl Room {
         let slots = self.slots - self.inside.min(self.slots);
         let memory = self.memory.saturating_sub(self.taken);
         let idle = self.inside == 0;
-        (slots > 0 && !self.alone && (idle || memory > 0)).then_some(Capacity { slots, memory, idle })
+        (slots > 0 && !self.alone && (idle || memory > 0)).then_some(Capacity {
+            slots,
+            memory,
+            idle,
+        })
     }
 }
 
@@ -73,10 +77,16 @@ mod tests {
     use super::*;
 
     fn need(memory: u64) -> Need {
-        Need { memory, alone: false }
+        Need {
+            memory,
+            alone: false,
+        }
     }
 
-    const ALONE: Need = Need { memory: 1, alone: true };
+    const ALONE: Need = Need {
+        memory: 1,
+        alone: true,
+    };
 
     #[test]
     fn no_more_than_fits() {
@@ -87,7 +97,14 @@ mod tests {
         assert_eq!(room.capacity(), None);
         assert!(!room.enter(need(0)), "slots");
         room.leave(need(6));
-        assert_eq!(room.capacity(), Some(Capacity { slots: 1, memory: 6, idle: false }));
+        assert_eq!(
+            room.capacity(),
+            Some(Capacity {
+                slots: 1,
+                memory: 6,
+                idle: false
+            })
+        );
     }
 
     #[test]
@@ -97,7 +114,14 @@ mod tests {
         assert_eq!(room.capacity(), None);
         assert!(!room.enter(need(0)));
         room.leave(need(100));
-        assert_eq!(room.capacity(), Some(Capacity { slots: 3, memory: 10, idle: true }));
+        assert_eq!(
+            room.capacity(),
+            Some(Capacity {
+                slots: 3,
+                memory: 10,
+                idle: true
+            })
+        );
     }
 
     #[test]

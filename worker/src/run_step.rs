@@ -77,11 +77,19 @@ impl RunStep<'_> {
         }
         log.end_step(failed && may_fail);
         if !failed {
-            return Ok(RunEnd { finished, exit_code: 0, undeclared: Vec::new() });
+            return Ok(RunEnd {
+                finished,
+                exit_code: 0,
+                undeclared: Vec::new(),
+            });
         }
         if may_fail {
             self.mark(&run.failure_marker)?;
-            return Ok(RunEnd { finished, exit_code: 0, undeclared: Vec::new() });
+            return Ok(RunEnd {
+                finished,
+                exit_code: 0,
+                undeclared: Vec::new(),
+            });
         }
         if finished.signal != 0 {
             return Err(ExecuteError::KilledBySignal {
@@ -105,11 +113,21 @@ impl RunStep<'_> {
             ));
         }
         let exit_code = finished.code;
-        Ok(RunEnd { finished, exit_code, undeclared })
+        Ok(RunEnd {
+            finished,
+            exit_code,
+            undeclared,
+        })
     }
 
     /// What an interruption is called by the outside.
-    pub fn interrupted(&self, why: Interruption, tool: &str, tools: &mut Tools, log: &mut Log<'_>) -> ExecuteError {
+    pub fn interrupted(
+        &self,
+        why: Interruption,
+        tool: &str,
+        tools: &mut Tools,
+        log: &mut Log<'_>,
+    ) -> ExecuteError {
         match why {
             Interruption::Cancelled => ExecuteError::Cancelled,
             Interruption::TimedOut => ExecuteError::TimedOut {
@@ -147,7 +165,10 @@ impl RunStep<'_> {
         let dropped = |argument: &&String| {
             run.drop_missing.contains(argument) && !exists(&root.file(argument))
         };
-        let mut argv: Vec<String> = run.argv[..1].iter().map(|program| root.text(program)).collect();
+        let mut argv: Vec<String> = run.argv[..1]
+            .iter()
+            .map(|program| root.text(program))
+            .collect();
         if run.compiler_concurrency {
             argv.push(format!("-c={}", self.compiler_concurrency.max(1)));
         }
@@ -200,8 +221,14 @@ impl RunStep<'_> {
         let definition = &self.surroundings.definition;
         let known = Known {
             declared: &|path| definition.input(path).is_some(),
-            staged: &|path| crate::virtual_text::check(path).is_err() || exists(&self.surroundings.root.file(path)),
-            shown: &|path| self.view.is_none_or(|view| view.shows(path, definition.action.host_tools)),
+            staged: &|path| {
+                crate::virtual_text::check(path).is_err()
+                    || exists(&self.surroundings.root.file(path))
+            },
+            shown: &|path| {
+                self.view
+                    .is_none_or(|view| view.shows(path, definition.action.host_tools))
+            },
         };
         undeclared_reads(log.of_step(), &known)
     }
@@ -231,7 +258,7 @@ fn tool_name(run: &Run) -> &str {
 
 fn says_any(output: &[u8], phrases: &[&str]) -> bool {
     let output = output.to_ascii_lowercase();
-    phrases
-        .iter()
-        .any(|phrase| memchr::memmem::find(&output, phrase.to_ascii_lowercase().as_bytes()).is_some())
+    phrases.iter().any(|phrase| {
+        memchr::memmem::find(&output, phrase.to_ascii_lowercase().as_bytes()).is_some()
+    })
 }

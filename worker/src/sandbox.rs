@@ -68,8 +68,14 @@ pub fn enter(sandbox: &Sandbox) -> Result<(), EnterError> {
         .tried(|| "making mounts private".to_owned())?;
     let root = Path::new(&sandbox.root);
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    mount(Some("tmpfs"), root, Some("tmpfs"), flags, Some("size=16m,mode=755"))
-        .tried(|| format!("mounting a new root on {}", root.display()))?;
+    mount(
+        Some("tmpfs"),
+        root,
+        Some("tmpfs"),
+        flags,
+        Some("size=16m,mode=755"),
+    )
+    .tried(|| format!("mounting a new root on {}", root.display()))?;
     for entry in &sandbox.mounts {
         bind(root, entry)?;
     }

@@ -14,7 +14,13 @@ use crate::workspace::Workspace;
 pub(crate) const STORE_IN_SANDBOX: &str = "/__gofarm_cas__";
 
 /// Without these many programs do not start; they hold nothing that two machines have differently.
-const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+const DEVICES: [&str; 5] = [
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
+];
 
 /// The system's own folders, shown to actions with `host_tools`.
 const SYSTEM_FOLDERS: [&str; 8] = [
@@ -22,7 +28,15 @@ const SYSTEM_FOLDERS: [&str; 8] = [
 ];
 
 /// The programs by which a C compiler outside the system's folders is found.
-const COMPILERS: [&str; 7] = ["cc", "gcc", "g++", "clang", "clang++", "gfortran", "pkg-config"];
+const COMPILERS: [&str; 7] = [
+    "cc",
+    "gcc",
+    "g++",
+    "clang",
+    "clang++",
+    "gfortran",
+    "pkg-config",
+];
 
 /// What all sandboxes of this worker have in common.
 #[derive(Debug, Clone)]
@@ -40,7 +54,10 @@ impl SandboxView {
         let mut system = Vec::new();
         let mut links = Vec::new();
         for folder in SYSTEM_FOLDERS {
-            match fs::read_link(folder).ok().and_then(|target| target.to_str().map(str::to_owned)) {
+            match fs::read_link(folder)
+                .ok()
+                .and_then(|target| target.to_str().map(str::to_owned))
+            {
                 Some(target) => links.push(Link {
                     path: folder.to_owned(),
                     target,
@@ -65,7 +82,12 @@ impl SandboxView {
     }
 
     /// The sandbox of one action. `store` is the folder of the blobs, if the action refers to any by its path.
-    pub fn sandbox(&self, workspace: &Workspace, store: Option<&Path>, host_tools: bool) -> Sandbox {
+    pub fn sandbox(
+        &self,
+        workspace: &Workspace,
+        store: Option<&Path>,
+        host_tools: bool,
+    ) -> Sandbox {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let mut mounts = vec![
             writable(&text(&workspace.exec()), EXEC_ROOT),
@@ -113,7 +135,10 @@ fn compiler_folders(path: &str) -> BTreeSet<PathBuf> {
                 Some(prefix) if folder.ends_with("bin") && prefix != Path::new("/") => prefix,
                 _ => folder,
             };
-            if !SYSTEM_FOLDERS.iter().any(|system| prefix.starts_with(system)) {
+            if !SYSTEM_FOLDERS
+                .iter()
+                .any(|system| prefix.starts_with(system))
+            {
                 folders.insert(prefix.to_owned());
             }
         }

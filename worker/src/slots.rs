@@ -171,7 +171,11 @@ impl Slots {
     }
 
     fn ended(&mut self, id: Id) {
-        if let Some(Held { need, stage: Stage::Begun }) = self.held.remove(&id) {
+        if let Some(Held {
+            need,
+            stage: Stage::Begun,
+        }) = self.held.remove(&id)
+        {
             self.room.leave(need);
         }
     }

@@ -1,10 +1,10 @@
 //! Puts an action's inputs where it expects them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use gofarm_proto::{Digest, IN_DIR, WORK_DIR};
+use gofarm_proto::{Digest, EXEC_ROOT, IN_DIR, WORK_DIR};
 use gofarm_store::{DiskStore, StoreError};
 
 use crate::by_reference::References;
@@ -13,10 +13,15 @@ use crate::error::{ExecuteError, Result};
 use crate::log::PathsBack;
 use crate::sandbox_view::STORE_IN_SANDBOX;
 use crate::virtual_text::ExecRoot;
+use crate::workspace::Workspace;
 
 /// Refuses to begin when a blob is not there, and then names all that are not.
 pub(crate) fn require_inputs(store: &DiskStore, definition: &Definition) -> Result<()> {
-    let mut digests: Vec<&Digest> = definition.inputs.iter().map(|input| &input.digest).collect();
+    let mut digests: Vec<&Digest> = definition
+        .inputs
+        .iter()
+        .map(|input| &input.digest)
+        .collect();
     digests.sort_unstable();
     digests.dedup();
     let missing: Vec<Digest> = store.missing(digests)?;
@@ -26,28 +31,21 @@ pub(crate) fn require_inputs(store: &DiskStore, definition: &Definition) -> Resu
     Err(ExecuteError::MissingInputs(missing))
 }
 
-/// Links every input that has to stand at its path.
-pub(crate) fn stage(store: &DiskStore, definition: &Definition, root: &ExecRoot) -> Result<()> {
-    // Tools may list or write there even when nothing was staged.
-    for folder in [WORK_DIR, IN_DIR] {
-        make_folder(&root.file(folder))?;
-    }
-    // Inputs are sorted, so that most have the folder of the one before.
-    let mut made = std::path::PathBuf::new();
+/// Links every input that has to stand at its path into a workspace.
+pub(crate) fn stage(
+    store: &DiskStore,
+    definition: &Definition,
+    root: &ExecRoot,
+    workspace: &Workspace,
+) -> Result<()> {
+    workspace.lay_out(&folders(definition))?;
     for input in definition.inputs.iter().filter(|input| !input.by_reference) {
-        let file = root.file(&input.path);
-        if let Some(parent) = file.parent()
-            && parent != made
-        {
-            make_folder(parent)?;
-            made = parent.to_owned();
-        }
-        match store.link(&input.digest, &file) {
-            // An input below another input, or at a folder that was made for one.
+        match store.link(&input.digest, &root.file(&input.path)) {
+            // A folder that another input needs.
             Err(StoreError::Exists { .. }) => {
                 return Err(ExecuteError::Malformed {
                     label: definition.action.label.clone(),
-                    problem: format!("something else stands at its input {}", input.path),
+                    problem: format!("its input {} is the folder of another input", input.path),
                 });
             }
             other => other?,
@@ -56,12 +54,33 @@ pub(crate) fn stage(store: &DiskStore, definition: &Definition, root: &ExecRoot)
     Ok(())
 }
 
+/// The folders of all inputs, with their parents, and those that tools may list or write to even when they are empty.
+fn folders(definition: &Definition) -> BTreeSet<PathBuf> {
+    let mut folders: BTreeSet<PathBuf> = [WORK_DIR, IN_DIR].map(relative).into();
+    for input in definition.inputs.iter().filter(|input| !input.by_reference) {
+        let mut path = relative(&input.path);
+        // Where one is known, so are those above it.
+        while path.pop() && !path.as_os_str().is_empty() && !folders.contains(&path) {
+            folders.insert(path.clone());
+        }
+    }
+    folders
+}
+
+fn relative(path: &str) -> PathBuf {
+    Path::new(path.trim_start_matches(EXEC_ROOT).trim_start_matches('/')).to_owned()
+}
+
 pub(crate) fn make_folder(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).map_err(ExecuteError::io("making the folder", folder))
 }
 
 /// Where by-reference inputs are kept, and how to turn that back into virtual paths.
-pub(crate) fn references(store: &DiskStore, definition: &Definition, root: &ExecRoot) -> (References, PathsBack) {
+pub(crate) fn references(
+    store: &DiskStore,
+    definition: &Definition,
+    root: &ExecRoot,
+) -> (References, PathsBack) {
     let blobs_folder = blobs_folder(store);
     let seen_folder = match root.is_mounted() {
         true => STORE_IN_SANDBOX.to_owned(),
@@ -72,7 +91,10 @@ pub(crate) fn references(store: &DiskStore, definition: &Definition, root: &Exec
     for input in definition.inputs.iter().filter(|input| input.by_reference) {
         let path = store.path(&input.digest);
         let name = path.strip_prefix(&blobs_folder).unwrap_or(&path);
-        kept_at.insert(input.path.clone(), format!("{seen_folder}/{}", name.display()));
+        kept_at.insert(
+            input.path.clone(),
+            format!("{seen_folder}/{}", name.display()),
+        );
         blobs.insert(input.digest.hex(), input.path.clone());
     }
     let back = PathsBack {
@@ -84,7 +106,7 @@ pub(crate) fn references(store: &DiskStore, definition: &Definition, root: &Exec
 }
 
 /// The folder that holds all blobs, which is what a sandbox mounts: `<folder>/ab/<hex>`.
-pub(crate) fn blobs_folder(store: &DiskStore) -> std::path::PathBuf {
+pub(crate) fn blobs_folder(store: &DiskStore) -> PathBuf {
     let mut folder = store.path(&Digest::of(b""));
     folder.pop();
     folder.pop();

@@ -65,8 +65,12 @@ fn absolute_paths(line: &str) -> impl Iterator<Item = &str> {
                 rest.find(close)?
             }
             Some('‘') => rest.find('’')?,
-            None | Some('(' | '[' | '=' | ',') => rest.find(|c: char| c.is_whitespace() || ")],;".contains(c)).unwrap_or(rest.len()),
-            Some(c) if c.is_whitespace() => rest.find(|c: char| c.is_whitespace() || ")],;".contains(c)).unwrap_or(rest.len()),
+            None | Some('(' | '[' | '=' | ',') => rest
+                .find(|c: char| c.is_whitespace() || ")],;".contains(c))
+                .unwrap_or(rest.len()),
+            Some(c) if c.is_whitespace() => rest
+                .find(|c: char| c.is_whitespace() || ")],;".contains(c))
+                .unwrap_or(rest.len()),
             Some(_) => return None,
         };
         Some(without_position(&rest[..end]))
@@ -76,7 +80,13 @@ fn absolute_paths(line: &str) -> impl Iterator<Item = &str> {
 /// Cuts `:3:10:` and the like off.
 fn without_position(path: &str) -> &str {
     match path.find(':') {
-        Some(colon) if path[colon..].chars().all(|c| c == ':' || c.is_ascii_digit()) => &path[..colon],
+        Some(colon)
+            if path[colon..]
+                .chars()
+                .all(|c| c == ':' || c.is_ascii_digit()) =>
+        {
+            &path[..colon]
+        }
         _ => path,
     }
 }
@@ -106,7 +116,9 @@ mod tests {
             format!("cat: '{here}': No such file or directory"),
             format!("cc1: fatal error: {here}: No such file or directory"),
             format!("sh: 1: cannot open {here}: No such file or directory"),
-            format!("x.go:3: open {here}: no such file or directory\nagain: {here}: no such file or directory"),
+            format!(
+                "x.go:3: open {here}: no such file or directory\nagain: {here}: no such file or directory"
+            ),
         ] {
             assert_eq!(reads(&line), [here], "{line}");
         }

@@ -111,7 +111,11 @@ mod tests {
         ] {
             assert!(check(path).is_err(), "{path:?}");
         }
-        for path in ["/__gofarm__", "/__gofarm__/w", "/__gofarm__/mod/a@v1/b c.go"] {
+        for path in [
+            "/__gofarm__",
+            "/__gofarm__/w",
+            "/__gofarm__/mod/a@v1/b c.go",
+        ] {
             assert_eq!(check(path), Ok(()), "{path:?}");
         }
     }

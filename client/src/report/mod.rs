@@ -1,0 +1,31 @@
+//! What a build tells: to the person who waits for it, and to programs.
+//!
+//! [`Diagnostics`] prints what tools said as `go build` prints it; [`Progress`] owns stderr while a build runs;
+//! [`Summary`] is the end of it, as a line and as JSON; [`EventLog`] is all of it as NDJSON. Nothing here knows a clock:
+//! whoever owns one says what time it is.
+
+mod amount;
+mod cgo_text;
+mod diagnostics;
+mod events;
+mod frame;
+#[cfg(test)]
+mod like_go_test;
+mod progress;
+#[cfg(test)]
+mod screen;
+mod short_path;
+mod skipped;
+mod summary;
+mod terminal;
+mod timestamp;
+
+pub use amount::{Count, Share, Size, Span};
+pub use cgo_text::CgoText;
+pub use diagnostics::{Diagnostics, Subject};
+pub use events::{EventLog, EventLogError};
+pub use progress::Progress;
+pub use short_path::short_path;
+pub use skipped::Skipped;
+pub use summary::{ActionCounts, Built, Bytes, Outcome, Summary, SummaryError};
+pub use terminal::{Display, NoTerminal, Terminal};

@@ -32,6 +32,9 @@ struct Draft<'g> {
     compilers: Vec<Vec<String>>,
     profile: Option<u32>,
     uses_cgo: bool,
+    /// The package's folder on this machine, where it must stand in what cgo reads: cgo hashes its input, and what
+    /// `cover` has instrumented names the source that it came from.
+    real_folder: Option<String>,
 }
 
 impl Assembly<'_> {
@@ -52,6 +55,7 @@ impl Assembly<'_> {
             compilers: Vec::new(),
             profile: None,
             uses_cgo: false,
+            real_folder: None,
         };
         let cflags = self.compiler("CGO_CFLAGS");
         let ldflags = self.compiler("CGO_LDFLAGS");
@@ -265,6 +269,7 @@ impl Assembly<'_> {
                 flags::complete_cgo(&mut command, package)?;
                 self.check_cgo_ldflags(&command)?;
                 draft.compilers.push(self.compiler("CC"));
+                self.name_real_folder(draft, &command)?;
             }
             "cover" | "preprofile" => {}
             other => {
@@ -309,6 +314,25 @@ impl Assembly<'_> {
             run.failure_marker = format!("{WORK_DIR}/{DYNIMPORT_FAIL}");
         }
         self.finish_run(draft, command, run).map(|run| step(v1::step::Step::Run(run)))
+    }
+
+    /// Puts the package's real folder into the sources that cgo reads from the object folder.
+    fn name_real_folder(&mut self, draft: &mut Draft<'_>, command: &Command) -> Result<(), PlanError> {
+        for arg in &command.argv[1..] {
+            if !(arg.starts_with("$WORK/") && arg.ends_with(".go")) {
+                continue;
+            }
+            let Some(from) = self.roots.to_virtual(&command.cwd) else {
+                continue;
+            };
+            draft.steps.push(step(v1::step::Step::ReplaceText(v1::ReplaceText {
+                path: self.work_path(draft, arg)?,
+                from: format!("{from}/"),
+                to: format!("{}/", command.cwd),
+            })));
+            draft.real_folder = Some(command.cwd.clone());
+        }
+        Ok(())
     }
 
     /// Declares the files that a command names and gives it virtual paths.
@@ -358,10 +382,19 @@ impl Assembly<'_> {
             if !(is_definition || arg.starts_with("-D") || arg.starts_with("-ldflags=")) {
                 mapped = self.roots.map_text(&mapped);
             }
+            if let Some(real) = &draft.real_folder
+                && command.argv[index - 1] == "-trimpath"
+                && let Some(name) = arg.strip_prefix(&format!("{real}=>")).and_then(|rest| rest.split(';').next())
+            {
+                mapped.push_str(&format!(";{real}=>{name}"));
+            }
             if !self.trimpath && index > 0 && command.argv[index - 1] == "-trimpath" {
                 mapped.push_str(&self.restoring_rewrites());
             }
             is_definition = arg == "-D";
+            if draft.real_folder.is_some() && mapped != *arg && arg.contains("-prefix-map=") {
+                argv.push(arg.clone());
+            }
             argv.push(mapped);
         }
         run.argv = argv;

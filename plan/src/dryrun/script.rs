@@ -146,7 +146,11 @@ impl Parser {
         } else if let Some(internal) = line.strip_suffix(" # internal") {
             self.internal(internal)?
         } else {
-            Entry::Run(self.command(line)?)
+            let command = self.command(line)?;
+            if !is_known(&command) {
+                return Err("not a tool of GOROOT, a C compiler, pkg-config or swig");
+            }
+            Entry::Run(command)
         };
         self.script.entries.push(entry);
         Ok(())
@@ -231,6 +235,17 @@ impl Parser {
         }
         Ok(())
     }
+}
+
+/// The programs that cmd/go starts while it builds packages.
+fn is_known(command: &Command) -> bool {
+    let has = |flag: &str| command.argv.iter().any(|arg| arg == flag);
+    command.argv[0].contains("/pkg/tool/")
+        // Every command line of compilerCmd has it.
+        || has("-fmessage-length=0")
+        || has("--cflags")
+        || has("--libs")
+        || command.argv[0].ends_with("swig")
 }
 
 fn echo(rest: &str) -> Option<Entry> {

@@ -35,9 +35,7 @@ pub(super) fn duration_ms(kind: Kind, source_bytes: u64, recorded: Option<Estima
         (Some(recorded), _) => recorded.duration_ms,
         (None, Kind::Link) => LINK_MS,
         (None, Kind::Preprofile) => START_MS + source_bytes / PREPROFILE_BYTES_PER_MS,
-        (None, Kind::Compile | Kind::Unspecified) => {
-            START_MS + source_bytes / COMPILE_BYTES_PER_MS
-        }
+        (None, Kind::Compile | Kind::Unspecified) => START_MS + source_bytes / COMPILE_BYTES_PER_MS,
     }
 }
 

@@ -32,13 +32,17 @@ pub enum Failure {
         history: Box<[Attempt]>,
     },
     /// A blob that no action of this build makes is not in the store.
-    #[error("blob {digest} is not in the store and no action of this build makes it; submit the build again to upload it")]
+    #[error(
+        "blob {digest} is not in the store and no action of this build makes it; submit the build again to upload it"
+    )]
     MissingBlob {
         /// The blob.
         digest: Digest,
     },
     /// A blob was made again and again and was missing each time.
-    #[error("blob {digest} is not in the store although {producer} was run {reruns} times more to make it; the store loses blobs")]
+    #[error(
+        "blob {digest} is not in the store although {producer} was run {reruns} times more to make it; the store loses blobs"
+    )]
     LostAgain {
         /// The blob.
         digest: Digest,

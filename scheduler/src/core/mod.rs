@@ -35,9 +35,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub use effect::{
-    BuildEvent, BuildResult, BuildSummary, Counts, Effect, NodeEvent, Resolution,
-};
+pub use effect::{BuildEvent, BuildResult, BuildSummary, Counts, Effect, NodeEvent, Resolution};
 pub use estimate::Estimate;
 pub use event::Event;
 pub use failure::{Failure, FailureClass};

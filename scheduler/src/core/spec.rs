@@ -425,7 +425,10 @@ mod tests {
             "graph: node 0 (fmt) is of unknown kind 77"
         );
         unknown.nodes[0].kind = 0;
-        assert_eq!(refused(&unknown), "graph: node 0 (fmt) is of unknown kind 0");
+        assert_eq!(
+            refused(&unknown),
+            "graph: node 0 (fmt) is of unknown kind 0"
+        );
         let mut without = graph(&[("fmt", &[])]);
         without.nodes[0].action = None;
         assert_eq!(

@@ -130,4 +130,19 @@ fn a_blob_with_right_bytes_and_a_broken_seal_is_sealed_again() {
         assert!(fixture.store.contains(&digest));
     }
     assert_eq!(fixture.store.found_damage().blobs, 0);
+    assert_eq!(fixture.files("cas").len(), 1);
+}
+
+/// Whoever broke the seal may hold the file open, and write once more after its bytes were found right.
+#[test]
+fn a_blob_that_is_sealed_again_is_out_of_reach_of_whoever_opened_it() {
+    let fixture = Fixture::new();
+    let digest = fixture.store.put_bytes(b"content").unwrap();
+    let path = fixture.store.path(&digest);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut writer = fs::OpenOptions::new().append(true).open(&path).unwrap();
+    fixture.store.check(&digest).unwrap();
+    std::io::Write::write_all(&mut writer, b" more").unwrap();
+    assert!(fixture.store.contains(&digest));
+    assert_eq!(fixture.store.read(&digest).unwrap(), b"content");
 }

@@ -12,6 +12,7 @@ mod damage;
 mod eviction;
 mod file_index;
 mod fixture;
+mod gate;
 mod history;
 mod opening;
 mod processes;

@@ -81,7 +81,8 @@ impl Farm {
     }
 
     pub async fn execute(&self, action: &v1::Action) -> Result<Execution, ExecuteError> {
-        self.execute_with(action, &CancellationToken::new(), &()).await
+        self.execute_with(action, &CancellationToken::new(), &())
+            .await
     }
 
     pub async fn execute_with(
@@ -96,13 +97,20 @@ impl Farm {
         outcome
     }
 
-    /// Nothing of an action stays in the scratch folder.
+    /// No file of an action stays in the scratch folder.
     pub fn assert_clean(&self) {
-        let left: Vec<_> = std::fs::read_dir(self.store.scratch_dir())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
-        assert!(left.is_empty(), "left in the scratch folder: {left:?}");
+        let mut folders = vec![self.store.scratch_dir()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).unwrap() {
+                let path = entry.unwrap().path();
+                assert!(
+                    path.is_dir() && !path.is_symlink(),
+                    "left behind: {}",
+                    path.display()
+                );
+                folders.push(path);
+            }
+        }
     }
 
     pub fn input(&self, path: &str, content: &[u8]) -> v1::Input {
@@ -116,7 +124,11 @@ impl Farm {
 }
 
 pub fn digest(execution: &Execution, name: &str) -> Option<Digest> {
-    let output = execution.result.outputs.iter().find(|output| output.name == name)?;
+    let output = execution
+        .result
+        .outputs
+        .iter()
+        .find(|output| output.name == name)?;
     Some(output.digest.as_ref().unwrap().try_into().unwrap())
 }
 
@@ -229,17 +241,26 @@ impl TraceSink for Watched {
 /// Whether a process exists and is not a zombie.
 pub fn is_alive(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+    let state = stat
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.chars().next());
     state.is_some_and(|state| state != 'Z' && state != 'X')
 }
 
 /// Waits until none of these processes exists, not even as a zombie.
 pub async fn assert_gone(pids: &[&str]) {
     for _ in 0..600 {
-        if pids.iter().all(|pid| !PathBuf::from(format!("/proc/{pid}")).exists()) {
+        if pids
+            .iter()
+            .all(|pid| !PathBuf::from(format!("/proc/{pid}")).exists())
+        {
             return;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    panic!("still there: {pids:?}, alive: {:?}", pids.iter().map(|pid| is_alive(pid)).collect::<Vec<_>>());
+    panic!(
+        "still there: {pids:?}, alive: {:?}",
+        pids.iter().map(|pid| is_alive(pid)).collect::<Vec<_>>()
+    );
 }

@@ -1,0 +1,329 @@
+//! The worker's loop against a queue that a test holds in its hands.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gofarm_worker::{
+    Capacity, ExecuteError, Execution, Lease, LeaseSource, LeaseToken, Renewal, SandboxMode,
+    SourceError, Task, WorkerLoop, WorkerOptions,
+};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::farm::{Farm, assert_gone, host_action, sh};
+
+/// What became of a lease.
+#[derive(Debug)]
+enum End {
+    Completed(Execution),
+    Failed(ExecuteError),
+    Released,
+}
+
+/// A queue in memory. Leases that do not fit are handed out all the same: the worker has to mind.
+#[derive(Default)]
+struct Queue {
+    ready: Mutex<VecDeque<Lease>>,
+    bell: Notify,
+    closed: AtomicBool,
+    unreachable: AtomicBool,
+    answers: Mutex<HashMap<u64, Renewal>>,
+    renewed: Mutex<Vec<u64>>,
+    logs: Mutex<HashMap<u64, String>>,
+    ends: Mutex<Vec<(u64, End)>>,
+}
+
+impl Queue {
+    fn put(&self, counter: u64, task: Task, memory: u64, ttl: Duration) {
+        let token = LeaseToken {
+            incarnation: 1,
+            counter,
+        };
+        self.ready.lock().unwrap().push_back(Lease {
+            token,
+            task,
+            memory,
+            ttl,
+        });
+        self.bell.notify_one();
+    }
+
+    fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.bell.notify_one();
+    }
+
+    async fn line(&self, counter: u64, prefix: &str) -> String {
+        for _ in 0..2000 {
+            let found = self.logs.lock().unwrap().get(&counter).and_then(|text| {
+                text.lines()
+                    .find_map(|line| line.strip_prefix(prefix))
+                    .map(str::to_owned)
+            });
+            if let Some(found) = found {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("no line {prefix:?}");
+    }
+
+    fn has_ended(&self, counter: u64) -> bool {
+        self.ends
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|(ended, _)| *ended == counter)
+    }
+}
+
+#[async_trait]
+impl LeaseSource for Queue {
+    async fn acquire(&self, capacity: Capacity) -> Result<Option<Vec<Lease>>, SourceError> {
+        assert!(capacity.slots > 0);
+        loop {
+            {
+                let mut ready = self.ready.lock().unwrap();
+                let count = ready.len().min(capacity.slots);
+                if count > 0 {
+                    return Ok(Some(ready.drain(..count).collect()));
+                }
+            }
+            if self.closed.load(Ordering::SeqCst) {
+                return Ok(None);
+            }
+            self.bell.notified().await;
+        }
+    }
+
+    async fn renew(&self, token: LeaseToken) -> Result<Renewal, SourceError> {
+        if self.unreachable.load(Ordering::SeqCst) {
+            return Err(SourceError("no answer".to_owned()));
+        }
+        self.renewed.lock().unwrap().push(token.counter);
+        let answers = self.answers.lock().unwrap();
+        let kept = Renewal::Kept {
+            ttl: Duration::from_millis(300),
+        };
+        Ok(answers.get(&token.counter).copied().unwrap_or(kept))
+    }
+
+    async fn complete(&self, token: LeaseToken, execution: Execution) -> Result<(), SourceError> {
+        self.ends
+            .lock()
+            .unwrap()
+            .push((token.counter, End::Completed(execution)));
+        Ok(())
+    }
+
+    async fn fail(&self, token: LeaseToken, error: ExecuteError) -> Result<(), SourceError> {
+        self.ends
+            .lock()
+            .unwrap()
+            .push((token.counter, End::Failed(error)));
+        Ok(())
+    }
+
+    async fn release(&self, token: LeaseToken) -> Result<(), SourceError> {
+        self.ends
+            .lock()
+            .unwrap()
+            .push((token.counter, End::Released));
+        Ok(())
+    }
+
+    fn log(&self, token: LeaseToken, chunk: &[u8]) {
+        let mut logs = self.logs.lock().unwrap();
+        logs.entry(token.counter)
+            .or_default()
+            .push_str(&String::from_utf8_lossy(chunk));
+    }
+}
+
+const TTL: Duration = Duration::from_secs(60);
+const FOREVER: &str = "sleep 1000 & echo child $!; wait";
+
+fn task(farm: &Farm, script: &str, exclusive: bool) -> Task {
+    Task {
+        exclusive,
+        ..farm.task(&host_action(vec![sh(script)]), &[])
+    }
+}
+
+fn worker(farm: &Farm, queue: &Arc<Queue>, slots: usize) -> WorkerLoop<Queue> {
+    let options = WorkerOptions { slots, memory: 100 };
+    WorkerLoop::new(farm.executor.clone(), queue.clone(), options)
+}
+
+/// Each script notes how many run, itself included, in a folder that all share; the largest number is what was at once.
+async fn at_once(memory: u64, exclusive: bool) -> usize {
+    let farm = Farm::new(SandboxMode::Off);
+    let queue = Arc::new(Queue::default());
+    let shared = tempfile::tempdir().unwrap();
+    for counter in 0..8 {
+        let folder = shared.path().display();
+        let script = format!(
+            "touch {folder}/{counter}; ls {folder} | wc -l; sleep 0.1; rm {folder}/{counter}"
+        );
+        queue.put(counter, task(&farm, &script, exclusive), memory, TTL);
+    }
+    queue.close();
+    worker(&farm, &queue, 4)
+        .run(&CancellationToken::new())
+        .await;
+    let ends = queue.ends.lock().unwrap();
+    assert_eq!(ends.len(), 8);
+    assert!(
+        ends.iter()
+            .all(|(_, end)| matches!(end, End::Completed(execution) if execution.succeeded()))
+    );
+    let logs = queue.logs.lock().unwrap();
+    logs.values()
+        .map(|text| text.trim().parse().unwrap())
+        .max()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn as_many_at_once_as_there_are_slots() {
+    assert_eq!(at_once(1, false).await, 4);
+}
+
+#[tokio::test]
+async fn as_many_at_once_as_memory_allows() {
+    assert_eq!(at_once(40, false).await, 2);
+}
+
+#[tokio::test]
+async fn a_task_larger_than_the_worker_runs_alone() {
+    assert_eq!(at_once(1000, false).await, 1);
+}
+
+#[tokio::test]
+async fn an_exclusive_task_runs_alone() {
+    assert_eq!(at_once(1, true).await, 1);
+}
+
+#[tokio::test]
+async fn failures_are_reported_with_their_reason() {
+    let farm = Farm::new(SandboxMode::Off);
+    let queue = Arc::new(Queue::default());
+    queue.put(1, task(&farm, "echo no; exit 4", false), 1, TTL);
+    let lost = gofarm_proto::Digest::of(b"lost");
+    queue.put(
+        2,
+        Task {
+            definition: lost,
+            ..task(&farm, "", false)
+        },
+        1,
+        TTL,
+    );
+    queue.close();
+    worker(&farm, &queue, 2)
+        .run(&CancellationToken::new())
+        .await;
+    for (counter, end) in queue.ends.lock().unwrap().iter() {
+        match (counter, end) {
+            (1, End::Completed(execution)) => assert_eq!(execution.result.exit_code, 4),
+            (2, End::Failed(ExecuteError::MissingInputs(missing))) => assert_eq!(missing, &[lost]),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lease_is_renewed_while_its_task_runs_or_waits() {
+    let farm = Farm::new(SandboxMode::Off);
+    let queue = Arc::new(Queue::default());
+    let ttl = Duration::from_millis(300);
+    queue.put(1, task(&farm, "sleep 1", true), 1, ttl);
+    queue.put(2, task(&farm, "true", true), 1, ttl);
+    queue.close();
+    worker(&farm, &queue, 2)
+        .run(&CancellationToken::new())
+        .await;
+    assert_eq!(queue.ends.lock().unwrap().len(), 2);
+    let renewed = queue.renewed.lock().unwrap();
+    for counter in [1, 2] {
+        let times = renewed.iter().filter(|&&other| other == counter).count();
+        assert!(
+            times >= 3,
+            "{counter} was renewed {times} times in a second"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_is_no_longer_ours_ends_its_processes_and_is_not_reported() {
+    let farm = Farm::new(SandboxMode::Off);
+    for answer in [
+        Some(Renewal::Lost),
+        Some(Renewal::Stolen),
+        Some(Renewal::Cancelled),
+        None,
+    ] {
+        let queue = Arc::new(Queue::default());
+        queue.put(
+            1,
+            task(&farm, FOREVER, false),
+            1,
+            Duration::from_millis(300),
+        );
+        let worker = worker(&farm, &queue, 1);
+        let drain = CancellationToken::new();
+        let ((), pid) = tokio::join!(worker.run(&drain), async {
+            let pid = queue.line(1, "child ").await;
+            match answer {
+                Some(answer) => drop(queue.answers.lock().unwrap().insert(1, answer)),
+                None => queue.unreachable.store(true, Ordering::SeqCst),
+            }
+            queue.close();
+            pid
+        });
+        assert_gone(&[&pid]).await;
+        assert!(queue.ends.lock().unwrap().is_empty(), "{answer:?}");
+        farm.assert_clean();
+    }
+}
+
+#[tokio::test]
+async fn a_drained_worker_ends_what_runs_and_gives_back_what_waits() {
+    let farm = Farm::new(SandboxMode::Off);
+    let queue = Arc::new(Queue::default());
+    queue.put(1, task(&farm, "echo begun; sleep 0.3", false), 90, TTL);
+    queue.put(2, task(&farm, "echo begun", false), 90, TTL);
+    let worker = worker(&farm, &queue, 2);
+    let drain = CancellationToken::new();
+    tokio::join!(worker.run(&drain), async {
+        queue.line(1, "begun").await;
+        assert!(!queue.has_ended(1));
+        drain.cancel();
+    });
+    let ends = queue.ends.lock().unwrap();
+    assert!(
+        ends.iter().any(|end| matches!(end, (1, End::Completed(_)))),
+        "{ends:?}"
+    );
+    assert!(
+        ends.iter().any(|end| matches!(end, (2, End::Released))),
+        "{ends:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_worker_that_is_dropped_ends_everything() {
+    let farm = Farm::new(SandboxMode::Off);
+    let queue = Arc::new(Queue::default());
+    queue.put(1, task(&farm, FOREVER, false), 1, TTL);
+    let worker = worker(&farm, &queue, 1);
+    let drain = CancellationToken::new();
+    let pid = tokio::select! {
+        () = worker.run(&drain) => panic!("it must not end"),
+        pid = queue.line(1, "child ") => pid,
+    };
+    assert_gone(&[&pid]).await;
+}

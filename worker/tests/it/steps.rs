@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use gofarm_proto::v1::{self, input, step::Step};
 use gofarm_proto::Digest;
+use gofarm_proto::v1::{self, input, step::Step};
 use gofarm_worker::{ErrorClass, ExecuteError};
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,9 @@ async fn a_run_reads_inputs_and_its_outputs_are_blobs() {
     for farm in Farm::both() {
         let mut action = host_action(vec![
             write("/__gofarm__/w/deep/list", "root=/__gofarm__/main\n"),
-            sh("read line < deep/list; cat ${line#root=}/a /__gofarm__/ext/0/b > out; echo done; echo $WHERE; pwd"),
+            sh(
+                "read line < deep/list; cat ${line#root=}/a /__gofarm__/ext/0/b > out; echo done; echo $WHERE; pwd",
+            ),
         ]);
         action.env.push(env("WHERE", "/__gofarm__/x:/__gofarm__/y"));
         action.inputs = vec![
@@ -49,7 +51,10 @@ async fn the_environment_is_the_actions_own() {
 #[tokio::test]
 async fn standard_input_is_empty() {
     for farm in Farm::both() {
-        let execution = farm.execute(&host_action(vec![sh("cat; echo end")])).await.unwrap();
+        let execution = farm
+            .execute(&host_action(vec![sh("cat; echo end")]))
+            .await
+            .unwrap();
         assert_eq!(log(&execution), "end\n");
     }
 }
@@ -70,7 +75,8 @@ async fn the_first_failing_step_ends_the_action() {
 #[tokio::test]
 async fn stdout_and_stderr_keep_their_order() {
     for farm in Farm::both() {
-        let script = "i=0; while [ $i -lt 2000 ]; do echo out $i; echo err $i >&2; i=$((i+1)); done";
+        let script =
+            "i=0; while [ $i -lt 2000 ]; do echo out $i; echo err $i >&2; i=$((i+1)); done";
         let watched = Watched::default();
         let action = host_action(vec![sh(script), sh("echo last")]);
         let execution = farm
@@ -87,7 +93,9 @@ async fn stdout_and_stderr_keep_their_order() {
 #[tokio::test]
 async fn a_tool_that_prints_without_end_goes_on_and_its_log_is_cut() {
     let farm = &Farm::both()[0];
-    let action = host_action(vec![sh("head -c 20000000 /dev/zero | tr '\\0' x; echo; touch out")]);
+    let action = host_action(vec![sh(
+        "head -c 20000000 /dev/zero | tr '\\0' x; echo; touch out",
+    )]);
     let action = v1::Action {
         outputs: vec![output("out", "/__gofarm__/w/out")],
         ..action
@@ -102,7 +110,12 @@ async fn a_tool_that_prints_without_end_goes_on_and_its_log_is_cut() {
 #[tokio::test]
 async fn missing_arguments_are_dropped_and_present_ones_kept() {
     for farm in Farm::both() {
-        let mut echo = run(&["echo", "/__gofarm__/w/a", "/__gofarm__/w/b", "x=/__gofarm__/w/b"]);
+        let mut echo = run(&[
+            "echo",
+            "/__gofarm__/w/a",
+            "/__gofarm__/w/b",
+            "x=/__gofarm__/w/b",
+        ]);
         echo.drop_missing = strings(&["/__gofarm__/w/a", "/__gofarm__/w/b"]);
         let action = host_action(vec![sh("touch a"), step(Step::Run(echo))]);
         let execution = farm.execute(&action).await.unwrap();
@@ -155,7 +168,10 @@ async fn compilers_are_told_how_many_cpus_they_have() {
     let farm = Farm::new(gofarm_worker::SandboxMode::Off);
     let mut echo = run(&["echo", "-o", "x"]);
     echo.compiler_concurrency = true;
-    let execution = farm.execute(&host_action(vec![step(Step::Run(echo))])).await.unwrap();
+    let execution = farm
+        .execute(&host_action(vec![step(Step::Run(echo))]))
+        .await
+        .unwrap();
     assert_eq!(log(&execution), "-c=2 -o x\n");
 }
 
@@ -183,13 +199,42 @@ async fn native_steps_never_write_into_a_blob() {
 }
 
 #[tokio::test]
+async fn text_is_replaced_in_what_a_step_has_written_and_in_nothing_else() {
+    for farm in Farm::both() {
+        let replace = |path: &str| {
+            step(Step::ReplaceText(v1::ReplaceText {
+                path: path.to_owned(),
+                from: "/__gofarm__/main".to_owned(),
+                to: "/home/me".to_owned(),
+            }))
+        };
+        let mut action = host_action(vec![
+            sh("echo /__gofarm__/main/a.go /__gofarm__/mod > a"),
+            replace("/__gofarm__/w/a"),
+            sh("cat a"),
+        ]);
+        let execution = farm.execute(&action).await.unwrap();
+        assert_eq!(log(&execution), "/home/me/a.go /__gofarm__/mod\n");
+        action.inputs = vec![farm.input("/__gofarm__/main/a", b"x")];
+        action.steps.push(replace("/__gofarm__/main/a"));
+        let error = farm.execute(&action).await.unwrap_err();
+        assert!(matches!(error, ExecuteError::NativeStep { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn by_reference_inputs_are_read_from_the_store() {
     for farm in Farm::both() {
         let mut referred = farm.input("/__gofarm__/in/1/export", b"exported");
         referred.by_reference = true;
         let mut action = host_action(vec![
-            write("/__gofarm__/w/importcfg", "packagefile fmt=/__gofarm__/in/1/export\n"),
-            sh("read line < importcfg; f=${line#*=}; cat $f; test -e /__gofarm__/in/1/export || echo; echo $f: bad >&2"),
+            write(
+                "/__gofarm__/w/importcfg",
+                "packagefile fmt=/__gofarm__/in/1/export\n",
+            ),
+            sh(
+                "read line < importcfg; f=${line#*=}; cat $f; test -e /__gofarm__/in/1/export || echo; echo $f: bad >&2",
+            ),
         ]);
         action.inputs = vec![referred];
         let execution = farm.execute(&action).await.unwrap();
@@ -215,10 +260,18 @@ async fn produced_inputs_come_with_the_task() {
         let digests = [b"a", b"b"].map(|text| farm.store.put_bytes(text).unwrap());
         let task = farm.task(&action, &digests);
         let cancel = CancellationToken::new();
-        let execution = farm.executor.execute(&task, &cancel, &(), None).await.unwrap();
+        let execution = farm
+            .executor
+            .execute(&task, &cancel, &(), None)
+            .await
+            .unwrap();
         assert_eq!(log(&execution), "abc\n");
         let few = farm.task(&action, &digests[..1]);
-        let error = farm.executor.execute(&few, &cancel, &(), None).await.unwrap_err();
+        let error = farm
+            .executor
+            .execute(&few, &cancel, &(), None)
+            .await
+            .unwrap_err();
         assert!(matches!(error, ExecuteError::Malformed { .. }), "{error}");
     }
 }
@@ -306,7 +359,10 @@ async fn a_blob_is_staged_as_a_link() {
     action.inputs = vec![farm.input("/__gofarm__/main/a", b"x")];
     let execution = farm.execute(&action).await.unwrap();
     let blob = farm.store.path(&Digest::of(b"x"));
-    assert_eq!(log(&execution).trim(), std::fs::metadata(blob).unwrap().ino().to_string());
+    assert_eq!(
+        log(&execution).trim(),
+        std::fs::metadata(blob).unwrap().ino().to_string()
+    );
 }
 
 #[tokio::test]
@@ -316,7 +372,10 @@ async fn commands_are_traced_as_they_run() {
         let action = host_action(vec![sh("echo /__gofarm__/w")]);
         let task = farm.task(&action, &[]);
         let cancel = CancellationToken::new();
-        farm.executor.execute(&task, &cancel, &(), Some(&watched)).await.unwrap();
+        farm.executor
+            .execute(&task, &cancel, &(), Some(&watched))
+            .await
+            .unwrap();
         let commands = watched.commands.lock().unwrap();
         let [command] = &commands[..] else {
             panic!("{commands:?}");

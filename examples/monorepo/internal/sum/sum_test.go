@@ -14,14 +14,14 @@ func TestInt64s(t *testing.T) {
 		want     int64
 		overflow bool
 	}{
-		"nothing":            {nil, 0, false},
-		"one":                {[]int64{-7}, -7, false},
-		"mixed signs":        {[]int64{5, -8, 1}, -2, false},
-		"up to the maximum":  {[]int64{math.MaxInt64 - 1, 1}, math.MaxInt64, false},
-		"past the maximum":   {[]int64{math.MaxInt64, 1}, 0, true},
-		"past the minimum":   {[]int64{math.MinInt64, -1}, 0, true},
-		"overflow and back":  {[]int64{math.MaxInt64, 1, -1}, 0, true},
-		"extremes cancel":    {[]int64{math.MaxInt64, math.MinInt64, 1}, 0, false},
+		"nothing":             {nil, 0, false},
+		"one":                 {[]int64{-7}, -7, false},
+		"mixed signs":         {[]int64{5, -8, 1}, -2, false},
+		"up to the maximum":   {[]int64{math.MaxInt64 - 1, 1}, math.MaxInt64, false},
+		"past the maximum":    {[]int64{math.MaxInt64, 1}, 0, true},
+		"past the minimum":    {[]int64{math.MinInt64, -1}, 0, true},
+		"overflow and back":   {[]int64{math.MaxInt64, 1, -1}, 0, true},
+		"extremes cancel":     {[]int64{math.MaxInt64, math.MinInt64, 1}, 0, false},
 		"minimum plus itself": {[]int64{math.MinInt64, math.MinInt64}, 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,246 @@
+//! Carries out what the scheduler core decides, for one build in this process.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use gofarm_proto::{ActionKey, Digest, v1};
+use gofarm_scheduler::core::{
+    ActionResult, BuildEvent, BuildId, BuildSpec, BuildSummary, Core, CoreOptions, Effect, Event, NodeEvent, Outcome,
+    Resolution, Task,
+};
+use gofarm_scheduler::queue::{Clock, LeaseQueue, MonotonicClock, News, Owner};
+use gofarm_store::{DiskStore, Recorded};
+use tokio_util::sync::CancellationToken;
+
+use crate::farm::upload::Uploader;
+
+/// How long one question for news waits for an answer.
+const WAIT: Duration = Duration::from_millis(100);
+/// News taken at once.
+const BATCH: usize = 256;
+/// How often the blobs of one action are uploaded again before their loss counts against the action.
+const UPLOADS: u32 = 3;
+
+/// Is told what happens in a build.
+pub trait BuildWatch: Send {
+    /// A task is put into the queue for the node with this definition.
+    fn task(&mut self, key: &ActionKey, definition: &Digest);
+    /// In the order in which it happens.
+    fn event(&mut self, event: &BuildEvent);
+    /// About ten times a second.
+    fn tick(&mut self);
+    /// Something that the user should know and that fails nothing.
+    fn warn(&mut self, text: &str);
+}
+
+/// Starts whatever executes, once.
+pub(super) trait Start: Send {
+    /// Called before the first task is put into the queue. Returns what the user should know.
+    fn start(&mut self) -> anyhow::Result<Option<String>>;
+}
+
+/// A build that is over.
+#[derive(Debug)]
+pub struct Finished {
+    /// What the core says of it.
+    pub summary: BuildSummary,
+    /// The results of the nodes, in their order; none for nodes that failed or were not run.
+    pub results: Vec<Option<Arc<ActionResult>>>,
+    /// The nodes that this build had executed.
+    pub executed: Vec<usize>,
+}
+
+/// Drives one build.
+pub(super) struct Driver<'a> {
+    core: Core,
+    clock: MonotonicClock,
+    store: &'a DiskStore,
+    queue: Arc<dyn LeaseQueue>,
+    owner: Owner,
+    uploader: &'a mut Uploader,
+    watch: &'a mut dyn BuildWatch,
+    start: Option<&'a mut dyn Start>,
+    uploads: HashMap<ActionKey, u32>,
+    results: Vec<Option<Arc<ActionResult>>>,
+    executed: Vec<usize>,
+    summary: Option<BuildSummary>,
+    pending: VecDeque<Event>,
+}
+
+impl<'a> Driver<'a> {
+    /// A driver of a build with this many nodes.
+    pub fn new(
+        store: &'a DiskStore,
+        queue: Arc<dyn LeaseQueue>,
+        uploader: &'a mut Uploader,
+        watch: &'a mut dyn BuildWatch,
+        start: &'a mut dyn Start,
+        nodes: usize,
+    ) -> Driver<'a> {
+        Driver {
+            core: Core::new(CoreOptions::default()),
+            clock: MonotonicClock::new(),
+            store,
+            queue,
+            owner: format!("client-{}", std::process::id()).into(),
+            uploader,
+            watch,
+            start: Some(start),
+            uploads: HashMap::new(),
+            results: vec![None; nodes],
+            executed: Vec::new(),
+            summary: None,
+            pending: VecDeque::new(),
+        }
+    }
+
+    /// Runs a build to its end. When `cancel` is cancelled, what runs is ended and the build is over.
+    pub async fn run(mut self, spec: BuildSpec, id: BuildId, cancel: &CancellationToken) -> anyhow::Result<Finished> {
+        self.take(Event::Submit(Box::new(spec))).await?;
+        let mut cancelled = false;
+        loop {
+            if let Some(summary) = self.summary.take() {
+                // A blob that a client asked for was there when the core looked; nothing of this build is evicted
+                // while its session lives.
+                return Ok(Finished {
+                    summary,
+                    results: self.results,
+                    executed: self.executed,
+                });
+            }
+            let (queue, owner) = (self.queue.clone(), self.owner.clone());
+            tokio::select! {
+                () = cancel.cancelled(), if !cancelled => {
+                    cancelled = true;
+                    self.take(Event::Cancel(id)).await?;
+                }
+                news = queue.news(&owner, BATCH, WAIT) => {
+                    for news in news? {
+                        self.news(news).await?;
+                    }
+                    self.watch.tick();
+                }
+            }
+        }
+    }
+
+    async fn news(&mut self, news: News) -> anyhow::Result<()> {
+        if let News::Done {
+            key,
+            outcome: Outcome::BlobsMissing(digests),
+            run,
+            worker,
+        } = &news
+        {
+            let uploads = self.uploads.entry(*key).or_default();
+            *uploads += 1;
+            if *uploads <= UPLOADS {
+                let mut others = Vec::new();
+                for digest in digests.iter() {
+                    if !self.uploader.again(digest)? {
+                        others.push(*digest);
+                    }
+                }
+                let outcome = if others.is_empty() {
+                    Outcome::Released
+                } else {
+                    Outcome::BlobsMissing(others.into())
+                };
+                return self
+                    .take(Event::TaskDone {
+                        key: *key,
+                        run: *run,
+                        worker: worker.clone(),
+                        outcome,
+                    })
+                    .await;
+            }
+        }
+        self.take(news.into()).await
+    }
+
+    /// Gives the core an event and carries out what follows from it.
+    async fn take(&mut self, event: Event) -> anyhow::Result<()> {
+        self.pending.push_back(event);
+        while let Some(event) = self.pending.pop_front() {
+            let mut tasks = Vec::new();
+            for effect in self.core.step(event, self.clock.now()) {
+                match effect {
+                    Effect::LookUp { key, verify } => {
+                        let result = self.look_up(&key, verify)?;
+                        self.pending.push_back(Event::CacheAnswer { key, verify, result });
+                    }
+                    Effect::Enqueue(task) => {
+                        self.uploader.upload(&task.definition)?;
+                        self.watch.task(&task.key, &task.definition);
+                        tasks.push(task);
+                    }
+                    Effect::CancelTask { key, run } => {
+                        self.flush(&mut tasks).await?;
+                        self.queue.cancel(&self.owner, &[(key, run)]).await?;
+                    }
+                    Effect::Record { key, result } => self.record(&key, &result)?,
+                    Effect::Notify { event, .. } => self.notify(event),
+                }
+            }
+            self.flush(&mut tasks).await?;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self, tasks: &mut Vec<Task>) -> anyhow::Result<()> {
+        if !tasks.is_empty() {
+            if let Some(start) = self.start.take()
+                && let Some(warning) = start.start()?
+            {
+                self.watch.warn(&warning);
+            }
+            self.queue.enqueue(&self.owner, std::mem::take(tasks)).await?;
+        }
+        Ok(())
+    }
+
+    fn look_up(&self, key: &ActionKey, verify: bool) -> anyhow::Result<Option<Arc<ActionResult>>> {
+        let Some(message) = self.store.action(key)? else {
+            return Ok(None);
+        };
+        let result = ActionResult::try_from(message)?;
+        if verify && result.outputs.iter().any(|output| self.store.check(&output.digest).is_err()) {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(result)))
+    }
+
+    fn record(&mut self, key: &ActionKey, result: &ActionResult) -> anyhow::Result<()> {
+        let message = v1::ActionResult::from(result);
+        if let Recorded::NonDeterministic { finding, .. } = self.store.record_action(key, &message)? {
+            self.watch.warn(&format!(
+                "an action came out differently than before: its tools are not deterministic; both results are in {}",
+                finding.display()
+            ));
+        }
+        Ok(())
+    }
+
+    fn notify(&mut self, event: BuildEvent) {
+        match &event {
+            BuildEvent::Node { node, event } => {
+                let index = node.0 as usize;
+                match event {
+                    NodeEvent::Finished { how, result, .. } => {
+                        self.results[index] = Some(result.clone());
+                        if *how == Resolution::Executed {
+                            self.executed.push(index);
+                        }
+                    }
+                    NodeEvent::Reopened { .. } => self.results[index] = None,
+                    _ => {}
+                }
+            }
+            BuildEvent::Finished(summary) => self.summary = Some((**summary).clone()),
+            BuildEvent::Accepted { .. } => {}
+        }
+        self.watch.event(&event);
+    }
+}

@@ -1,0 +1,192 @@
+//! A farm of one process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gofarm_plan::BoundPlan;
+use gofarm_proto::Digest;
+use gofarm_scheduler::core::{BuildId, BuildOptions, BuildSpec, Estimate};
+use gofarm_scheduler::queue::{BlobPresence, InProcessQueue, LeaseQueue, MonotonicClock, QueueOptions};
+use gofarm_store::{DiskStore, History};
+use gofarm_worker::{Executor, ExecutorOptions, Launcher, SandboxMode, SandboxState, WorkerLoop, WorkerOptions, machine};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::farm::driver::{BuildWatch, Driver, Finished, Start};
+use crate::farm::source::{QueueSource, WorkerWatch};
+use crate::farm::upload::Uploader;
+
+const POOL: &str = "embedded";
+/// Left to the system and to this process, of the memory that is there.
+const RESERVED_MEMORY: u64 = 512 << 20;
+/// How often expired leases are looked for, and how many at once.
+const REAP: Duration = Duration::from_secs(1);
+const REAP_LIMIT: usize = 1000;
+/// `go build` has no limit for an action; this one only ends what hangs.
+const ACTION_TIMEOUT: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// How an embedded farm works.
+#[derive(Debug, Clone)]
+pub struct EmbeddedOptions {
+    /// Actions at once; `None` for as many as there are CPUs.
+    pub workers: Option<usize>,
+    /// Whether actions see nothing but what they declare.
+    pub sandbox: SandboxMode,
+    /// How to start this program as a launcher.
+    pub launcher: Launcher,
+}
+
+/// What a build may and may not do.
+#[derive(Debug, Clone, Copy)]
+pub struct Choices {
+    /// Go on where nothing failed.
+    pub keep_going: bool,
+    /// Execute again what the cache has.
+    pub no_cache: bool,
+}
+
+/// A farm of one process: one worker over the store's own folder, so nothing is copied or sent.
+#[derive(Debug)]
+pub struct Embedded {
+    store: DiskStore,
+    options: EmbeddedOptions,
+}
+
+/// What one build brings along.
+pub struct Build<'a> {
+    /// Names it.
+    pub id: BuildId,
+    /// What is built.
+    pub bound: &'a BoundPlan,
+    /// Has its blobs.
+    pub uploader: &'a mut Uploader,
+    /// What earlier builds have measured.
+    pub history: &'a History,
+    /// How it is to be done.
+    pub choices: Choices,
+    /// Is told what happens.
+    pub watch: &'a mut dyn BuildWatch,
+    /// Is shown what the worker does.
+    pub worker_watch: Arc<dyn WorkerWatch>,
+}
+
+impl Embedded {
+    /// A farm over this store. Nothing is started before there is something to execute.
+    pub fn new(store: DiskStore, options: EmbeddedOptions) -> Embedded {
+        Embedded { store, options }
+    }
+
+    /// Builds a bound plan to its end, or until `cancel` is cancelled.
+    pub async fn build(&self, build: Build<'_>, cancel: &CancellationToken) -> anyhow::Result<Finished> {
+        let options = BuildOptions {
+            keep_going: build.choices.keep_going,
+            no_cache: build.choices.no_cache,
+            user: "".into(),
+            pool: POOL.into(),
+        };
+        let spec = BuildSpec::from_graph(build.id, options, &build.bound.graph, |node| {
+            let recorded = build.history.estimate(&node.package, node.kind())?;
+            Some(Estimate {
+                duration_ms: recorded.duration_ms,
+                peak_memory: recorded.peak_memory,
+            })
+        })?;
+        let queue: Arc<dyn LeaseQueue> = Arc::new(InProcessQueue::new(
+            QueueOptions::default(),
+            Arc::new(MonotonicClock::new()),
+            Arc::new(Presence(self.store.clone())),
+        ));
+        let mut crew = Crew {
+            farm: self,
+            queue: queue.clone(),
+            watch: build.worker_watch,
+            drain: CancellationToken::new(),
+            running: Vec::new(),
+        };
+        let driver = Driver::new(
+            &self.store,
+            queue,
+            build.uploader,
+            build.watch,
+            &mut crew,
+            build.bound.graph.nodes.len(),
+        );
+        let finished = driver.run(spec, build.id, cancel).await;
+        crew.stop(finished.is_ok()).await;
+        finished
+    }
+}
+
+/// The worker of one build, from the moment when there is work.
+struct Crew<'a> {
+    farm: &'a Embedded,
+    queue: Arc<dyn LeaseQueue>,
+    watch: Arc<dyn WorkerWatch>,
+    drain: CancellationToken,
+    running: Vec<JoinHandle<()>>,
+}
+
+impl Start for Crew<'_> {
+    fn start(&mut self) -> anyhow::Result<Option<String>> {
+        let machine = machine();
+        let options = &self.farm.options;
+        let slots = options.workers.unwrap_or(machine.cpus).max(1);
+        let memory = machine.memory_available.saturating_sub(RESERVED_MEMORY).max(RESERVED_MEMORY);
+        let executor = Executor::new(
+            self.farm.store.clone(),
+            ExecutorOptions {
+                sandbox: options.sandbox,
+                compiler_concurrency: machine.cpus.clamp(1, 4),
+                default_timeout: ACTION_TIMEOUT,
+                launcher: options.launcher.clone(),
+            },
+        )?;
+        let warning = match executor.sandbox() {
+            SandboxState::Unavailable { reason } => Some(format!(
+                "actions run without a sandbox, because this machine allows none: {reason}"
+            )),
+            SandboxState::Active | SandboxState::Off => None,
+        };
+        let source = QueueSource::new(self.queue.clone(), POOL.into(), slots, memory, self.watch.clone());
+        let worker = WorkerLoop::new(executor, Arc::new(source), WorkerOptions { slots, memory });
+        let drain = self.drain.clone();
+        self.running.push(tokio::spawn(async move { worker.run(&drain).await }));
+        let queue = self.queue.clone();
+        let drain = self.drain.clone();
+        self.running.push(tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = drain.cancelled() => return,
+                    () = tokio::time::sleep(REAP) => {
+                        let _ = queue.reap(REAP_LIMIT).await;
+                    }
+                }
+            }
+        }));
+        Ok(warning)
+    }
+}
+
+impl Crew<'_> {
+    /// Lets the worker go home; kills what still runs when the build came to no proper end.
+    async fn stop(&mut self, finished: bool) {
+        self.drain.cancel();
+        for running in self.running.drain(..) {
+            if !finished {
+                running.abort();
+            }
+            let _ = running.await;
+        }
+    }
+}
+
+/// The store, asked by the queue before it believes a result.
+struct Presence(DiskStore);
+
+#[async_trait]
+impl BlobPresence for Presence {
+    async fn missing(&self, digests: &[Digest]) -> Result<Vec<Digest>, String> {
+        self.0.missing(digests.iter()).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,211 @@
+//! The worker's leases, taken from the queue of this process.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gofarm_proto::ActionKey;
+use gofarm_scheduler::core::{ActionResult, Outcome};
+use gofarm_scheduler::queue::{FencingToken, LeaseId, LeaseQueue, LeaseRequest, QueueError, Renewal as Held};
+use gofarm_worker::{
+    Capacity, Execution, ExecuteError, Lease, LeaseSource, LeaseToken, Renewal, SourceError, Task, TracedCommand,
+};
+
+/// How long one question for tasks waits for an answer.
+const WAIT: Duration = Duration::from_secs(5);
+/// Assumed for an action that was never measured, bytes: most compiles take less.
+const ASSUMED_MEMORY: u64 = 256 << 20;
+
+/// The exit code of an action that ran out of its time, as timeout(1) has it.
+const TIMED_OUT: i32 = 124;
+
+/// Is shown what the worker does while it does it.
+pub trait WorkerWatch: Send + Sync {
+    /// Output of an action.
+    fn log(&self, key: &ActionKey, chunk: &[u8]);
+    /// A command is about to run.
+    fn command(&self, command: &TracedCommand);
+}
+
+/// A [`LeaseSource`] over a queue in the same process.
+pub struct QueueSource {
+    queue: Arc<dyn LeaseQueue>,
+    worker: Arc<str>,
+    pool: Arc<str>,
+    slots: usize,
+    memory: u64,
+    watch: Arc<dyn WorkerWatch>,
+    held: Mutex<HashMap<LeaseToken, (LeaseId, Duration)>>,
+}
+
+impl QueueSource {
+    /// Leases of this pool for a worker of this size.
+    pub fn new(
+        queue: Arc<dyn LeaseQueue>,
+        pool: Arc<str>,
+        slots: usize,
+        memory: u64,
+        watch: Arc<dyn WorkerWatch>,
+    ) -> QueueSource {
+        QueueSource {
+            queue,
+            worker: "embedded".into(),
+            pool,
+            slots,
+            memory,
+            watch,
+            held: Mutex::new(HashMap::new()),
+        }
+    }
+
+    fn lease_id(&self, token: LeaseToken) -> Option<(LeaseId, Duration)> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.get(&token).copied()
+    }
+
+    async fn end(&self, token: LeaseToken, outcome: Outcome) -> Result<(), SourceError> {
+        let Some((id, _)) = self.lease_id(token) else {
+            return Ok(());
+        };
+        let ended = self.queue.complete(&id, outcome).await;
+        match ended {
+            Ok(()) | Err(QueueError::Lost | QueueError::Stolen) => {}
+            Err(QueueError::NotUploaded { missing }) => {
+                // An output was evicted or lost between its making and this report: the action is not done.
+                let lost = Outcome::Crashed {
+                    reason: format!("{} of its outputs vanished from the store", missing.len()).into(),
+                };
+                let _ = self.queue.complete(&id, lost).await;
+            }
+            Err(error) => return Err(SourceError(error.to_string())),
+        }
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl LeaseSource for QueueSource {
+    async fn acquire(&self, capacity: Capacity) -> Result<Option<Vec<Lease>>, SourceError> {
+        let request = LeaseRequest {
+            worker: self.worker.clone(),
+            pool: self.pool.clone(),
+            max: capacity.slots,
+            wait: WAIT,
+            running: if capacity.idle { 0 } else { self.slots.saturating_sub(capacity.slots).max(1) },
+            free_memory: capacity.memory,
+            total_memory: self.memory,
+        };
+        let leases = self
+            .queue
+            .lease(request)
+            .await
+            .map_err(|error| SourceError(error.to_string()))?;
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let leases = leases
+            .into_iter()
+            .map(|lease| {
+                let FencingToken { incarnation, counter } = lease.id.token;
+                let token = LeaseToken { incarnation, counter };
+                held.insert(token, (lease.id, lease.ttl));
+                Lease {
+                    token,
+                    memory: lease.task.memory_estimate.unwrap_or(ASSUMED_MEMORY),
+                    task: Task {
+                        key: lease.task.key,
+                        definition: lease.task.definition,
+                        produced: lease.task.produced.to_vec(),
+                        exclusive: lease.task.exclusive,
+                    },
+                    ttl: lease.ttl,
+                }
+            })
+            .collect();
+        Ok(Some(leases))
+    }
+
+    async fn renew(&self, token: LeaseToken) -> Result<Renewal, SourceError> {
+        let Some((id, ttl)) = self.lease_id(token) else {
+            return Ok(Renewal::Lost);
+        };
+        let renewed = self
+            .queue
+            .renew(&[id])
+            .await
+            .map_err(|error| SourceError(error.to_string()))?;
+        Ok(match renewed.first() {
+            Some(Held::Held { cancelled: true, .. }) => Renewal::Cancelled,
+            Some(Held::Held { .. }) => Renewal::Kept { ttl },
+            Some(Held::Stolen) => Renewal::Stolen,
+            Some(Held::Lost) | None => Renewal::Lost,
+        })
+    }
+
+    async fn complete(&self, token: LeaseToken, execution: Execution) -> Result<(), SourceError> {
+        let succeeded = execution.succeeded();
+        let outcome = match ActionResult::try_from(execution.result) {
+            Ok(result) if succeeded => Outcome::Succeeded(Arc::new(result)),
+            Ok(result) => Outcome::Failed(Arc::new(result)),
+            Err(error) => Outcome::Crashed {
+                reason: error.to_string().into(),
+            },
+        };
+        self.end(token, outcome).await
+    }
+
+    async fn fail(&self, token: LeaseToken, error: ExecuteError) -> Result<(), SourceError> {
+        self.end(token, outcome_of(error)).await
+    }
+
+    async fn release(&self, token: LeaseToken) -> Result<(), SourceError> {
+        self.end(token, Outcome::Released).await
+    }
+
+    fn log(&self, token: LeaseToken, chunk: &[u8]) {
+        if let Some((id, _)) = self.lease_id(token) {
+            self.watch.log(&id.key, chunk);
+        }
+    }
+
+    fn command(&self, _token: LeaseToken, command: &TracedCommand) {
+        self.watch.command(command);
+    }
+}
+
+fn outcome_of(error: ExecuteError) -> Outcome {
+    match error {
+        ExecuteError::MissingInputs(digests) => Outcome::BlobsMissing(digests.into()),
+        ExecuteError::Cancelled => Outcome::Cancelled,
+        ExecuteError::OutOfMemory { .. } => Outcome::OutOfMemory,
+        // A fact about the action: another try takes as long.
+        ExecuteError::TimedOut { ref log, .. } => {
+            let mut log = log.clone();
+            log.extend_from_slice(describe(&error).as_bytes());
+            log.push(b'\n');
+            Outcome::Failed(Arc::new(ActionResult {
+                exit_code: TIMED_OUT,
+                log: log.into(),
+                ..ActionResult::default()
+            }))
+        }
+        error => Outcome::Crashed {
+            reason: describe(&error).into(),
+        },
+    }
+}
+
+/// The error and what is behind it, in one line.
+fn describe(error: &ExecuteError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

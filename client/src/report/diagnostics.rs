@@ -1,0 +1,294 @@
+//! What tools said about a package, as `go build` prints it (cmd/go/internal/work/shell.go, reportCmd).
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use gofarm_proto::{EXEC_ROOT, WORK_DIR};
+use memchr::memmem;
+
+use super::cgo_text::CgoText;
+use super::short_path::short_path;
+
+/// What cmd/go calls the working folder of an action. The number is that of the first action: which one it would have
+/// been cannot be known, and says nothing.
+const SCRATCH: &[u8] = b"$WORK/b001";
+
+/// Whose output it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The import path, without a variant.
+    pub import_path: &'a str,
+    /// As cmd/go describes the package, variants included: `fmt [example.com/cmd/a]`.
+    pub description: &'a str,
+    /// The package's folder on this machine. None for a link, whose output cmd/go does not shorten.
+    pub folder: Option<&'a Path>,
+}
+
+/// Turns logs into what the user reads.
+pub struct Diagnostics<'a> {
+    /// The user's working folder, after -C: absolute, in the user's spelling (PWD).
+    pub cwd: &'a Path,
+    /// The folder of this machine for a virtual root such as `/__gofarm__/main` or `/__gofarm__/ext/0`; None for what has
+    /// none. (`gofarm_plan::Roots::to_real`.)
+    pub real: &'a dyn Fn(&str) -> Option<PathBuf>,
+}
+
+impl Diagnostics<'_> {
+    /// The block for a log of tools that succeeded or failed: the header and the text. Nothing for an empty log.
+    pub fn block(&self, subject: &Subject<'_>, log: &[u8], cgo: CgoText) -> Vec<u8> {
+        if log.is_empty() {
+            return Vec::new();
+        }
+        let mut text = self.real_paths(log);
+        if text.last() != Some(&b'\n') {
+            text.push(b'\n');
+        }
+        if let Some(folder) = subject.folder {
+            text = self.shorten(text, folder);
+        }
+        let mut block = header(subject).into_bytes();
+        block.extend_from_slice(&cgo.apply(text));
+        block
+    }
+
+    /// The block for an action that failed: its text, or, when it said nothing, which program failed how. `program` is
+    /// what was run, where that is known.
+    pub fn failure(
+        &self,
+        subject: &Subject<'_>,
+        log: &[u8],
+        cgo: CgoText,
+        program: Option<&str>,
+        exit_code: i32,
+    ) -> Vec<u8> {
+        if !log.is_empty() {
+            return self.block(subject, log, cgo);
+        }
+        let mut line = format!("{}: ", subject.import_path).into_bytes();
+        if let Some(program) = program {
+            line.extend_from_slice(&self.real_paths(program.as_bytes()));
+            line.extend_from_slice(b": ");
+        }
+        line.extend_from_slice(format!("exit status {exit_code}\n").as_bytes());
+        line
+    }
+
+    /// Replaces the virtual roots wherever they stand.
+    pub fn real_paths(&self, text: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(text.len());
+        let mut copied = 0;
+        for at in memmem::find_iter(text, EXEC_ROOT) {
+            let end = at + root_length(&text[at..]);
+            let Ok(root) = std::str::from_utf8(&text[at..end]) else {
+                continue;
+            };
+            let real = if root == WORK_DIR {
+                Some(SCRATCH.to_vec())
+            } else {
+                (self.real)(root).map(|path| path.as_os_str().as_bytes().to_vec())
+            };
+            if let Some(real) = real {
+                out.extend_from_slice(&text[copied..at]);
+                out.extend_from_slice(&real);
+                copied = end;
+            }
+        }
+        out.extend_from_slice(&text[copied..]);
+        out
+    }
+
+    /// Makes the package's folder, and then each folder above it, relative where that is shorter.
+    fn shorten(&self, mut text: Vec<u8>, folder: &Path) -> Vec<u8> {
+        for folder in folder.ancestors() {
+            let short = short_path(folder, self.cwd);
+            if short != folder {
+                text = replace_prefix(
+                    &text,
+                    folder.as_os_str().as_bytes(),
+                    short.as_os_str().as_bytes(),
+                );
+            }
+        }
+        text
+    }
+}
+
+/// cmdError.Error. A link is described by the import path alone, so for a variant the path is named twice.
+fn header(subject: &Subject<'_>) -> String {
+    let Subject {
+        import_path,
+        description,
+        folder,
+    } = subject;
+    match folder {
+        Some(_) => format!("# {description}\n"),
+        None if description == import_path => format!("# {import_path}\n"),
+        None => format!("# {import_path}\n# [{import_path}]\n"),
+    }
+}
+
+/// Length of the virtual root that the text begins with: `/__gofarm__/NAME`, or `/__gofarm__/ext/N`.
+fn root_length(text: &[u8]) -> usize {
+    let component = |from: usize| {
+        let rest = text.get(from..).unwrap_or_default();
+        let name = rest.strip_prefix(b"/").unwrap_or_default();
+        let is_name = |byte: &&u8| byte.is_ascii_alphanumeric();
+        match name.iter().take_while(is_name).count() {
+            0 => from,
+            length => from + 1 + length,
+        }
+    };
+    let end = component(EXEC_ROOT.len());
+    if text[..end].ends_with(b"/ext") {
+        component(end)
+    } else {
+        end
+    }
+}
+
+/// cmd/go's replacePrefix: only behind a blank, or at the beginning of a line or behind its tab.
+fn replace_prefix(text: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut copied = 0;
+    for at in memmem::find_iter(text, old) {
+        let behind = matches!(&text[..at], [] | [.., b' ' | b'\n'] | [.., b'\n', b'\t']);
+        if behind {
+            out.extend_from_slice(&text[copied..at]);
+            out.extend_from_slice(new);
+            copied = at + old.len();
+        }
+    }
+    out.extend_from_slice(&text[copied..]);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn real(root: &str) -> Option<PathBuf> {
+        let folder = match root {
+            "/__gofarm__/main" => "/no/such/repo",
+            "/__gofarm__/goroot" => "/no/go",
+            "/__gofarm__/mod" => "/no/mod",
+            "/__gofarm__/ext/1" => "/no/such/replaced",
+            _ => return None,
+        };
+        Some(PathBuf::from(folder))
+    }
+
+    fn diagnostics(cwd: &str) -> Diagnostics<'_> {
+        Diagnostics {
+            cwd: Path::new(cwd),
+            real: &real,
+        }
+    }
+
+    fn package() -> Subject<'static> {
+        Subject {
+            import_path: "example.com/m/a",
+            description: "example.com/m/a",
+            folder: Some(Path::new("/no/such/repo/a")),
+        }
+    }
+
+    fn block(cwd: &str, log: &str) -> String {
+        let cgo = CgoText::PositionsAndNames;
+        String::from_utf8(diagnostics(cwd).block(&package(), log.as_bytes(), cgo)).unwrap()
+    }
+
+    #[test]
+    fn paths_are_relative_to_where_the_user_stands() {
+        let log = "/__gofarm__/main/a/x.go:3:2: undefined: y\n\t/__gofarm__/main/b/z.go:1:1: other declaration";
+        for (cwd, text) in [
+            (
+                "/no/such/repo/a",
+                "./x.go:3:2: undefined: y\n\t../b/z.go:1:1: other declaration\n",
+            ),
+            (
+                "/no/such/repo",
+                "a/x.go:3:2: undefined: y\n\t./b/z.go:1:1: other declaration\n",
+            ),
+            (
+                "/no/such/repo/c/d",
+                "../../a/x.go:3:2: undefined: y\n\t../../b/z.go:1:1: other declaration\n",
+            ),
+            (
+                "/elsewhere/far/away/from/it",
+                "/no/such/repo/a/x.go:3:2: undefined: y\n\t/no/such/repo/b/z.go:1:1: other declaration\n",
+            ),
+        ] {
+            assert_eq!(
+                block(cwd, log),
+                format!("# example.com/m/a\n{text}"),
+                "{cwd}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_roots_are_mapped_and_only_line_starts_are_shortened() {
+        let log = "/__gofarm__/goroot/src/fmt/print.go:1:1: x\n\
+                   -I/__gofarm__/main/a (/__gofarm__/ext/1/y.go) /__gofarm__/mod/m@v1/z.go /__gofarm__/in/3/export\n";
+        assert_eq!(
+            block("/no/such/repo/a", log),
+            "# example.com/m/a\n/no/go/src/fmt/print.go:1:1: x\n\
+             -I/no/such/repo/a (/no/such/replaced/y.go) /no/mod/m@v1/z.go /__gofarm__/in/3/export\n"
+        );
+    }
+
+    #[test]
+    fn scratch_is_called_work() {
+        assert_eq!(
+            block(
+                "/no/such/repo/a",
+                "open /__gofarm__/w/_pkg_.a: gone\n/__gofarm__/work/x\n"
+            ),
+            "# example.com/m/a\nopen $WORK/b001/_pkg_.a: gone\n/__gofarm__/work/x\n"
+        );
+    }
+
+    #[test]
+    fn generated_code_of_cgo_is_hidden() {
+        assert_eq!(
+            block(
+                "/no/such/repo/a",
+                "/__gofarm__/main/a/x.go:9[/__gofarm__/w/x.cgo1.go:12]: bad _Ctype_int\n"
+            ),
+            "# example.com/m/a\n./x.go:9: bad C.int\n"
+        );
+    }
+
+    #[test]
+    fn a_variant_is_named_in_the_header() {
+        let mut variant = package();
+        variant.description = "example.com/m/a [example.com/m/cmd]";
+        let shown = diagnostics("/no").block(&variant, b"x\n", CgoText::Keep);
+        assert_eq!(shown, b"# example.com/m/a [example.com/m/cmd]\nx\n");
+        variant.folder = None;
+        let shown = diagnostics("/no").block(&variant, b"/no/x\n", CgoText::Keep);
+        assert_eq!(shown, b"# example.com/m/a\n# [example.com/m/a]\n/no/x\n");
+    }
+
+    #[test]
+    fn a_silent_failure_names_the_program_and_a_silent_success_nothing() {
+        let diagnostics = diagnostics("/no");
+        assert_eq!(diagnostics.block(&package(), b"", CgoText::Keep), b"");
+        let program = Some("/__gofarm__/goroot/pkg/tool/linux_amd64/compile");
+        let shown = diagnostics.failure(&package(), b"", CgoText::Keep, program, 2);
+        let expected = "example.com/m/a: /no/go/pkg/tool/linux_amd64/compile: exit status 2\n";
+        assert_eq!(String::from_utf8(shown).unwrap(), expected);
+        let shown = diagnostics.failure(&package(), b"", CgoText::Keep, None, 1);
+        assert_eq!(shown, b"example.com/m/a: exit status 1\n");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_pass_through() {
+        let shown = diagnostics("/no/such/repo/a").block(
+            &package(),
+            b"/__gofarm__/main/a/\xff.go: x",
+            CgoText::Keep,
+        );
+        assert_eq!(shown, b"# example.com/m/a\n./\xff.go: x\n");
+    }
+}

@@ -1,0 +1,360 @@
+//! Everything that the queue knows, changed under one lock.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use gofarm_proto::ActionKey;
+
+use super::pool::{Pool, Waiting};
+use crate::core::{Millis, Outcome, RunId, Task};
+use crate::queue::{
+    FencingToken, Lease, LeaseId, LeaseRequest, News, Owner, QueueError, QueueOptions, QueueStats,
+    Reaped, Renewal,
+};
+
+#[derive(Debug)]
+struct Entry {
+    task: Task,
+    owners: Vec<Interest>,
+    place: Place,
+}
+
+/// An owner that is to hear how a task ends.
+#[derive(Debug)]
+struct Interest {
+    owner: Owner,
+    run: RunId,
+    /// False once it has cancelled. The task goes on while anyone wants it.
+    wants: bool,
+}
+
+#[derive(Debug)]
+enum Place {
+    Waiting(Waiting),
+    Leased {
+        token: FencingToken,
+        worker: Arc<str>,
+        deadline: Millis,
+    },
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    options: QueueOptions,
+    pub incarnation: u64,
+    leases_given: u64,
+    sequence: u64,
+    fenced: u64,
+    entries: HashMap<ActionKey, Entry>,
+    pools: BTreeMap<Arc<str>, Pool>,
+    /// Every lease by the time it runs out.
+    deadlines: BTreeSet<(Millis, u64, ActionKey)>,
+    news: HashMap<Owner, VecDeque<News>>,
+}
+
+impl State {
+    pub fn new(options: QueueOptions, incarnation: u64) -> State {
+        State {
+            options,
+            incarnation,
+            leases_given: 0,
+            sequence: 0,
+            fenced: 0,
+            entries: HashMap::new(),
+            pools: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            news: HashMap::new(),
+        }
+    }
+
+    pub fn enqueue(&mut self, owner: &Owner, task: Task, now: Millis) {
+        let options = self.options;
+        let interest = Interest {
+            owner: owner.clone(),
+            run: task.run,
+            wants: true,
+        };
+        let Some(entry) = self.entries.get_mut(&task.key) else {
+            self.sequence += 1;
+            let waiting = Waiting {
+                sequence: self.sequence,
+                since: now,
+            };
+            let pool = self.pools.entry(task.pool.clone()).or_default();
+            pool.insert(&task, waiting, &options);
+            let entry = Entry {
+                owners: vec![interest],
+                place: Place::Waiting(waiting),
+                task,
+            };
+            self.entries.insert(entry.task.key, entry);
+            return;
+        };
+        match entry.owners.iter_mut().find(|other| other.owner == *owner) {
+            Some(known) => *known = interest,
+            None => entry.owners.push(interest),
+        }
+        match &entry.place {
+            Place::Waiting(waiting) => {
+                let better = task.priority > entry.task.priority;
+                let alone = task.exclusive && !entry.task.exclusive;
+                if (better || alone)
+                    && let Some(pool) = self.pools.get_mut(&entry.task.pool)
+                {
+                    pool.remove(&entry.task, *waiting, &options);
+                    entry.task.priority = entry.task.priority.max(task.priority);
+                    entry.task.exclusive |= task.exclusive;
+                    pool.insert(&entry.task, *waiting, &options);
+                }
+            }
+            Place::Leased { worker, .. } => {
+                let news = News::Started {
+                    key: task.key,
+                    run: task.run,
+                    worker: worker.clone(),
+                };
+                self.news.entry(owner.clone()).or_default().push_back(news);
+            }
+        }
+    }
+
+    pub fn cancel(&mut self, owner: &Owner, key: ActionKey, run: RunId) {
+        let done = News::Done {
+            key,
+            run,
+            worker: None,
+            outcome: Outcome::Cancelled,
+        };
+        let entry = self.entries.get_mut(&key);
+        let interest = entry.and_then(|entry| {
+            let at = entry.owners.iter().position(|i| i.owner == *owner)?;
+            (entry.owners[at].run == run).then_some((entry, at))
+        });
+        let Some((entry, at)) = interest else {
+            // Never heard of, or not any more: the owner must not wait for an answer.
+            self.tell(owner, done);
+            return;
+        };
+        if !entry.owners[at].wants {
+            return;
+        }
+        entry.owners[at].wants = false;
+        if entry.owners.iter().any(|interest| interest.wants) {
+            entry.owners.remove(at);
+            self.tell(owner, done);
+        } else if matches!(entry.place, Place::Waiting(_)) {
+            self.end(&key, Outcome::Cancelled);
+        }
+    }
+
+    /// Leases what fits the worker. Nothing between the choice and the lease can be seen from outside.
+    pub fn lease(&mut self, request: &LeaseRequest, now: Millis) -> Vec<Lease> {
+        let options = self.options;
+        let mut leases = Vec::new();
+        let mut free = request.free_memory;
+        self.pools
+            .entry(request.pool.clone())
+            .or_default()
+            .meet(request, now);
+        while leases.len() < request.max {
+            let Some(pool) = self.pools.get_mut(&request.pool) else {
+                break;
+            };
+            let Some((key, need)) = pool.choose(request, free, now, &options) else {
+                break;
+            };
+            let Some(entry) = self.entries.get_mut(&key) else {
+                break;
+            };
+            if let Place::Waiting(waiting) = entry.place {
+                pool.remove(&entry.task, waiting, &options);
+            }
+            if let Some(worker) = pool.worker(&request.worker) {
+                worker.leases.insert(key);
+                worker.alone |= entry.task.exclusive;
+            }
+            free = free.saturating_sub(need.bytes);
+            self.leases_given += 1;
+            let token = FencingToken {
+                incarnation: self.incarnation,
+                counter: self.leases_given,
+            };
+            let deadline = after(now, &options);
+            self.deadlines.insert((deadline, token.counter, key));
+            entry.place = Place::Leased {
+                token,
+                worker: request.worker.clone(),
+                deadline,
+            };
+            leases.push(Lease {
+                id: LeaseId { key, token },
+                task: entry.task.clone(),
+                deadline,
+                ttl: options.lease_ttl,
+            });
+            for interest in &entry.owners {
+                let news = News::Started {
+                    key,
+                    run: interest.run,
+                    worker: request.worker.clone(),
+                };
+                let list = self.news.entry(interest.owner.clone()).or_default();
+                list.push_back(news);
+            }
+        }
+        leases
+    }
+
+    /// The one place where tokens are compared. A lease ends at its deadline, whether the reaper has come or not.
+    pub fn check(&mut self, lease: &LeaseId, now: Millis) -> Result<(), QueueError> {
+        let held = self.entries.get(&lease.key).map(|entry| &entry.place);
+        let error = match held {
+            Some(Place::Leased {
+                token, deadline, ..
+            }) if *token == lease.token => {
+                if now < *deadline {
+                    return Ok(());
+                }
+                QueueError::Lost
+            }
+            Some(Place::Leased { .. }) => QueueError::Stolen,
+            Some(Place::Waiting(_)) | None => QueueError::Lost,
+        };
+        self.fenced += 1;
+        Err(error)
+    }
+
+    pub fn renew(&mut self, lease: &LeaseId, now: Millis) -> Renewal {
+        match self.check(lease, now) {
+            Ok(()) => {}
+            Err(QueueError::Stolen) => return Renewal::Stolen,
+            Err(_) => return Renewal::Lost,
+        }
+        let new_deadline = after(now, &self.options);
+        let Some(entry) = self.entries.get_mut(&lease.key) else {
+            return Renewal::Lost;
+        };
+        let Place::Leased {
+            token,
+            worker,
+            deadline,
+        } = &mut entry.place
+        else {
+            return Renewal::Lost;
+        };
+        self.deadlines
+            .remove(&(*deadline, token.counter, lease.key));
+        self.deadlines
+            .insert((new_deadline, token.counter, lease.key));
+        *deadline = new_deadline;
+        if let Some(pool) = self.pools.get_mut(&entry.task.pool)
+            && let Some(worker) = pool.worker(worker)
+        {
+            worker.last_seen = now;
+        }
+        Renewal::Held {
+            deadline: new_deadline,
+            cancelled: !entry.owners.iter().any(|interest| interest.wants),
+        }
+    }
+
+    pub fn complete(
+        &mut self,
+        lease: &LeaseId,
+        outcome: Outcome,
+        now: Millis,
+    ) -> Result<(), QueueError> {
+        self.check(lease, now)?;
+        self.end(&lease.key, outcome);
+        Ok(())
+    }
+
+    pub fn reap(&mut self, limit: usize, now: Millis) -> Reaped {
+        let mut reaped = Reaped::default();
+        while reaped.leases < limit
+            && let Some((deadline, _, key)) = self.deadlines.first().copied()
+            && deadline <= now
+        {
+            self.end(&key, Outcome::LostLease);
+            reaped.leases += 1;
+        }
+        let options = self.options;
+        let mut hopeless = Vec::new();
+        for (name, pool) in &mut self.pools {
+            pool.forget_workers(now, &options);
+            let room = limit - reaped.leases - hopeless.len();
+            hopeless.extend(pool.unplaceable(name, now, room, &options));
+        }
+        for (key, reason) in hopeless {
+            self.end(&key, Outcome::Unplaceable { reason });
+            reaped.unplaceable += 1;
+        }
+        reaped
+    }
+
+    /// Takes a task out of the queue and tells its owners.
+    fn end(&mut self, key: &ActionKey, outcome: Outcome) {
+        let Some(entry) = self.entries.remove(key) else {
+            return;
+        };
+        let pool = self.pools.get_mut(&entry.task.pool);
+        let worker = match entry.place {
+            Place::Waiting(waiting) => {
+                if let Some(pool) = pool {
+                    pool.remove(&entry.task, waiting, &self.options);
+                }
+                None
+            }
+            Place::Leased {
+                token,
+                worker,
+                deadline,
+            } => {
+                self.deadlines.remove(&(deadline, token.counter, *key));
+                if let Some(holder) = pool.and_then(|pool| pool.worker(&worker)) {
+                    holder.leases.remove(key);
+                    // The exclusive task was its only one.
+                    holder.alone &= !holder.leases.is_empty();
+                }
+                Some(worker)
+            }
+        };
+        for interest in entry.owners {
+            let news = News::Done {
+                key: *key,
+                run: interest.run,
+                worker: worker.clone(),
+                outcome: outcome.clone(),
+            };
+            self.tell(&interest.owner, news);
+        }
+    }
+
+    fn tell(&mut self, owner: &Owner, news: News) {
+        self.news.entry(owner.clone()).or_default().push_back(news);
+    }
+
+    pub fn take_news(&mut self, owner: &Owner, max: usize) -> Vec<News> {
+        match self.news.get_mut(owner) {
+            Some(list) => list.drain(..max.min(list.len())).collect(),
+            None => Vec::new(),
+        }
+    }
+
+    pub fn stats(&self) -> QueueStats {
+        // Only leases have deadlines.
+        let leased = self.deadlines.len();
+        QueueStats {
+            queued: self.entries.len() - leased,
+            leased,
+            workers: self.pools.values().map(Pool::workers).sum(),
+            leases_given: self.leases_given,
+            fenced: self.fenced,
+        }
+    }
+}
+
+fn after(now: Millis, options: &QueueOptions) -> Millis {
+    let ttl = u64::try_from(options.lease_ttl.as_millis()).unwrap_or(u64::MAX);
+    Millis(now.0.saturating_add(ttl))
+}

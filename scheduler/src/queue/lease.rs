@@ -1,0 +1,80 @@
+//! A task in the hands of a worker.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gofarm_proto::ActionKey;
+
+use crate::core::{Millis, Task};
+
+/// Tells one lease of a task from every other that there ever was.
+///
+/// The counter goes up with each lease. It starts over when the queue loses its data; then the incarnation is
+/// another one, so a token from before never equals one from after. Whoever changes a leased task shows its token,
+/// and the comparison and the change are one step.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct FencingToken {
+    /// Which life of the queue's data.
+    pub incarnation: u64,
+    /// Which lease within it.
+    pub counter: u64,
+}
+
+/// A lease as its holder names it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct LeaseId {
+    /// The task.
+    pub key: ActionKey,
+    /// The proof.
+    pub token: FencingToken,
+}
+
+/// A task given to a worker until a deadline.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// What to show with every change.
+    pub id: LeaseId,
+    /// What to run.
+    pub task: Task,
+    /// When it runs out unless renewed, by the queue's clock.
+    pub deadline: Millis,
+    /// How long from now that is. The worker measures it with a monotonic clock from *before* it asked, and ends the
+    /// process group when it could not renew for so long, less a margin.
+    pub ttl: Duration,
+}
+
+/// A worker with room.
+#[derive(Clone, Debug)]
+pub struct LeaseRequest {
+    /// Who asks. Unique among the workers of the pool.
+    pub worker: Arc<str>,
+    /// Which tasks it can run.
+    pub pool: Arc<str>,
+    /// How many tasks at most: its free slots.
+    pub max: usize,
+    /// How long to wait for a first task.
+    pub wait: Duration,
+    /// Actions that it is running, by its own count.
+    pub running: usize,
+    /// Memory that it can give to further tasks, bytes. Equals `total_memory` when nothing runs.
+    pub free_memory: u64,
+    /// Memory that it could give to a single task that runs alone, bytes.
+    pub total_memory: u64,
+}
+
+/// What a renewal found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// Still held.
+    Held {
+        /// The new deadline, by the queue's clock.
+        deadline: Millis,
+        /// Nobody wants the task any more: end the process group and complete with
+        /// [`crate::core::Outcome::Cancelled`].
+        cancelled: bool,
+    },
+    /// See [`super::QueueError::Lost`].
+    Lost,
+    /// See [`super::QueueError::Stolen`].
+    Stolen,
+}

@@ -1,0 +1,126 @@
+//! The contract of a lease queue.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gofarm_proto::ActionKey;
+
+use super::{Lease, LeaseId, LeaseRequest, News, Owner, QueueError, Renewal};
+use crate::core::{Outcome, RunId, Task};
+
+/// The times that a queue works with.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueOptions {
+    /// How long a lease holds without renewal.
+    pub lease_ttl: Duration,
+    /// How long a worker that neither asks nor renews counts as there.
+    pub worker_ttl: Duration,
+    /// How long the workers of a pool have to show themselves before a task that none of them could take fails.
+    pub placement_grace: Duration,
+    /// How long an exclusive task waits for a worker that happens to be idle before one is kept free for it.
+    pub exclusive_patience: Duration,
+    /// What a task with no recorded peak is taken to need, bytes. A guess never fails a task: an idle worker takes
+    /// it whatever its size.
+    pub assumed_memory: u64,
+    /// A waiting worker or owner looks at least this often, rung for or not.
+    pub poll_interval: Duration,
+}
+
+impl Default for QueueOptions {
+    fn default() -> Self {
+        QueueOptions {
+            lease_ttl: Duration::from_secs(10),
+            worker_ttl: Duration::from_secs(30),
+            placement_grace: Duration::from_secs(15),
+            exclusive_patience: Duration::from_secs(2),
+            assumed_memory: 256 << 20,
+            poll_interval: Duration::from_millis(250),
+        }
+    }
+}
+
+/// What a call of [`LeaseQueue::reap`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Reaped {
+    /// Leases that had run out.
+    pub leases: usize,
+    /// Tasks that no worker could ever take.
+    pub unplaceable: usize,
+}
+
+/// What there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct QueueStats {
+    /// Tasks that wait.
+    pub queued: usize,
+    /// Tasks under lease.
+    pub leased: usize,
+    /// Workers that asked or renewed lately.
+    pub workers: usize,
+    /// Leases given so far.
+    pub leases_given: u64,
+    /// Changes refused because of their token.
+    pub fenced: u64,
+}
+
+/// Tasks, leases and news. All changes are atomic; any number of owners and workers call at the same time.
+///
+/// A task is in the queue from the first [`enqueue`](Self::enqueue) of its key until a `Done` about it. All owners
+/// that have enqueued the key share the one task.
+#[async_trait]
+pub trait LeaseQueue: Send + Sync {
+    /// Puts tasks in, for this owner. Idempotent by key: a key that is queued keeps its place, with the greater of
+    /// the priorities, exclusive if either is; one under lease stays so, and its start is told. News to this owner
+    /// name the run of its latest call.
+    async fn enqueue(&self, owner: &Owner, tasks: Vec<Task>) -> Result<(), QueueError>;
+
+    /// This owner no longer wants these. Each is answered by a `Done`: at once if others want it, if it was not
+    /// leased, or if it is not known (the queue may have lost it); else when its worker has ended it.
+    async fn cancel(&self, owner: &Owner, tasks: &[(ActionKey, RunId)]) -> Result<(), QueueError>;
+
+    /// Takes at most `max` news for this owner, oldest first, waiting up to `wait` for a first.
+    async fn news(
+        &self,
+        owner: &Owner,
+        max: usize,
+        wait: Duration,
+    ) -> Result<Vec<News>, QueueError>;
+
+    /// Which life of the queue's data this is. An owner that sees another than before publishes its open tasks
+    /// again; it looks about every second.
+    async fn incarnation(&self) -> Result<u64, QueueError>;
+
+    /// Takes tasks for a worker: by priority those that fit, passing over those that do not. An exclusive task goes
+    /// only to a worker that runs nothing, alone, and keeps it from getting more.
+    ///
+    /// The wait is for a doorbell, which carries no task. A worker that gets room while it waits may drop the future
+    /// and ask again: a lease that is lost that way runs out like any other (in process none is lost).
+    async fn lease(&self, request: LeaseRequest) -> Result<Vec<Lease>, QueueError>;
+
+    /// Prolongs leases; one answer for each, in order.
+    async fn renew(&self, leases: &[LeaseId]) -> Result<Vec<Renewal>, QueueError>;
+
+    /// Ends a lease with the outcome of the run. The outputs of a success are in the store before.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Lost`] and [`QueueError::Stolen`], also when it is told a second time;
+    /// [`QueueError::NotUploaded`].
+    async fn complete(&self, lease: &LeaseId, outcome: Outcome) -> Result<(), QueueError>;
+
+    /// Gives a task back that did not come to an end for no fault of its own: the worker is going away.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Lost`] and [`QueueError::Stolen`].
+    async fn release(&self, lease: &LeaseId) -> Result<(), QueueError> {
+        self.complete(lease, Outcome::Released).await
+    }
+
+    /// Ends leases that have run out and tasks that no worker could ever take, at most `limit` of both together.
+    /// Called about every second by anyone, by several at once if need be.
+    async fn reap(&self, limit: usize) -> Result<Reaped, QueueError>;
+
+    /// What there is now.
+    async fn stats(&self) -> Result<QueueStats, QueueError>;
+}
