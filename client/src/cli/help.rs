@@ -39,7 +39,7 @@ pub(super) fn of(words: &[String]) -> Result<&'static str, UsageError> {
     }
 }
 
-/// The line of `gofarm version`, in the form of `go version`.
+/// The line of `gofarm version`, in the form of `go version`, with its line end.
 pub fn version() -> String {
     // Go's names for the systems and processors that gofarm is built for.
     let os = match std::env::consts::OS {
@@ -53,5 +53,5 @@ pub fn version() -> String {
         "powerpc64" if cfg!(target_endian = "little") => "ppc64le",
         arch => arch,
     };
-    format!("gofarm version {} {os}/{arch}", env!("CARGO_PKG_VERSION"))
+    format!("gofarm version {} {os}/{arch}\n", env!("CARGO_PKG_VERSION"))
 }

@@ -179,6 +179,8 @@ impl<'a> Said<'a> {
         let mut flags: Vec<String> = command_line
             .iter()
             .filter(|given| matches!(given.flag.role, Role::Plan | Role::Refused { .. }))
+            // The planner gives its own, and the last one counts.
+            .filter(|given| given.flag.name != "debug-actiongraph")
             .map(|given| format!("-{}={}", given.flag.name, given.value))
             .collect();
         let goflags = |setting, is: &dyn Fn(&str) -> bool| {

@@ -32,7 +32,7 @@ pub struct Summary {
     pub actions: ActionCounts,
     /// The same by kind: `compile`, `link`, `preprofile`. Kinds that do not occur are left out.
     pub kinds: BTreeMap<String, ActionCounts>,
-    /// What was moved between machines.
+    /// What was moved to and from the store.
     pub bytes: Bytes,
 }
 
@@ -65,12 +65,12 @@ pub struct ActionCounts {
     pub skipped: u32,
 }
 
-/// Bytes moved to and from the farm's store. 0 in an embedded build, whose store is a folder of this machine.
+/// Bytes moved between the user's files and the store, which in an embedded build is a folder of the same machine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bytes {
-    /// Sources and tools, from here to the store.
+    /// Sources and tools that the store did not have yet.
     pub uploaded: u64,
-    /// Results, from the store to here.
+    /// Results fetched from the store.
     pub downloaded: u64,
 }
 

@@ -85,7 +85,12 @@ fn names(path: &Path, all: bool) -> Vec<String> {
         .filter_map(|entry| {
             let name = entry.file_name().to_string_lossy().into_owned();
             let is_folder = entry.path().is_dir();
-            (all || if is_folder { is_package_folder(&name) } else { is_planned_file(&name) }).then(|| {
+            let counts = if is_folder {
+                is_package_folder(&name) && has_planned_file(&entry.path())
+            } else {
+                is_planned_file(&name)
+            };
+            (all || counts).then(|| {
                 if is_folder {
                     format!("{name}/")
                 } else {
@@ -96,6 +101,24 @@ fn names(path: &Path, all: bool) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// True when there is anything in a tree that cmd/go would look at. A folder of programs, such as the one that a
+/// build writes, comes and goes without a package coming or going.
+fn has_planned_file(folder: &Path) -> bool {
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = entry.path();
+        if path.is_dir() {
+            if is_package_folder(&name) && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(path);
+            }
+        } else if is_planned_file(&name) {
+            return true;
+        }
+    }
+    folders.iter().any(|folder| has_planned_file(folder))
 }
 
 /// Folders that a `...` pattern walks into (cmd/go/internal/search/search.go).
@@ -148,7 +171,7 @@ fn walk_where(root: &Path, enter: impl Fn(&str) -> bool) -> Option<Vec<PathBuf>>
 /// True when something changed the path at or after this moment.
 pub(crate) fn changed_since(path: &Path, moment: SystemTime) -> bool {
     // Times of files are taken from a clock that ticks every few milliseconds.
-    let moment = nanos(moment) - 20_000_000;
+    let moment = nanos(moment) - 10_000_000;
     fs::metadata(path).is_ok_and(|metadata| {
         let changed = metadata.ctime() * 1_000_000_000 + metadata.ctime_nsec();
         modified(&metadata).max(changed) >= moment

@@ -30,28 +30,8 @@ impl Core {
         let key = ActionKey::new(&info.definition, produced);
         build.node_mut(waiter.node).key = key;
 
-        if !bypass && let Some(twin) = build.by_key.get(&key) {
-            // Another node of this build is the same action over the same inputs.
-            let twin = *twin;
-            let other = build.node(twin);
-            match (other.state, &other.result) {
-                (State::Done(how), Some(result))
-                    if other.key == key && (other.verified || !requested) =>
-                {
-                    let how = match how {
-                        Resolution::Cached => Resolution::Cached,
-                        Resolution::Executed | Resolution::Joined => Resolution::Joined,
-                    };
-                    let (result, verified) = (result.clone(), other.verified);
-                    return self.finish(waiter, how, result, verified, 0, out);
-                }
-                (State::Failed, _) if other.key == key => {
-                    if let Some(failure) = build.failures.get(&twin).cloned() {
-                        return self.fail(waiter, failure, out);
-                    }
-                }
-                _ => {}
-            }
+        if self.take_from_twin(waiter, out) {
+            return;
         }
         if bypass || no_cache || self.missed_in_flight(&key) {
             return self.execute(waiter, !no_cache, out);
@@ -66,6 +46,42 @@ impl Core {
             Vec::new()
         });
         waiters.push(waiter);
+    }
+
+    /// Ends a node with what another node of its build came to that is the same action over the same inputs.
+    fn take_from_twin(&mut self, waiter: Waiter, out: &mut Vec<Effect>) -> bool {
+        let Some(build) = self.builds.get(&waiter.build) else {
+            return false;
+        };
+        let node = build.node(waiter.node);
+        let Some(twin) = build.by_key.get(&node.key) else {
+            return false;
+        };
+        let other = build.node(*twin);
+        if node.bypass || other.key != node.key {
+            return false;
+        }
+        match (other.state, &other.result) {
+            (State::Done(how), Some(result))
+                if other.verified || !build.info(waiter.node).requested =>
+            {
+                let how = match how {
+                    Resolution::Cached => Resolution::Cached,
+                    Resolution::Executed | Resolution::Joined => Resolution::Joined,
+                };
+                let (result, verified) = (result.clone(), other.verified);
+                self.finish(waiter, how, result, verified, 0, out);
+                true
+            }
+            (State::Failed, _) => match build.failures.get(twin).cloned() {
+                Some(failure) => {
+                    self.fail(waiter, failure, out);
+                    true
+                }
+                None => false,
+            },
+            _ => false,
+        }
     }
 
     /// Whether a task of this key is open because the cache did not have it.
@@ -99,7 +115,12 @@ impl Core {
                     let how = Resolution::Cached;
                     self.finish(waiter, how, result.clone(), verify, 0, out);
                 }
-                None => self.execute(waiter, true, out),
+                // It may have run while the question was open.
+                None => {
+                    if !self.take_from_twin(waiter, out) {
+                        self.execute(waiter, true, out);
+                    }
+                }
             }
         }
     }

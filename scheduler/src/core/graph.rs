@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(graph.link_dependents(), [0, 1, 2]);
         assert_eq!(graph.dependents(0), [1, 2]);
         assert_eq!(graph.dependents(1), [2]);
-        assert_eq!(graph.dependents(2), []);
+        assert!(graph.dependents(2).is_empty());
         assert_eq!(graph.inputs(1).len(), 2);
         assert_eq!(graph.edge_count(), 4);
     }

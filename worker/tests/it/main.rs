@@ -1,5 +1,10 @@
 //! Real actions: processes, namespaces, a store on the disk, the Go compiler.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "outside of test functions too, a test fails where it stands"
+)]
+
 mod farm;
 mod go;
 mod processes;

@@ -171,3 +171,23 @@ fn a_failure_is_shared_and_not_seen_twice() {
     let counts = bench.summary(1).unwrap().counts;
     assert_eq!((counts.executed, counts.failed), (2, 2));
 }
+
+#[test]
+fn a_miss_that_was_asked_for_before_the_run_does_not_run_it_again() {
+    let mut bench = Bench::default();
+    let mut requested = node("a", &[]);
+    requested.requested = true;
+    bench.submit(spec(
+        1,
+        BuildOptions::default(),
+        vec![node("a", &[]), requested],
+    ));
+    // One lookup asks for the blobs to be verified, one does not.
+    let late = bench.lookups.pop().unwrap();
+    bench.miss_all();
+    bench.run("a", &[("o", "x")]);
+    bench.lookups.push(late);
+    bench.miss_all();
+    assert!(bench.tasks.is_empty());
+    assert_eq!(bench.summary(1).unwrap().counts.joined, 1);
+}

@@ -11,9 +11,9 @@ use crate::core::*;
 
 /// What the actions of random graphs do. Few, so that equal actions, equal outputs and the like come up often.
 pub(super) const ACTIONS: [&str; 6] = [
-    "plain", "other", // Its output does not depend on what it reads.
+    "plain", "other",    // Its output does not depend on what it reads.
     "constant", // Copies its first input, so its key may be that of its own input.
-    "copy", // Makes no output "b".
+    "copy",     // Makes no output "b".
     "lacking", "failing",
 ];
 

@@ -45,7 +45,8 @@ pub(super) struct World {
     lookups: BTreeSet<(ActionKey, bool)>,
     cache: BTreeMap<ActionKey, Arc<ActionResult>>,
     store: BTreeSet<Digest>,
-    lost: BTreeSet<Digest>,
+    /// When a blob was lost last.
+    lost: BTreeMap<Digest, u64>,
     executions: BTreeMap<ActionKey, u32>,
     /// When the run began whose result was recorded last.
     recorded: BTreeMap<ActionKey, u64>,
@@ -64,7 +65,7 @@ impl World {
             lookups: BTreeSet::new(),
             cache: BTreeMap::new(),
             store: BTreeSet::new(),
-            lost: BTreeSet::new(),
+            lost: BTreeMap::new(),
             executions: BTreeMap::new(),
             recorded: BTreeMap::new(),
             shapes: BTreeMap::new(),
@@ -128,7 +129,7 @@ impl World {
 
     fn lose(&mut self, digest: Digest) {
         self.store.remove(&digest);
-        self.lost.insert(digest);
+        self.lost.insert(digest, self.clock);
     }
 
     fn answer(&mut self, which: usize) {
@@ -303,9 +304,10 @@ impl World {
         }
     }
 
-    /// Whether this blob was there since it was made.
-    pub fn kept(&self, digest: &Digest) -> bool {
-        self.store.contains(digest) || self.lost.contains(digest)
+    /// Whether this blob is there, or was until it was lost after this time.
+    pub fn kept(&self, digest: &Digest, since: u64) -> bool {
+        let lost = self.lost.get(digest);
+        self.store.contains(digest) || lost.is_some_and(|when| *when >= since)
     }
 
     /// How often the action of a key was run to its end.

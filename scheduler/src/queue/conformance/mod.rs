@@ -1,1 +1,104 @@
+//! What every lease queue must get right, as tests that run against any implementation.
+//!
+//! The names are those of the rules that a lease queue is built by. An implementation provides a [`Subject`] and
+//! writes `gofarm_scheduler::lease_queue_conformance!(ItsSubject);` in a test module. Two rules have no test here:
+//! how keys are laid out on the shards of a cluster (10) is for the implementation that has a cluster, and
+//! programs that are staged while others fork (16) are the worker's.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "test code, which clippy does not see behind a feature"
+)]
 
+mod fencing;
+mod fixture;
+mod leasing;
+mod owners;
+mod placement;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gofarm_proto::Digest;
+
+use super::{LeaseQueue, QueueOptions};
+
+pub use fencing::*;
+pub use leasing::*;
+pub use owners::*;
+pub use placement::*;
+
+/// Short, since an implementation with a clock of its own has to sit the times out.
+pub const OPTIONS: QueueOptions = QueueOptions {
+    lease_ttl: Duration::from_millis(400),
+    worker_ttl: Duration::from_millis(1_200),
+    placement_grace: Duration::from_millis(600),
+    exclusive_patience: Duration::from_millis(200),
+    assumed_memory: 256 << 20,
+    poll_interval: Duration::from_millis(50),
+};
+
+/// A queue under test, and its surroundings. Each test starts its own.
+#[async_trait]
+pub trait Subject: Send + Sync + Sized {
+    /// An empty queue with these times, over an empty store.
+    async fn start(options: QueueOptions) -> Self;
+
+    /// The queue, as owners and workers see it.
+    fn queue(&self) -> Arc<dyn LeaseQueue>;
+
+    /// Lets the queue's clock go on by so much.
+    async fn advance(&self, by: Duration);
+
+    /// Makes the queue lose all its data.
+    async fn lose_data(&self);
+
+    /// Puts a blob into the store.
+    async fn upload(&self, digest: Digest);
+}
+
+/// Makes a test of each rule for a [`Subject`].
+#[macro_export]
+macro_rules! lease_queue_conformance {
+    ($subject:ty) => {
+        $crate::lease_queue_conformance!($subject:
+            rule_01_there_is_no_gap_between_pop_and_lease,
+            rule_02_every_effect_is_fenced,
+            rule_02_a_lease_ends_at_its_deadline,
+            rule_02_an_outcome_is_told_once,
+            rule_03_tokens_survive_lost_data,
+            rule_04_a_late_result_is_refused_and_the_other_one_counts,
+            rule_05_upload_comes_before_complete,
+            rule_06_deadlines_are_by_one_clock_and_renewed,
+            rule_07_reaping_is_bounded,
+            rule_08_a_doorbell_wakes_and_carries_no_task,
+            rule_08_an_idle_wait_ends_by_itself,
+            rule_09_a_build_survives_lost_data,
+            rule_11_outcomes_that_count_are_told_from_those_that_do_not,
+            rule_12_nothing_is_missed_between_subscribing_and_reading,
+            rule_12_saying_everything_again_changes_nothing,
+            rule_13_owners_share_a_task_and_hear_of_their_own_run,
+            rule_14_what_fits_nowhere_fails_with_the_reason,
+            rule_14_what_fits_nowhere_does_not_block_what_fits,
+            rule_14_a_pool_without_workers_fails_its_tasks,
+            rule_14_a_guessed_need_fails_nothing,
+            rule_15_cancel_reaches_the_worker,
+            rule_15_a_sharer_leaving_changes_nothing_for_the_others,
+            rule_15_a_queued_task_is_cancelled_at_once,
+            placement_goes_by_priority_and_age,
+            placement_stays_within_the_memory_of_a_worker,
+            placement_of_an_exclusive_task_is_alone,
+            placement_of_an_exclusive_task_is_not_put_off_for_ever,
+            placement_keeps_pools_apart,
+        );
+    };
+    ($subject:ty: $($rule:ident,)*) => {
+        $(
+            #[tokio::test]
+            async fn $rule() {
+                $crate::queue::conformance::$rule::<$subject>().await;
+            }
+        )*
+    };
+}

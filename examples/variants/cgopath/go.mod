@@ -1,0 +1,3 @@
+module example.com/cgopath
+
+go 1.24
