@@ -1,21 +1,25 @@
 //! What the user sees of a build while it runs: diagnostics, progress, and the files that were asked for.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::fs::File;
 use std::time::{Duration, Instant, SystemTime};
 
 use gofarm_plan::{BoundPlan, Plan, Planned};
 use gofarm_proto::{ActionKey, Digest, v1};
-use gofarm_scheduler::core::{ActionResult, BuildEvent, BuildId, BuildSummary, Failure, NodeEvent, NodeId, Resolution};
+use gofarm_scheduler::core::{
+    ActionResult, BuildEvent, BuildId, BuildSummary, Failure, NodeEvent, NodeId, Resolution,
+};
 use gofarm_worker::TracedCommand;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Environment, ExitCode, SubmitOptions};
 use crate::farm::{BuildWatch, WorkerWatch};
-use crate::report::{Built, Bytes, CgoText, Diagnostics, EventLog, Progress, Skipped, Subject, Summary};
+use crate::report::{
+    Built, Bytes, CgoText, Diagnostics, EventLog, Progress, Skipped, Subject, Summary,
+};
 
 /// Why a build was stopped from outside.
 #[derive(Debug, Clone, Default)]
@@ -33,9 +37,10 @@ pub fn watch_signals(cancel: CancellationToken, timeout: Option<Duration>) -> St
     let reason = StopReason::default();
     let stopped = reason.clone();
     tokio::spawn(async move {
-        let (Ok(mut interrupt), Ok(mut terminate)) =
-            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-        else {
+        let (Ok(mut interrupt), Ok(mut terminate)) = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        ) else {
             return;
         };
         let time_up = async {
@@ -98,7 +103,11 @@ impl<'p> Console<'p> {
         plan_ms: u64,
         started: Instant,
     ) -> anyhow::Result<Console<'p>> {
-        let events = options.events.as_deref().map(EventLog::create).transpose()?;
+        let events = options
+            .events
+            .as_deref()
+            .map(EventLog::create)
+            .transpose()?;
         let mut progress = Progress::on_stderr(options.progress, &Environment::of_process())?;
         progress.stage("building");
         let mut definitions = HashMap::with_capacity(bound.graph.nodes.len());
@@ -175,7 +184,11 @@ impl<'p> Console<'p> {
             .iter()
             .filter(|node| node.action.kind() == v1::Kind::Compile)
             .count();
-        eprint!("{}{}", self.skipped.lines(), summary.line(Built { programs, packages }, ended_by));
+        eprint!(
+            "{}{}",
+            self.skipped.lines(),
+            summary.line(Built { programs, packages }, ended_by)
+        );
         if let Some(events) = screen.events.take() {
             events.finished(SystemTime::now(), &summary)?;
         }
@@ -193,11 +206,16 @@ impl<'p> Console<'p> {
 
     fn node_finished(&self, index: usize, how: Resolution, result: &ActionResult) {
         let node = &self.plan.nodes[index];
-        if self.options.verbose && how == Resolution::Executed && node.action.kind() == v1::Kind::Compile {
+        if self.options.verbose
+            && how == Resolution::Executed
+            && node.action.kind() == v1::Kind::Compile
+        {
             self.print(format!("{}\n", node.import_path).as_bytes());
         }
         if !result.log.is_empty() {
-            let text = self.diagnostics(index, |diagnostics, subject, cgo| diagnostics.block(subject, &result.log, cgo));
+            let text = self.diagnostics(index, |diagnostics, subject, cgo| {
+                diagnostics.block(subject, &result.log, cgo)
+            });
             self.print(&text);
         }
     }
@@ -207,13 +225,21 @@ impl<'p> Console<'p> {
             Failure::Action { result } => self.diagnostics(index, |diagnostics, subject, cgo| {
                 diagnostics.failure(subject, &result.log, cgo, None, result.exit_code)
             }),
-            other => format!("# {}\ngofarm: {other}\n", self.plan.nodes[index].action.package).into_bytes(),
+            other => format!(
+                "# {}\ngofarm: {other}\n",
+                self.plan.nodes[index].action.package
+            )
+            .into_bytes(),
         };
         self.print(&text);
         self.failures.push(failure.clone());
     }
 
-    fn diagnostics(&self, index: usize, render: impl Fn(&Diagnostics<'_>, &Subject<'_>, CgoText) -> Vec<u8>) -> Vec<u8> {
+    fn diagnostics(
+        &self,
+        index: usize,
+        render: impl Fn(&Diagnostics<'_>, &Subject<'_>, CgoText) -> Vec<u8>,
+    ) -> Vec<u8> {
         let node = &self.plan.nodes[index];
         let diagnostics = Diagnostics {
             cwd: &self.cwd,
@@ -321,8 +347,15 @@ impl WorkerWatch for SharedScreen {
 /// A command as a shell would read it, and where it runs.
 fn shell_line(command: &TracedCommand) -> String {
     let quote = |text: &str| {
-        let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=./,:+@%".contains(&b));
-        if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+        let plain = !text.is_empty()
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_=./,:+@%".contains(&b));
+        if plain {
+            text.to_owned()
+        } else {
+            format!("'{}'", text.replace('\'', "'\\''"))
+        }
     };
     let env: Vec<String> = command
         .env
@@ -349,6 +382,11 @@ fn minor(version: &str) -> u32 {
     version
         .split_whitespace()
         .find_map(|word| word.strip_prefix("go1."))
-        .and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok())
+        .and_then(|rest| {
+            rest.split(|c: char| !c.is_ascii_digit())
+                .next()?
+                .parse()
+                .ok()
+        })
         .unwrap_or(u32::MAX)
 }

@@ -7,7 +7,8 @@ use anyhow::Context;
 
 /// The working folder as the user knows it: PWD when it names the same folder, as os.Getwd of Go has it.
 pub fn working_folder() -> anyhow::Result<PathBuf> {
-    let physical = std::env::current_dir().context("the working folder cannot be found; has it been removed?")?;
+    let physical = std::env::current_dir()
+        .context("the working folder cannot be found; has it been removed?")?;
     let named = std::env::var_os("PWD").map(PathBuf::from);
     Ok(named
         .filter(|named| named.is_absolute() && same(named, &physical))

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use gofarm_identity::{BINARY_BUILD_ID, PACKAGE_BUILD_ID, file_hash, full_archive, stamp_binary, stamp_package};
+use gofarm_identity::{
+    BINARY_BUILD_ID, PACKAGE_BUILD_ID, file_hash, full_archive, stamp_binary, stamp_package,
+};
 use gofarm_plan::{BoundPlan, Identities, Plan};
 use gofarm_proto::{Digest, v1};
 use gofarm_scheduler::core::ActionResult;
@@ -65,7 +67,11 @@ impl Identities for BuildIdentities<'_> {
     }
 
     fn build_id(&self, node: u32) -> Option<String> {
-        Some(format!("{}/{}", self.action_id(node as usize)?, self.content_id(node)?))
+        Some(format!(
+            "{}/{}",
+            self.action_id(node as usize)?,
+            self.content_id(node)?
+        ))
     }
 
     fn profile_hash(&self, node: u32) -> Option<String> {
@@ -78,7 +84,12 @@ impl Identities for BuildIdentities<'_> {
 ///
 /// With -o as cmd/go says; otherwise into `./bin/`, by the name that `go build` would give it, or by import path
 /// where two programs would get the same.
-pub fn targets(plan: &Plan, cwd: &Path, output: Option<&str>, packages: &[String]) -> BTreeMap<usize, PathBuf> {
+pub fn targets(
+    plan: &Plan,
+    cwd: &Path,
+    output: Option<&str>,
+    packages: &[String],
+) -> BTreeMap<usize, PathBuf> {
     let mut targets = BTreeMap::new();
     for (index, node) in plan.nodes.iter().enumerate() {
         if let (Some(target), Some(_)) = (&node.target, output) {
@@ -90,12 +101,26 @@ pub fn targets(plan: &Plan, cwd: &Path, output: Option<&str>, packages: &[String
     }
     let names: Vec<(usize, String)> = plan
         .programs()
-        .map(|index| (index, program_name(&plan.nodes[index].import_path, packages)))
+        .map(|index| {
+            (
+                index,
+                program_name(&plan.nodes[index].import_path, packages),
+            )
+        })
         .collect();
     for (index, name) in &names {
-        let clashes = names.iter().any(|(other, same)| other != index && same == name);
-        let name = if clashes { &plan.nodes[*index].import_path } else { name };
-        targets.insert(*index, cwd.join("bin").join(format!("{name}{}", plan.exe_suffix)));
+        let clashes = names
+            .iter()
+            .any(|(other, same)| other != index && same == name);
+        let name = if clashes {
+            &plan.nodes[*index].import_path
+        } else {
+            name
+        };
+        targets.insert(
+            *index,
+            cwd.join("bin").join(format!("{name}{}", plan.exe_suffix)),
+        );
     }
     targets
 }
@@ -106,13 +131,18 @@ fn program_name(import_path: &str, packages: &[String]) -> String {
         let file = packages.iter().find(|name| name.ends_with(".go"));
         return file
             .and_then(|file| Path::new(file).file_stem())
-            .map_or_else(|| "main".to_owned(), |stem| stem.to_string_lossy().into_owned());
+            .map_or_else(
+                || "main".to_owned(),
+                |stem| stem.to_string_lossy().into_owned(),
+            );
     }
     let mut elements = import_path.rsplit('/');
     let last = elements.next().unwrap_or(import_path);
-    let is_version = last
-        .strip_prefix('v')
-        .is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()) && !matches!(number, "" | "0" | "1") && !number.starts_with('0'));
+    let is_version = last.strip_prefix('v').is_some_and(|number| {
+        number.bytes().all(|b| b.is_ascii_digit())
+            && !matches!(number, "" | "0" | "1")
+            && !number.starts_with('0')
+    });
     match elements.next() {
         Some(before) if is_version => before.to_owned(),
         _ => last.to_owned(),
@@ -129,7 +159,12 @@ pub fn write(
     let result = identities
         .result(node as u32)
         .ok_or_else(|| anyhow!("internal error: node {node} has no result"))?;
-    let unknown = || anyhow!("internal error: the Go identity of {} is not known", identities.plan.nodes[node].action.label);
+    let unknown = || {
+        anyhow!(
+            "internal error: the Go identity of {} is not known",
+            identities.plan.nodes[node].action.label
+        )
+    };
     let is_program = identities.plan.nodes[node].action.kind() == v1::Kind::Link;
     let build_id = if is_program {
         identities.program_prefix(node)
@@ -143,9 +178,12 @@ pub fn write(
         return Ok(0);
     }
     let read = |name: &str| -> anyhow::Result<Vec<u8>> {
-        let digest = result
-            .output(name)
-            .ok_or_else(|| anyhow!("internal error: {} has no output {name}", identities.plan.nodes[node].action.label))?;
+        let digest = result.output(name).ok_or_else(|| {
+            anyhow!(
+                "internal error: {} has no output {name}",
+                identities.plan.nodes[node].action.label
+            )
+        })?;
         Ok(identities.store.read(&digest)?)
     };
     let bytes = if is_program {
@@ -158,7 +196,8 @@ pub fn write(
         stamp_package(&mut bytes, PACKAGE_BUILD_ID, &build_id)?;
         bytes
     };
-    write_atomically(target, &bytes, is_program).with_context(|| format!("writing {}", target.display()))?;
+    write_atomically(target, &bytes, is_program)
+        .with_context(|| format!("writing {}", target.display()))?;
     record.keep();
     Ok(bytes.len() as u64)
 }
@@ -244,6 +283,9 @@ mod tests {
         ] {
             assert_eq!(program_name(path, &[]), name);
         }
-        assert_eq!(program_name("command-line-arguments", &["./a/serve.go".into()]), "serve");
+        assert_eq!(
+            program_name("command-line-arguments", &["./a/serve.go".into()]),
+            "serve"
+        );
     }
 }

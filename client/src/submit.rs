@@ -6,18 +6,22 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use anyhow::Context;
-use gofarm_plan::{BoundPlan, GoCommand, Plan, PlanError, PlanRequest, Planned, Planner, SourceFiles};
+use gofarm_plan::{
+    BoundPlan, GoCommand, Plan, PlanError, PlanRequest, Planned, Planner, SourceFiles,
+};
 use gofarm_scheduler::core::{BuildId, BuildResult, BuildSummary, Failure};
 use gofarm_store::{DiskStore, DiskStoreOptions, FileIndex, History, StoreError};
 use gofarm_worker::{ExecuteError, Launcher, SandboxMode};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{self, Environment, ExitCode, SandboxChoice, SubmitOptions, SubmitRequest, UsageError};
+use crate::cli::{
+    self, Environment, ExitCode, SandboxChoice, SubmitOptions, SubmitRequest, UsageError,
+};
 use crate::console::Console;
 use crate::farm::{Build, Choices, Embedded, EmbeddedOptions, Finished, Uploader};
 use crate::folder::working_folder;
 use crate::output::{self, BuildIdentities};
-use crate::report::Bytes;
+use crate::report::{Bytes, Outcome, Summary};
 
 /// How often a build is done again because a blob was lost between the build and the writing of programs.
 const ATTEMPTS: usize = 3;
@@ -60,7 +64,11 @@ impl Workplace {
         if let Some(folder) = request.chdir() {
             cwd = cwd.join(folder);
             if !cwd.is_dir() {
-                return Err(UsageError::new(format!("gofarm: -C {}: no such folder", folder.display())).into());
+                return Err(UsageError::new(format!(
+                    "gofarm: -C {}: no such folder",
+                    folder.display()
+                ))
+                .into());
             }
         }
         let go = GoCommand::new(&cwd);
@@ -132,9 +140,15 @@ impl Workplace {
     pub fn build(&self, instead: Option<&Path>, started: Instant) -> anyhow::Result<Done> {
         let session = self.store.session()?;
         let planned = self.bind();
+        // What was hashed now is hashed again next time if this cannot be kept.
         let _ = self.index.save();
+        let id = BuildId(uuid::Uuid::new_v4().as_u128());
+        let plan_time = started.elapsed();
+        if let (Err(_), Some(path)) = (&planned, &self.options.summary_json) {
+            Summary::without_actions(id, Outcome::Failed, plan_time, plan_time).write(path)?;
+        }
         let (planned, mut bound) = planned?;
-        let plan_ms = started.elapsed().as_millis() as u64;
+        let plan_ms = plan_time.as_millis() as u64;
         let targets = match instead {
             Some(folder) => output::targets(&planned.plan, folder, None, &self.options.packages),
             None => output::targets(
@@ -148,11 +162,20 @@ impl Workplace {
             .enable_all()
             .build()
             .context("starting the runtime")?;
-        let id = BuildId(uuid::Uuid::new_v4().as_u128());
-        let mut console = Console::new(&self.options, &self.go.cwd, &planned, &bound, id, plan_ms, started)?;
+        let mut console = Console::new(
+            &self.options,
+            &self.go.cwd,
+            &planned,
+            &bound,
+            id,
+            plan_ms,
+            started,
+        )?;
         let mut uploader = Uploader::new(self.store.clone(), &mut bound);
         let cancel = CancellationToken::new();
-        let reason = runtime.block_on(async { crate::console::watch_signals(cancel.clone(), self.options.timeout) });
+        let reason = runtime.block_on(async {
+            crate::console::watch_signals(cancel.clone(), self.options.timeout)
+        });
 
         let mut choices = Choices {
             keep_going: self.options.keep_going,
@@ -240,7 +263,8 @@ impl Workplace {
                 duration_ms: result.duration_ms(),
                 peak_memory: result.usage.peak_memory,
             };
-            self.history.record(&node.action.package, node.action.kind(), measured);
+            self.history
+                .record(&node.action.package, node.action.kind(), measured);
         }
         // An order that is guessed once more is no harm.
         let _ = self.history.save();
@@ -257,7 +281,8 @@ impl Workplace {
         let mut bytes = 0;
         let identities = BuildIdentities::new(plan, bound, &finished.results, &self.store);
         for (&node, target) in targets {
-            if finished.results[node].is_some() && finished.summary.result != BuildResult::Cancelled {
+            if finished.results[node].is_some() && finished.summary.result != BuildResult::Cancelled
+            {
                 bytes += output::write(&identities, node, target, &self.folder.join("outputs"))?;
                 written.push(target.clone());
             }
@@ -267,9 +292,11 @@ impl Workplace {
 }
 
 fn is_lost_blob(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .any(|cause| cause.downcast_ref::<StoreError>().is_some_and(StoreError::is_lost_blob))
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<StoreError>()
+            .is_some_and(StoreError::is_lost_blob)
+    })
 }
 
 /// The worst of what failed decides.
@@ -307,11 +334,13 @@ pub fn explain(error: &anyhow::Error) -> (ExitCode, String) {
         if let Some(store) = cause.downcast_ref::<StoreError>() {
             return Some(store.class());
         }
-        cause.downcast_ref::<ExecuteError>().map(|error| match error.class() {
-            gofarm_worker::ErrorClass::User => gofarm_store::ErrorClass::User,
-            gofarm_worker::ErrorClass::Environment => gofarm_store::ErrorClass::Environment,
-            gofarm_worker::ErrorClass::Bug => gofarm_store::ErrorClass::Bug,
-        })
+        cause
+            .downcast_ref::<ExecuteError>()
+            .map(|error| match error.class() {
+                gofarm_worker::ErrorClass::User => gofarm_store::ErrorClass::User,
+                gofarm_worker::ErrorClass::Environment => gofarm_store::ErrorClass::Environment,
+                gofarm_worker::ErrorClass::Bug => gofarm_store::ErrorClass::Bug,
+            })
     });
     let code = match class {
         Some(gofarm_store::ErrorClass::Bug) => ExitCode::Defect,
@@ -320,4 +349,3 @@ pub fn explain(error: &anyhow::Error) -> (ExitCode, String) {
     };
     (code, format!("gofarm: {error:#}"))
 }
-

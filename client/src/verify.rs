@@ -30,7 +30,9 @@ pub fn command(request: &SubmitRequest, environment: &Environment) -> anyhow::Re
         return Ok(done.code);
     }
     if done.written.is_empty() {
-        return Err(anyhow!("nothing to compare: no main package among those that were named"));
+        return Err(anyhow!(
+            "nothing to compare: no main package among those that were named"
+        ));
     }
     go_build(&workplace, &theirs)?;
 
@@ -46,16 +48,24 @@ pub fn command(request: &SubmitRequest, environment: &Environment) -> anyhow::Re
                     println!("identical {name}\n  sha256 {our_sum}");
                 } else {
                     same = false;
-                    println!("different {name}\n  gofarm   sha256 {our_sum}\n  go build sha256 {their_sum}");
+                    println!(
+                        "different {name}\n  gofarm   sha256 {our_sum}\n  go build sha256 {their_sum}"
+                    );
                 }
             }
             None => {
                 same = false;
-                println!("different {name}\n  gofarm   sha256 {our_sum}\n  go build made no program of this name");
+                println!(
+                    "different {name}\n  gofarm   sha256 {our_sum}\n  go build made no program of this name"
+                );
             }
         }
     }
-    Ok(if same { ExitCode::Success } else { ExitCode::BuildFailed })
+    Ok(if same {
+        ExitCode::Success
+    } else {
+        ExitCode::BuildFailed
+    })
 }
 
 /// The same build by cmd/go, with the user's own build cache.
@@ -66,13 +76,21 @@ fn go_build(workplace: &Workplace, folder: &Path) -> anyhow::Result<()> {
         format!("-trimpath={}", options.trimpath),
         format!("-o={}/", folder.display()),
     ];
-    args.extend(options.plan_flags.iter().filter(|flag| !flag.starts_with("-o=")).cloned());
+    args.extend(
+        options
+            .plan_flags
+            .iter()
+            .filter(|flag| !flag.starts_with("-o="))
+            .cloned(),
+    );
     args.push("--".to_owned());
     args.extend(options.packages.iter().cloned());
     let output = workplace.go.run(&args, &[])?;
     if !output.status.success() {
         return Err(PlanError::Go {
-            text: String::from_utf8_lossy(&output.stderr).trim_end().to_owned(),
+            text: String::from_utf8_lossy(&output.stderr)
+                .trim_end()
+                .to_owned(),
             exit_code: output.status.code().unwrap_or(1),
         }
         .into());
@@ -85,7 +103,10 @@ fn programs(folder: &Path) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
     for entry in entries {
         let entry = entry.with_context(|| format!("reading {}", folder.display()))?;
-        programs.insert(entry.file_name().to_string_lossy().into_owned(), entry.path());
+        programs.insert(
+            entry.file_name().to_string_lossy().into_owned(),
+            entry.path(),
+        );
     }
     Ok(programs)
 }

@@ -4,7 +4,9 @@
 use gofarm_plan::{GoCommand, PlanRequest, plan};
 
 fn main() {
-    let (flags, packages): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|arg| arg.starts_with('-'));
+    let (flags, packages): (Vec<String>, Vec<String>) = std::env::args()
+        .skip(1)
+        .partition(|arg| arg.starts_with('-'));
     let go = GoCommand::new(std::env::current_dir().expect("a working folder"));
     let request = PlanRequest {
         flags,

@@ -6,7 +6,9 @@ use crate::dryrun::script::ScriptError;
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// No `go` command where it was looked for.
-    #[error("cannot run {program:?}: {source}; install Go 1.24 or later, or put its bin folder on PATH")]
+    #[error(
+        "cannot run {program:?}: {source}; install Go 1.24 or later, or put its bin folder on PATH"
+    )]
     NoGo {
         /// What was to be run.
         program: String,
@@ -14,7 +16,9 @@ pub enum PlanError {
         source: std::io::Error,
     },
     /// A release whose dry run the planner has not been proved on.
-    #[error("{version} is not supported: gofarm plans with Go 1.24 or later (set GOTOOLCHAIN, or put a newer go on PATH)")]
+    #[error(
+        "{version} is not supported: gofarm plans with Go 1.24 or later (set GOTOOLCHAIN, or put a newer go on PATH)"
+    )]
     UnsupportedGo {
         /// As `go env GOVERSION` has it.
         version: String,

@@ -51,7 +51,10 @@ impl GoCommand {
     /// Runs `go` to its end.
     pub fn run(&self, args: &[String], env: &[(&str, String)]) -> Result<Output, PlanError> {
         let mut command = process(&self.program, &self.cwd);
-        command.args(args).env_clear().envs(self.env.iter().cloned());
+        command
+            .args(args)
+            .env_clear()
+            .envs(self.env.iter().cloned());
         // As a shell's `cd` would: cmd/go prefers PWD's spelling of the working folder.
         command.env("PWD", &self.cwd);
         for (name, value) in env {
@@ -83,7 +86,9 @@ impl GoCommand {
         if !output.status.success() {
             return Err(refused(&output));
         }
-        Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned())
+        Ok(String::from_utf8_lossy(&output.stdout)
+            .trim_end_matches('\n')
+            .to_owned())
     }
 
     /// `go env -json`.
@@ -100,7 +105,9 @@ impl GoCommand {
 
 fn refused(output: &Output) -> PlanError {
     PlanError::Go {
-        text: String::from_utf8_lossy(&output.stderr).trim_end().to_owned(),
+        text: String::from_utf8_lossy(&output.stderr)
+            .trim_end()
+            .to_owned(),
         exit_code: output.status.code().unwrap_or(1),
     }
 }
@@ -126,7 +133,9 @@ impl GoEnv {
 
     /// Name and value of every variable.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.vars.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.vars
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Refuses releases older than Go 1.24.
@@ -162,7 +171,12 @@ mod tests {
             let vars = [("GOVERSION".to_owned(), version.to_owned())].into();
             GoEnv { vars }.check_version().is_ok()
         };
-        for version in ["go1.24", "go1.24.11", "go1.27.3 X:nocoverageredesign", "devel go1.28-abc"] {
+        for version in [
+            "go1.24",
+            "go1.24.11",
+            "go1.27.3 X:nocoverageredesign",
+            "devel go1.28-abc",
+        ] {
             assert!(check(version), "{version}");
         }
         for version in ["go1.23.9", "go1.4", "", "go2.0"] {

@@ -78,12 +78,15 @@ impl IdentityTemplate {
 }
 
 /// Finds hash inputs by the action ID that they gave.
-pub(crate) fn by_action_id(hashes: Vec<HashInput>) -> Result<HashMap<String, HashInput>, PlanError> {
+pub(crate) fn by_action_id(
+    hashes: Vec<HashInput>,
+) -> Result<HashMap<String, HashInput>, PlanError> {
     let mut map = HashMap::with_capacity(hashes.len());
     for hash in hashes {
         let mut sum = [0; 32];
-        hex::decode_to_slice(&hash.sum, &mut sum)
-            .map_err(|_| PlanError::Inconsistent(format!("{} has the sum {:?}", hash.name, hash.sum)))?;
+        hex::decode_to_slice(&hash.sum, &mut sum).map_err(|_| {
+            PlanError::Inconsistent(format!("{} has the sum {:?}", hash.name, hash.sum))
+        })?;
         map.insert(hash_to_string(&sum), hash);
     }
     Ok(map)
@@ -100,12 +103,20 @@ pub(crate) struct TemplateContext<'a> {
 }
 
 /// Turns a printed hash input into a template.
-pub(crate) fn template(hash: &HashInput, context: &TemplateContext<'_>) -> Result<IdentityTemplate, PlanError> {
-    let unknown = |part: &str| PlanError::Inconsistent(format!("{} hashes {part:?} of no known action", hash.name));
+pub(crate) fn template(
+    hash: &HashInput,
+    context: &TemplateContext<'_>,
+) -> Result<IdentityTemplate, PlanError> {
+    let unknown = |part: &str| {
+        PlanError::Inconsistent(format!("{} hashes {part:?} of no known action", hash.name))
+    };
     let node = |id: &str, part: &str| context.nodes.get(id).copied().ok_or_else(|| unknown(part));
     let mut builder = Builder::default();
     for part in &hash.parts {
-        let Some(text) = std::str::from_utf8(part).ok().and_then(|text| text.strip_suffix('\n')) else {
+        let Some(text) = std::str::from_utf8(part)
+            .ok()
+            .and_then(|text| text.strip_suffix('\n'))
+        else {
             builder.literal(part);
             continue;
         };
@@ -134,14 +145,18 @@ pub(crate) fn template(hash: &HashInput, context: &TemplateContext<'_>) -> Resul
             builder.part(PartKind::BuildId(node(id, text)?));
         } else if text.starts_with("pgofile ") {
             builder.literal(b"pgofile ");
-            builder.part(PartKind::ProfileHash(context.profile.ok_or_else(|| unknown(text))?));
+            builder.part(PartKind::ProfileHash(
+                context.profile.ok_or_else(|| unknown(text))?,
+            ));
         } else {
             builder.literal(part);
             continue;
         }
         builder.literal(b"\n");
     }
-    Ok(IdentityTemplate { parts: builder.parts })
+    Ok(IdentityTemplate {
+        parts: builder.parts,
+    })
 }
 
 #[derive(Default)]

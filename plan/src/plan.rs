@@ -120,6 +120,9 @@ pub(crate) fn module_root(env: &GoEnv) -> Option<String> {
 
 /// What cmd/go said, without the hash log.
 fn without_hashes(stderr: &str) -> String {
-    let lines: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("HASH")).collect();
+    let lines: Vec<&str> = stderr
+        .lines()
+        .filter(|line| !line.starts_with("HASH"))
+        .collect();
     lines.join("\n")
 }

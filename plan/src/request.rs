@@ -22,9 +22,12 @@ impl PlanRequest {
         args.push(format!("-debug-actiongraph={action_graph}"));
         args.push(format!("-trimpath={}", self.trimpath));
         args.extend(self.flags.iter().cloned());
-        if let Some(output) = &self.output {
-            args.push(format!("-o={output}"));
-        }
+        // Without -o cmd/go would choose a name for a single program in the working folder, and refuse it when a
+        // folder of that name is there. With /dev/null it links and moves nothing (cmd/go/internal/work/build.go).
+        args.push(format!(
+            "-o={}",
+            self.output.as_deref().unwrap_or("/dev/null")
+        ));
         args.push("--".to_owned());
         args.extend(self.packages.iter().cloned());
         args

@@ -39,8 +39,10 @@ impl Roots {
         if real.is_empty() {
             return;
         }
-        self.entries.push((real.to_owned(), format!("{EXEC_ROOT}/{name}")));
-        self.entries.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then(a.cmp(b)));
+        self.entries
+            .push((real.to_owned(), format!("{EXEC_ROOT}/{name}")));
+        self.entries
+            .sort_by(|a, b| b.0.len().cmp(&a.0.len()).then(a.cmp(b)));
     }
 
     /// Makes sure that this folder is below a root: the nearest folder above it with a go.mod becomes one,
@@ -75,7 +77,8 @@ impl Roots {
     pub fn to_real(&self, path: &str) -> Option<PathBuf> {
         self.entries.iter().find_map(|(root, name)| {
             let rest = path.strip_prefix(name.as_str())?;
-            (rest.is_empty() || rest.starts_with('/')).then(|| PathBuf::from(format!("{root}{rest}")))
+            (rest.is_empty() || rest.starts_with('/'))
+                .then(|| PathBuf::from(format!("{root}{rest}")))
         })
     }
 
@@ -97,7 +100,11 @@ impl Roots {
         text
     }
 
-    fn replace<'a>(&'a self, text: &str, pair: impl Fn(&'a (String, String)) -> (&'a str, &'a str)) -> String {
+    fn replace<'a>(
+        &'a self,
+        text: &str,
+        pair: impl Fn(&'a (String, String)) -> (&'a str, &'a str),
+    ) -> String {
         const SEPARATORS: &str = "=;:,\"' \t\n@|";
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -110,7 +117,9 @@ impl Roots {
             if c == '/' && (at_start || (option && rest.len() == text.len() - 2)) {
                 let hit = self.entries.iter().map(&pair).find(|(from, _)| {
                     rest.strip_prefix(from).is_some_and(|after| {
-                        after.is_empty() || after.starts_with('/') || after.starts_with(|c| SEPARATORS.contains(c))
+                        after.is_empty()
+                            || after.starts_with('/')
+                            || after.starts_with(|c| SEPARATORS.contains(c))
                     })
                 });
                 if let Some((from, to)) = hit {
@@ -139,7 +148,10 @@ pub(crate) fn map_objdir(text: &str, objdir: &str) -> Result<String, String> {
     let mut rest = text;
     while let Some(at) = rest.find("$WORK/b") {
         out.push_str(&rest[..at]);
-        let digits = rest[at + 7..].bytes().take_while(u8::is_ascii_digit).count();
+        let digits = rest[at + 7..]
+            .bytes()
+            .take_while(u8::is_ascii_digit)
+            .count();
         let found = &rest[at..at + 7 + digits];
         if found != objdir {
             return Err(found.to_owned());
@@ -167,8 +179,14 @@ mod tests {
         for (real, mapped) in [
             ("/w/a.go", "/__gofarm__/main/a.go"),
             ("-I/w/inc", "-I/__gofarm__/main/inc"),
-            ("/w/c=>x/c;$WORK/b001=>", "/__gofarm__/main/c=>x/c;$WORK/b001=>"),
-            ("-ffile-prefix-map=/w=/_/m", "-ffile-prefix-map=/__gofarm__/main=/_/m"),
+            (
+                "/w/c=>x/c;$WORK/b001=>",
+                "/__gofarm__/main/c=>x/c;$WORK/b001=>",
+            ),
+            (
+                "-ffile-prefix-map=/w=/_/m",
+                "-ffile-prefix-map=/__gofarm__/main=/_/m",
+            ),
             ("/usr/local/go/src", "/__gofarm__/goroot/src"),
             ("/w", "/__gofarm__/main"),
         ] {
@@ -178,7 +196,13 @@ mod tests {
 
     #[test]
     fn a_root_in_the_middle_of_another_path_is_left_alone() {
-        for text in ["/home/w/a.go", "/w2/a.go", "-I/home/w", "example.com/w/x", "/usr/include/w"] {
+        for text in [
+            "/home/w/a.go",
+            "/w2/a.go",
+            "-I/home/w",
+            "example.com/w/x",
+            "/usr/include/w",
+        ] {
             assert_eq!(roots().map_text(text), text);
         }
     }
@@ -186,7 +210,10 @@ mod tests {
     #[test]
     fn a_root_inside_a_root_wins() {
         let roots = Roots::new("/w/sdk/go", "/w/mod", Some("/w"));
-        assert_eq!(roots.to_virtual("/w/sdk/go/src").unwrap(), "/__gofarm__/goroot/src");
+        assert_eq!(
+            roots.to_virtual("/w/sdk/go/src").unwrap(),
+            "/__gofarm__/goroot/src"
+        );
         assert_eq!(roots.to_virtual("/w/cmd").unwrap(), "/__gofarm__/main/cmd");
     }
 
@@ -209,7 +236,13 @@ mod tests {
 
     #[test]
     fn only_the_own_object_folder_is_scratch() {
-        assert_eq!(map_objdir("$WORK/b01/x:$WORK/b01", "$WORK/b01").unwrap(), "/__gofarm__/w/x:/__gofarm__/w");
-        assert_eq!(map_objdir("$WORK/b012/x", "$WORK/b01").unwrap_err(), "$WORK/b012");
+        assert_eq!(
+            map_objdir("$WORK/b01/x:$WORK/b01", "$WORK/b01").unwrap(),
+            "/__gofarm__/w/x:/__gofarm__/w"
+        );
+        assert_eq!(
+            map_objdir("$WORK/b012/x", "$WORK/b01").unwrap_err(),
+            "$WORK/b012"
+        );
     }
 }

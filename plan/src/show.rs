@@ -38,16 +38,34 @@ fn show(out: &mut String, step: &v1::step::Step) {
         }
         Step::WriteFile(file) => {
             let text = String::from_utf8_lossy(&file.content);
-            let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-            writeln!(out, "cat >{} << 'EOF' # internal\n{text}{newline}EOF", word(&file.path))
+            let newline = if text.is_empty() || text.ends_with('\n') {
+                ""
+            } else {
+                "\n"
+            };
+            writeln!(
+                out,
+                "cat >{} << 'EOF' # internal\n{text}{newline}EOF",
+                word(&file.path)
+            )
         }
         Step::CopyFile(copy) => writeln!(out, "cp {} {}", word(&copy.from), word(&copy.to)),
         Step::Pack(pack) => {
             let members: Vec<String> = pack.members.iter().map(|member| word(member)).collect();
-            writeln!(out, "pack r {} {} # internal", word(&pack.archive), members.join(" "))
+            writeln!(
+                out,
+                "pack r {} {} # internal",
+                word(&pack.archive),
+                members.join(" ")
+            )
         }
         Step::GoArchive(archive) => {
-            writeln!(out, "contentid {} {} # internal", word(&archive.export), word(&archive.object))
+            writeln!(
+                out,
+                "contentid {} {} # internal",
+                word(&archive.export),
+                word(&archive.object)
+            )
         }
         Step::ReplaceText(replace) => writeln!(
             out,
@@ -60,6 +78,9 @@ fn show(out: &mut String, step: &v1::step::Step) {
 }
 
 fn word(text: &str) -> String {
-    let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=./,:+@%".contains(&b));
+    let plain = !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_=./,:+@%".contains(&b));
     if plain { text.to_owned() } else { quote(text) }
 }

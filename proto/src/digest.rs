@@ -115,7 +115,13 @@ mod tests {
 
     #[test]
     fn malformed_text_is_refused() {
-        for text in ["", "-", "abc-3", &"0".repeat(64), &format!("{}-x", "0".repeat(64))] {
+        for text in [
+            "",
+            "-",
+            "abc-3",
+            &"0".repeat(64),
+            &format!("{}-x", "0".repeat(64)),
+        ] {
             assert!(text.parse::<Digest>().is_err(), "{text:?}");
         }
     }

@@ -1,4 +1,9 @@
 //! How fast the core is: transitions on one core, and taking in a large graph.
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    reason = "criterion's macros make undocumented functions, and the graph is our own"
+)]
 
 use std::hint::black_box;
 use std::time::Duration;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_scheduler::core::{
-    ActionResult, BuildEvent, BuildId, BuildSpec, BuildSummary, Core, CoreOptions, Effect, Event, NodeEvent, Outcome,
-    Resolution, Task,
+    ActionResult, BuildEvent, BuildId, BuildSpec, BuildSummary, Core, CoreOptions, Effect, Event,
+    NodeEvent, Outcome, Resolution, Task,
 };
 use gofarm_scheduler::queue::{Clock, LeaseQueue, MonotonicClock, News, Owner};
 use gofarm_store::{DiskStore, Recorded};
@@ -96,7 +96,12 @@ impl<'a> Driver<'a> {
     }
 
     /// Runs a build to its end. When `cancel` is cancelled, what runs is ended and the build is over.
-    pub async fn run(mut self, spec: BuildSpec, id: BuildId, cancel: &CancellationToken) -> anyhow::Result<Finished> {
+    pub async fn run(
+        mut self,
+        spec: BuildSpec,
+        id: BuildId,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<Finished> {
         self.take(Event::Submit(Box::new(spec))).await?;
         let mut cancelled = false;
         loop {
@@ -169,7 +174,11 @@ impl<'a> Driver<'a> {
                 match effect {
                     Effect::LookUp { key, verify } => {
                         let result = self.look_up(&key, verify)?;
-                        self.pending.push_back(Event::CacheAnswer { key, verify, result });
+                        self.pending.push_back(Event::CacheAnswer {
+                            key,
+                            verify,
+                            result,
+                        });
                     }
                     Effect::Enqueue(task) => {
                         self.uploader.upload(&task.definition)?;
@@ -196,7 +205,9 @@ impl<'a> Driver<'a> {
             {
                 self.watch.warn(&warning);
             }
-            self.queue.enqueue(&self.owner, std::mem::take(tasks)).await?;
+            self.queue
+                .enqueue(&self.owner, std::mem::take(tasks))
+                .await?;
         }
         Ok(())
     }
@@ -206,7 +217,12 @@ impl<'a> Driver<'a> {
             return Ok(None);
         };
         let result = ActionResult::try_from(message)?;
-        if verify && result.outputs.iter().any(|output| self.store.check(&output.digest).is_err()) {
+        if verify
+            && result
+                .outputs
+                .iter()
+                .any(|output| self.store.check(&output.digest).is_err())
+        {
             return Ok(None);
         }
         Ok(Some(Arc::new(result)))
@@ -214,7 +230,9 @@ impl<'a> Driver<'a> {
 
     fn record(&mut self, key: &ActionKey, result: &ActionResult) -> anyhow::Result<()> {
         let message = v1::ActionResult::from(result);
-        if let Recorded::NonDeterministic { finding, .. } = self.store.record_action(key, &message)? {
+        if let Recorded::NonDeterministic { finding, .. } =
+            self.store.record_action(key, &message)?
+        {
             self.watch.warn(&format!(
                 "an action came out differently than before: its tools are not deterministic; both results are in {}",
                 finding.display()

@@ -7,9 +7,14 @@ use async_trait::async_trait;
 use gofarm_plan::BoundPlan;
 use gofarm_proto::Digest;
 use gofarm_scheduler::core::{BuildId, BuildOptions, BuildSpec, Estimate};
-use gofarm_scheduler::queue::{BlobPresence, InProcessQueue, LeaseQueue, MonotonicClock, QueueOptions};
+use gofarm_scheduler::queue::{
+    BlobPresence, InProcessQueue, LeaseQueue, MonotonicClock, QueueOptions,
+};
 use gofarm_store::{DiskStore, History};
-use gofarm_worker::{Executor, ExecutorOptions, Launcher, SandboxMode, SandboxState, WorkerLoop, WorkerOptions, machine};
+use gofarm_worker::{
+    Executor, ExecutorOptions, Launcher, SandboxMode, SandboxState, WorkerLoop, WorkerOptions,
+    machine,
+};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -78,7 +83,11 @@ impl Embedded {
     }
 
     /// Builds a bound plan to its end, or until `cancel` is cancelled.
-    pub async fn build(&self, build: Build<'_>, cancel: &CancellationToken) -> anyhow::Result<Finished> {
+    pub async fn build(
+        &self,
+        build: Build<'_>,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<Finished> {
         let options = BuildOptions {
             keep_going: build.choices.keep_going,
             no_cache: build.choices.no_cache,
@@ -132,7 +141,10 @@ impl Start for Crew<'_> {
         let machine = machine();
         let options = &self.farm.options;
         let slots = options.workers.unwrap_or(machine.cpus).max(1);
-        let memory = machine.memory_available.saturating_sub(RESERVED_MEMORY).max(RESERVED_MEMORY);
+        let memory = machine
+            .memory_available
+            .saturating_sub(RESERVED_MEMORY)
+            .max(RESERVED_MEMORY);
         let executor = Executor::new(
             self.farm.store.clone(),
             ExecutorOptions {
@@ -148,10 +160,17 @@ impl Start for Crew<'_> {
             )),
             SandboxState::Active | SandboxState::Off => None,
         };
-        let source = QueueSource::new(self.queue.clone(), POOL.into(), slots, memory, self.watch.clone());
+        let source = QueueSource::new(
+            self.queue.clone(),
+            POOL.into(),
+            slots,
+            memory,
+            self.watch.clone(),
+        );
         let worker = WorkerLoop::new(executor, Arc::new(source), WorkerOptions { slots, memory });
         let drain = self.drain.clone();
-        self.running.push(tokio::spawn(async move { worker.run(&drain).await }));
+        self.running
+            .push(tokio::spawn(async move { worker.run(&drain).await }));
         let queue = self.queue.clone();
         let drain = self.drain.clone();
         self.running.push(tokio::spawn(async move {
@@ -187,6 +206,8 @@ struct Presence(DiskStore);
 #[async_trait]
 impl BlobPresence for Presence {
     async fn missing(&self, digests: &[Digest]) -> Result<Vec<Digest>, String> {
-        self.0.missing(digests.iter()).map_err(|error| error.to_string())
+        self.0
+            .missing(digests.iter())
+            .map_err(|error| error.to_string())
     }
 }

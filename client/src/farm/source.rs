@@ -7,9 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gofarm_proto::ActionKey;
 use gofarm_scheduler::core::{ActionResult, Outcome};
-use gofarm_scheduler::queue::{FencingToken, LeaseId, LeaseQueue, LeaseRequest, QueueError, Renewal as Held};
+use gofarm_scheduler::queue::{
+    FencingToken, LeaseId, LeaseQueue, LeaseRequest, QueueError, Renewal as Held,
+};
 use gofarm_worker::{
-    Capacity, Execution, ExecuteError, Lease, LeaseSource, LeaseToken, Renewal, SourceError, Task, TracedCommand,
+    Capacity, ExecuteError, Execution, Lease, LeaseSource, LeaseToken, Renewal, SourceError, Task,
+    TracedCommand,
 };
 
 /// How long one question for tasks waits for an answer.
@@ -74,13 +77,17 @@ impl QueueSource {
             Err(QueueError::NotUploaded { missing }) => {
                 // An output was evicted or lost between its making and this report: the action is not done.
                 let lost = Outcome::Crashed {
-                    reason: format!("{} of its outputs vanished from the store", missing.len()).into(),
+                    reason: format!("{} of its outputs vanished from the store", missing.len())
+                        .into(),
                 };
                 let _ = self.queue.complete(&id, lost).await;
             }
             Err(error) => return Err(SourceError(error.to_string())),
         }
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
+        self.held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&token);
         Ok(())
     }
 }
@@ -93,7 +100,11 @@ impl LeaseSource for QueueSource {
             pool: self.pool.clone(),
             max: capacity.slots,
             wait: WAIT,
-            running: if capacity.idle { 0 } else { self.slots.saturating_sub(capacity.slots).max(1) },
+            running: if capacity.idle {
+                0
+            } else {
+                self.slots.saturating_sub(capacity.slots).max(1)
+            },
             free_memory: capacity.memory,
             total_memory: self.memory,
         };
@@ -106,8 +117,14 @@ impl LeaseSource for QueueSource {
         let leases = leases
             .into_iter()
             .map(|lease| {
-                let FencingToken { incarnation, counter } = lease.id.token;
-                let token = LeaseToken { incarnation, counter };
+                let FencingToken {
+                    incarnation,
+                    counter,
+                } = lease.id.token;
+                let token = LeaseToken {
+                    incarnation,
+                    counter,
+                };
                 held.insert(token, (lease.id, lease.ttl));
                 Lease {
                     token,
@@ -135,7 +152,9 @@ impl LeaseSource for QueueSource {
             .await
             .map_err(|error| SourceError(error.to_string()))?;
         Ok(match renewed.first() {
-            Some(Held::Held { cancelled: true, .. }) => Renewal::Cancelled,
+            Some(Held::Held {
+                cancelled: true, ..
+            }) => Renewal::Cancelled,
             Some(Held::Held { .. }) => Renewal::Kept { ttl },
             Some(Held::Stolen) => Renewal::Stolen,
             Some(Held::Lost) | None => Renewal::Lost,

@@ -90,7 +90,11 @@ pub(crate) fn assemble(
         };
         assembly.nodes.push(node);
     }
-    let machine_files = assembly.toolchains.into_values().flat_map(|toolchain| toolchain.files).collect();
+    let machine_files = assembly
+        .toolchains
+        .into_values()
+        .flat_map(|toolchain| toolchain.files)
+        .collect();
     Ok(Assembled {
         nodes: assembly.nodes,
         roots: assembly.roots,
@@ -127,7 +131,9 @@ impl Assembly<'_> {
             file: &|name| {
                 let path = folder?.join(name);
                 let known = path.is_file();
-                known.then(|| roots.to_virtual(&path.to_string_lossy())).flatten()
+                known
+                    .then(|| roots.to_virtual(&path.to_string_lossy()))
+                    .flatten()
             },
             profile,
         };
@@ -158,14 +164,20 @@ impl Assembly<'_> {
     }
 
     /// Environment and platform of an action.
-    pub fn surroundings(&mut self, compilers: &[Vec<String>]) -> Result<(Vec<v1::EnvVar>, v1::Platform), PlanError> {
+    pub fn surroundings(
+        &mut self,
+        compilers: &[Vec<String>],
+    ) -> Result<(Vec<v1::EnvVar>, v1::Platform), PlanError> {
         let mut platform = v1::Platform {
             os: self.env.get("GOHOSTOS").to_owned(),
             arch: self.env.get("GOHOSTARCH").to_owned(),
             c_toolchain: String::new(),
         };
         if compilers.is_empty() {
-            return Ok((environment::of_go_tools(self.env, self.go, &self.roots), platform));
+            return Ok((
+                environment::of_go_tools(self.env, self.go, &self.roots),
+                platform,
+            ));
         }
         let mut folders = Vec::new();
         let mut identities = Vec::new();
@@ -181,13 +193,19 @@ impl Assembly<'_> {
     }
 
     /// The description that cmd/go has for a group.
-    pub fn described(&self, group: &Group) -> Result<crate::dryrun::actiongraph::GoAction, PlanError> {
+    pub fn described(
+        &self,
+        group: &Group,
+    ) -> Result<crate::dryrun::actiongraph::GoAction, PlanError> {
         let actions = match group.making {
             Making::Program => &self.graph.links,
             Making::Package | Making::Profile => &self.graph.builds,
         };
         actions.get(&group.objdir).cloned().ok_or_else(|| {
-            PlanError::Inconsistent(format!("the action graph has no action in {}", group.objdir))
+            PlanError::Inconsistent(format!(
+                "the action graph has no action in {}",
+                group.objdir
+            ))
         })
     }
 }

@@ -12,14 +12,32 @@ use crate::roots::Roots;
 
 /// What internal/buildcfg reads.
 const TARGET: [&str; 13] = [
-    "GO386", "GOAMD64", "GOARCH", "GOARM", "GOARM64", "GOEXPERIMENT", "GOMIPS", "GOMIPS64", "GOOS", "GOPPC64",
-    "GORISCV64", "GOWASM", "GOFIPS140",
+    "GO386",
+    "GOAMD64",
+    "GOARCH",
+    "GOARM",
+    "GOARM64",
+    "GOEXPERIMENT",
+    "GOMIPS",
+    "GOMIPS64",
+    "GOOS",
+    "GOPPC64",
+    "GORISCV64",
+    "GOWASM",
+    "GOFIPS140",
 ];
 
 /// What C compilers read beside their arguments. Taken from the user's environment where set.
 const COMPILER: [&str; 9] = [
-    "COMPILER_PATH", "CPATH", "CPLUS_INCLUDE_PATH", "C_INCLUDE_PATH", "GCC_EXEC_PREFIX", "LIBRARY_PATH", "OBJC_INCLUDE_PATH",
-    "SDKROOT", "SOURCE_DATE_EPOCH",
+    "COMPILER_PATH",
+    "CPATH",
+    "CPLUS_INCLUDE_PATH",
+    "C_INCLUDE_PATH",
+    "GCC_EXEC_PREFIX",
+    "LIBRARY_PATH",
+    "OBJC_INCLUDE_PATH",
+    "SDKROOT",
+    "SOURCE_DATE_EPOCH",
 ];
 
 /// The environment of actions that run only the tools of GOROOT.
@@ -32,7 +50,10 @@ pub(crate) fn of_go_tools(env: &GoEnv, go: &GoCommand, roots: &Roots) -> Vec<v1:
         "GOROOT".to_owned(),
         roots.to_virtual(env.get("GOROOT")).unwrap_or_default(),
     ));
-    vars.push(("GO_EXTLINK_ENABLED".to_owned(), go.var("GO_EXTLINK_ENABLED")));
+    vars.push((
+        "GO_EXTLINK_ENABLED".to_owned(),
+        go.var("GO_EXTLINK_ENABLED"),
+    ));
     vars.push(("TMPDIR".to_owned(), WORK_DIR.to_owned()));
     finish(vars)
 }

@@ -55,7 +55,11 @@ pub(crate) fn group(entries: Vec<Entry>, pkg_config: &str) -> Result<Vec<Group>,
         }
         if let Entry::Move { from, to } = &entry {
             let (objdir, name) = split_objdir(from)?;
-            let making = if name == "_pkg_.a" { Making::Package } else { Making::Program };
+            let making = if name == "_pkg_.a" {
+                Making::Package
+            } else {
+                Making::Program
+            };
             let group = done
                 .iter_mut()
                 .find(|group| group.objdir == objdir && group.making == making)

@@ -10,8 +10,14 @@ use crate::roots::Roots;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Source {
-    File { executable: bool },
-    Produced { node: u32, output: &'static str, by_reference: bool },
+    File {
+        executable: bool,
+    },
+    Produced {
+        node: u32,
+        output: &'static str,
+        by_reference: bool,
+    },
 }
 
 /// Inputs by virtual path.
@@ -43,7 +49,13 @@ impl Inputs {
     }
 
     /// Declares an output of another action and returns the path it gets.
-    pub fn produced(&mut self, name: &str, node: u32, output: &'static str, by_reference: bool) -> String {
+    pub fn produced(
+        &mut self,
+        name: &str,
+        node: u32,
+        output: &'static str,
+        by_reference: bool,
+    ) -> String {
         let path = format!("{IN_DIR}/{name}");
         self.by_path.insert(
             path.clone(),
@@ -58,21 +70,28 @@ impl Inputs {
 
     /// The path of an output that is an input already, which from now on must stand there as a file.
     pub fn produced_file(&mut self, node: u32, output: &str) -> Option<String> {
-        self.by_path.iter_mut().find_map(|(path, source)| match source {
-            Source::Produced {
-                node: other,
-                output: name,
-                by_reference,
-            } if *other == node && *name == output => {
-                *by_reference = false;
-                Some(path.clone())
-            }
-            _ => None,
-        })
+        self.by_path
+            .iter_mut()
+            .find_map(|(path, source)| match source {
+                Source::Produced {
+                    node: other,
+                    output: name,
+                    by_reference,
+                } if *other == node && *name == output => {
+                    *by_reference = false;
+                    Some(path.clone())
+                }
+                _ => None,
+            })
     }
 
     /// Declares every file directly in a folder that `keep` wants.
-    pub fn folder(&mut self, roots: &Roots, folder: &Path, keep: impl Fn(&str) -> bool) -> Result<(), PlanError> {
+    pub fn folder(
+        &mut self,
+        roots: &Roots,
+        folder: &Path,
+        keep: impl Fn(&str) -> bool,
+    ) -> Result<(), PlanError> {
         let entries = std::fs::read_dir(folder).map_err(|source| PlanError::File {
             path: folder.display().to_string(),
             source,

@@ -18,7 +18,9 @@ use crate::node::PlannedNode;
 use crate::roots::map_objdir;
 
 /// Folders of the system, visible to actions with `host_tools`.
-const SYSTEM: [&str; 8] = ["/usr/", "/lib/", "/lib64/", "/bin/", "/sbin/", "/etc/", "/dev/", "/proc/"];
+const SYSTEM: [&str; 8] = [
+    "/usr/", "/lib/", "/lib64/", "/bin/", "/sbin/", "/etc/", "/dev/", "/proc/",
+];
 const DYNIMPORT_FAIL: &str = "dynimportfail";
 
 /// A package while it is put together.
@@ -70,12 +72,18 @@ impl Assembly<'_> {
             self.entry(&mut draft, entry, &package)?;
         }
 
-        let (identity, files) = self.identity(&described.action_id, folder.as_deref(), draft.profile)?;
+        let (identity, files) =
+            self.identity(&described.action_id, folder.as_deref(), draft.profile)?;
         for file in &files {
             draft.inputs.file(&self.roots, &file.to_string_lossy());
             draft.includers.push(file.clone());
         }
-        if draft.uses_cgo || draft.includers.iter().any(|path| path.extension().is_some_and(|ext| ext == "s")) {
+        if draft.uses_cgo
+            || draft
+                .includers
+                .iter()
+                .any(|path| path.extension().is_some_and(|ext| ext == "s"))
+        {
             for path in includes::follow(&draft.includers, &draft.include_folders) {
                 draft.inputs.file(&self.roots, &path.to_string_lossy());
             }
@@ -118,14 +126,20 @@ impl Assembly<'_> {
         })
     }
 
-    fn entry(&mut self, draft: &mut Draft<'_>, entry: &Entry, package: &PackageFlags<'_>) -> Result<(), PlanError> {
+    fn entry(
+        &mut self,
+        draft: &mut Draft<'_>,
+        entry: &Entry,
+        package: &PackageFlags<'_>,
+    ) -> Result<(), PlanError> {
         let step = match entry {
             Entry::Write { path, content } => step(v1::step::Step::WriteFile(v1::WriteFile {
                 path: self.work_path(draft, path)?,
                 content: self.written(draft, path, content)?,
             })),
             Entry::Copy { from, to } => {
-                self.roots.cover(Path::new(from).parent().unwrap_or(Path::new("/")));
+                self.roots
+                    .cover(Path::new(from).parent().unwrap_or(Path::new("/")));
                 draft.inputs.file(&self.roots, from);
                 draft.includers.push(PathBuf::from(from));
                 step(v1::step::Step::CopyFile(v1::CopyFile {
@@ -169,7 +183,12 @@ impl Assembly<'_> {
     }
 
     /// The contents of a configuration file, with virtual paths.
-    fn written(&mut self, draft: &mut Draft<'_>, path: &str, content: &[u8]) -> Result<Vec<u8>, PlanError> {
+    fn written(
+        &mut self,
+        draft: &mut Draft<'_>,
+        path: &str,
+        content: &[u8],
+    ) -> Result<Vec<u8>, PlanError> {
         let Ok(text) = std::str::from_utf8(content) else {
             return Ok(content.to_vec());
         };
@@ -193,7 +212,11 @@ impl Assembly<'_> {
         let mut out = String::with_capacity(text.len());
         for line in text.lines() {
             if let Some(rest) = line.strip_prefix("packagefile ") {
-                let unknown = || PlanError::Inconsistent(format!("importcfg line {line:?} names no known archive"));
+                let unknown = || {
+                    PlanError::Inconsistent(format!(
+                        "importcfg line {line:?} names no known archive"
+                    ))
+                };
                 let (import, archive) = rest.split_once('=').ok_or_else(unknown)?;
                 let objdir = archive.strip_suffix("/_pkg_.a").ok_or_else(unknown)?;
                 let node = *self.packages.get(objdir).ok_or_else(unknown)?;
@@ -215,14 +238,18 @@ impl Assembly<'_> {
     /// The files of //go:embed, by virtual path.
     fn embed_config(&mut self, draft: &mut Draft<'_>, text: &str) -> Result<Vec<u8>, PlanError> {
         let bad = |why: String| PlanError::Inconsistent(format!("embedcfg: {why}"));
-        let mut config: serde_json::Value = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
+        let mut config: serde_json::Value =
+            serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
         let files = config
             .get_mut("Files")
             .and_then(serde_json::Value::as_object_mut)
             .ok_or_else(|| bad("no Files".to_owned()))?;
         for file in files.values_mut() {
-            let real = file.as_str().ok_or_else(|| bad("a file that is no text".to_owned()))?;
-            self.roots.cover(Path::new(real).parent().unwrap_or(Path::new("/")));
+            let real = file
+                .as_str()
+                .ok_or_else(|| bad("a file that is no text".to_owned()))?;
+            self.roots
+                .cover(Path::new(real).parent().unwrap_or(Path::new("/")));
             draft.inputs.file(&self.roots, real);
             *file = self
                 .roots
@@ -255,7 +282,9 @@ impl Assembly<'_> {
             }
             "asm" => {
                 let include = Path::new(self.env.get("GOROOT")).join("pkg/include");
-                draft.inputs.folder(&self.roots, &include, |name| name.ends_with(".h"))?;
+                draft
+                    .inputs
+                    .folder(&self.roots, &include, |name| name.ends_with(".h"))?;
             }
             "cgo" => {
                 draft.uses_cgo = true;
@@ -273,10 +302,13 @@ impl Assembly<'_> {
             }
             "cover" | "preprofile" => {}
             other => {
-                return Err(PlanError::Inconsistent(format!("{other} is no tool of a package build")));
+                return Err(PlanError::Inconsistent(format!(
+                    "{other} is no tool of a package build"
+                )));
             }
         }
-        self.finish_run(draft, command, run).map(|run| step(v1::step::Step::Run(run)))
+        self.finish_run(draft, command, run)
+            .map(|run| step(v1::step::Step::Run(run)))
     }
 
     fn run_cc(
@@ -288,14 +320,21 @@ impl Assembly<'_> {
         if tool_name(&command) == "swig" {
             return Err(PlanError::Unsupported {
                 what: "SWIG".to_owned(),
-                why: format!("{} has .swig files; generate their Go code and commit it", package.objdir),
+                why: format!(
+                    "{} has .swig files; generate their Go code and commit it",
+                    package.objdir
+                ),
             });
         }
         flags::complete(&mut command, self.go, &mut self.probes, package)?;
         let compiles = command.argv.iter().any(|arg| arg == "-c");
         if !self.trimpath && compiles {
             // Without -trimpath the objects name this machine's folders, as go build's would.
-            let output = command.argv.iter().rposition(|arg| arg == "-o").unwrap_or(command.argv.len());
+            let output = command
+                .argv
+                .iter()
+                .rposition(|arg| arg == "-o")
+                .unwrap_or(command.argv.len());
             let maps = self
                 .roots
                 .entries()
@@ -313,11 +352,16 @@ impl Assembly<'_> {
         if !compiles {
             run.failure_marker = format!("{WORK_DIR}/{DYNIMPORT_FAIL}");
         }
-        self.finish_run(draft, command, run).map(|run| step(v1::step::Step::Run(run)))
+        self.finish_run(draft, command, run)
+            .map(|run| step(v1::step::Step::Run(run)))
     }
 
     /// Puts the package's real folder into the sources that cgo reads from the object folder.
-    fn name_real_folder(&mut self, draft: &mut Draft<'_>, command: &Command) -> Result<(), PlanError> {
+    fn name_real_folder(
+        &mut self,
+        draft: &mut Draft<'_>,
+        command: &Command,
+    ) -> Result<(), PlanError> {
         for arg in &command.argv[1..] {
             if !(arg.starts_with("$WORK/") && arg.ends_with(".go")) {
                 continue;
@@ -325,18 +369,25 @@ impl Assembly<'_> {
             let Some(from) = self.roots.to_virtual(&command.cwd) else {
                 continue;
             };
-            draft.steps.push(step(v1::step::Step::ReplaceText(v1::ReplaceText {
-                path: self.work_path(draft, arg)?,
-                from: format!("{from}/"),
-                to: format!("{}/", command.cwd),
-            })));
+            draft
+                .steps
+                .push(step(v1::step::Step::ReplaceText(v1::ReplaceText {
+                    path: self.work_path(draft, arg)?,
+                    from: format!("{from}/"),
+                    to: format!("{}/", command.cwd),
+                })));
             draft.real_folder = Some(command.cwd.clone());
         }
         Ok(())
     }
 
     /// Declares the files that a command names and gives it virtual paths.
-    fn finish_run(&mut self, draft: &mut Draft<'_>, command: Command, mut run: v1::Run) -> Result<v1::Run, PlanError> {
+    fn finish_run(
+        &mut self,
+        draft: &mut Draft<'_>,
+        command: Command,
+        mut run: v1::Run,
+    ) -> Result<v1::Run, PlanError> {
         let mut previous = "";
         for arg in &command.argv[1..] {
             let path = ["-I", "-L", "-isystem", "-iquote", "-include"]
@@ -344,8 +395,11 @@ impl Assembly<'_> {
                 .find_map(|flag| arg.strip_prefix(flag))
                 .filter(|rest| rest.starts_with('/'))
                 .unwrap_or(arg);
-            if path.starts_with('/') && previous != "-D" && !SYSTEM.iter().any(|system| path.starts_with(system)
-                && self.roots.to_virtual(path).is_none())
+            if path.starts_with('/')
+                && previous != "-D"
+                && !SYSTEM
+                    .iter()
+                    .any(|system| path.starts_with(system) && self.roots.to_virtual(path).is_none())
             {
                 let path = normal(Path::new(path));
                 if path.is_file() {
@@ -374,7 +428,10 @@ impl Assembly<'_> {
                 continue;
             }
             if let Some(profile) = arg.strip_prefix("-pgoprofile=") {
-                argv.push(format!("-pgoprofile={}", self.profile_input(draft, profile)?));
+                argv.push(format!(
+                    "-pgoprofile={}",
+                    self.profile_input(draft, profile)?
+                ));
                 continue;
             }
             let mut mapped = self.work_path(draft, arg)?;
@@ -384,7 +441,9 @@ impl Assembly<'_> {
             }
             if let Some(real) = &draft.real_folder
                 && command.argv[index - 1] == "-trimpath"
-                && let Some(name) = arg.strip_prefix(&format!("{real}=>")).and_then(|rest| rest.split(';').next())
+                && let Some(name) = arg
+                    .strip_prefix(&format!("{real}=>"))
+                    .and_then(|rest| rest.split(';').next())
             {
                 mapped.push_str(&format!(";{real}=>{name}"));
             }
@@ -422,7 +481,11 @@ impl Assembly<'_> {
             .iter()
             .map(|(real, name)| {
                 // What lies in GOROOT is recorded below the literal $GOROOT (cmd/internal/objabi/line.go).
-                let real = if name.ends_with("/goroot") { "$GOROOT" } else { real };
+                let real = if name.ends_with("/goroot") {
+                    "$GOROOT"
+                } else {
+                    real
+                };
                 format!(";{name}=>{real}")
             })
             .collect()
@@ -434,7 +497,9 @@ impl Assembly<'_> {
             PlanError::Inconsistent(format!("{path} is a profile that no action makes"))
         })?;
         draft.profile = Some(node);
-        Ok(draft.inputs.produced("pgo.preprofile", node, "profile", false))
+        Ok(draft
+            .inputs
+            .produced("pgo.preprofile", node, "profile", false))
     }
 
     fn pack(&mut self, draft: &mut Draft<'_>, members: &[String]) -> Result<v1::Step, PlanError> {
@@ -492,17 +557,28 @@ impl Assembly<'_> {
         let module = self.hashed_line(action_id, "module ")?;
         let (path, version) = module.split_once('@').unwrap_or((&module, ""));
         if let Some(at) = folder.find("/vendor/") {
-            return Some((folder[..at + "/vendor".len()].to_owned(), "/_/vendor".to_owned()));
+            return Some((
+                folder[..at + "/vendor".len()].to_owned(),
+                "/_/vendor".to_owned(),
+            ));
         }
         let from = Path::new(&folder).ancestors().find(|ancestor| {
             if version.is_empty() {
                 ancestor.join("go.mod").is_file()
             } else {
-                ancestor.to_string_lossy().ends_with(&format!("@{version}")) || ancestor.join("go.mod").is_file()
+                ancestor.to_string_lossy().ends_with(&format!("@{version}"))
+                    || ancestor.join("go.mod").is_file()
             }
         })?;
-        let suffix = if version.is_empty() { String::new() } else { format!("@{version}") };
-        Some((from.to_string_lossy().into_owned(), format!("/_/{path}{suffix}")))
+        let suffix = if version.is_empty() {
+            String::new()
+        } else {
+            format!("@{version}")
+        };
+        Some((
+            from.to_string_lossy().into_owned(),
+            format!("/_/{path}{suffix}"),
+        ))
     }
 }
 
@@ -523,7 +599,10 @@ fn is_concurrency(arg: &str) -> bool {
 fn split_outputs(argv: &mut Vec<String>) -> Result<(), PlanError> {
     set_flag(argv, "-o", &format!("{WORK_DIR}/pkg.x"))?;
     let at = argv.iter().position(|arg| arg == "-o").unwrap_or(0);
-    argv.splice(at + 2..at + 2, ["-linkobj".to_owned(), format!("{WORK_DIR}/pkg.a")]);
+    argv.splice(
+        at + 2..at + 2,
+        ["-linkobj".to_owned(), format!("{WORK_DIR}/pkg.a")],
+    );
     Ok(())
 }
 
@@ -547,7 +626,10 @@ fn package_folder(group: &Group) -> Option<PathBuf> {
     let mut fallback = None;
     for command in commands {
         let name = tool_name(command);
-        if name == "cgo" && command.cwd.starts_with('/') && !command.argv.iter().any(|arg| arg == "-dynimport") {
+        if name == "cgo"
+            && command.cwd.starts_with('/')
+            && !command.argv.iter().any(|arg| arg == "-dynimport")
+        {
             return Some(PathBuf::from(&command.cwd));
         }
         if name == "compile" || name == "cover" {

@@ -22,9 +22,12 @@ impl Assembly<'_> {
         for entry in &group.entries {
             let step = match entry {
                 Entry::Write { path, content } if path.ends_with("/importcfg.link") => {
-                    let text = std::str::from_utf8(content)
-                        .map_err(|error| PlanError::Inconsistent(format!("importcfg.link: {error}")))?;
-                    host_tools |= text.lines().any(|line| line.starts_with("packagefile runtime/cgo="));
+                    let text = std::str::from_utf8(content).map_err(|error| {
+                        PlanError::Inconsistent(format!("importcfg.link: {error}"))
+                    })?;
+                    host_tools |= text
+                        .lines()
+                        .any(|line| line.starts_with("packagefile runtime/cgo="));
                     v1::step::Step::WriteFile(v1::WriteFile {
                         path: format!("{WORK_DIR}/importcfg.link"),
                         content: self.import_config(&mut inputs, text, "object", "a")?,
@@ -51,7 +54,9 @@ impl Assembly<'_> {
                 }
                 Entry::Stamp { .. } => continue,
                 other => {
-                    return Err(PlanError::Inconsistent(format!("{other:?} is no step of a link")));
+                    return Err(PlanError::Inconsistent(format!(
+                        "{other:?} is no step of a link"
+                    )));
                 }
             };
             steps.push(v1::Step {
@@ -59,7 +64,11 @@ impl Assembly<'_> {
                 skip_if_exists: String::new(),
             });
         }
-        let compilers = if host_tools { vec![self.compiler("CC")] } else { Vec::new() };
+        let compilers = if host_tools {
+            vec![self.compiler("CC")]
+        } else {
+            Vec::new()
+        };
         let (env, platform) = self.surroundings(&compilers)?;
         let (identity, _) = self.identity(&described.action_id, None, None)?;
         let main = self.packages.get(&group.objdir).copied();
@@ -99,7 +108,12 @@ impl Assembly<'_> {
 
     /// The linker's arguments. Only the paths that cmd/go chose are replaced: what stands in the user's own
     /// flags is data.
-    fn link_arguments(&mut self, group: &Group, inputs: &mut Inputs, argv: &[String]) -> Result<Vec<String>, PlanError> {
+    fn link_arguments(
+        &mut self,
+        group: &Group,
+        inputs: &mut Inputs,
+        argv: &[String],
+    ) -> Result<Vec<String>, PlanError> {
         let build_id = argv
             .iter()
             .find_map(|arg| arg.strip_prefix("-buildid="))
@@ -118,7 +132,9 @@ impl Assembly<'_> {
                         .produced_file(node, "object")
                         .unwrap_or_else(|| inputs.produced("main.a", node, "object", false)),
                     _ => {
-                        return Err(PlanError::Inconsistent(format!("a link of {arg}, which no action makes")));
+                        return Err(PlanError::Inconsistent(format!(
+                            "a link of {arg}, which no action makes"
+                        )));
                     }
                 }
             } else if previous == "-o" {
@@ -141,14 +157,19 @@ impl Assembly<'_> {
 
     pub(crate) fn profile(&mut self, group: &Group) -> Result<PlannedNode, PlanError> {
         let [Entry::Run(command)] = &group.entries[..] else {
-            return Err(PlanError::Inconsistent(format!("{} is no profile", group.objdir)));
+            return Err(PlanError::Inconsistent(format!(
+                "{} is no profile",
+                group.objdir
+            )));
         };
         let after = |flag: &str| {
             let at = command.argv.iter().position(|arg| arg == flag)?;
             command.argv.get(at + 1).cloned()
         };
-        let source = after("-i").ok_or_else(|| PlanError::Inconsistent(format!("no -i in {:?}", command.argv)))?;
-        self.roots.cover(Path::new(&source).parent().unwrap_or(Path::new("/")));
+        let source = after("-i")
+            .ok_or_else(|| PlanError::Inconsistent(format!("no -i in {:?}", command.argv)))?;
+        self.roots
+            .cover(Path::new(&source).parent().unwrap_or(Path::new("/")));
         let mut inputs = Inputs::default();
         inputs.file(&self.roots, &source);
         let tool = inputs.tool(&self.roots, &command.argv[0])?;
@@ -162,7 +183,10 @@ impl Assembly<'_> {
         let (inputs, edges) = inputs.finish();
         Ok(PlannedNode {
             action: v1::Action {
-                label: format!("preprofile {source}", source = source.rsplit('/').next().unwrap_or(&source)),
+                label: format!(
+                    "preprofile {source}",
+                    source = source.rsplit('/').next().unwrap_or(&source)
+                ),
                 kind: v1::Kind::Preprofile.into(),
                 package: String::new(),
                 steps: vec![v1::Step {
@@ -196,7 +220,12 @@ impl Assembly<'_> {
 
 /// Where a link writes. The name stays as cmd/go has it: external linkers write it into what they make.
 fn output_path(argv: &[String]) -> String {
-    let path = argv.iter().position(|arg| arg == "-o").and_then(|at| argv.get(at + 1));
-    let name = path.and_then(|path| path.rsplit('/').next()).unwrap_or("a.out");
+    let path = argv
+        .iter()
+        .position(|arg| arg == "-o")
+        .and_then(|at| argv.get(at + 1));
+    let name = path
+        .and_then(|path| path.rsplit('/').next())
+        .unwrap_or("a.out");
     format!("{WORK_DIR}/{name}")
 }

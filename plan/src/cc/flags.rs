@@ -26,7 +26,13 @@ pub(crate) struct Probes {
 
 impl Probes {
     /// `gccSupportsFlag`.
-    fn supports(&mut self, go: &GoCommand, compiler: &[String], default_flags: &[String], flag: &str) -> Result<bool, PlanError> {
+    fn supports(
+        &mut self,
+        go: &GoCommand,
+        compiler: &[String],
+        default_flags: &[String],
+        flag: &str,
+    ) -> Result<bool, PlanError> {
         let key = (compiler[0].clone(), flag.to_owned());
         if let Some(&answer) = self.answers.get(&key) {
             return Ok(answer);
@@ -76,21 +82,37 @@ pub(crate) fn complete(
     probes: &mut Probes,
     package: &PackageFlags<'_>,
 ) -> Result<(), PlanError> {
-    let Some(at) = command.argv.iter().position(|arg| arg == "-fmessage-length=0") else {
+    let Some(at) = command
+        .argv
+        .iter()
+        .position(|arg| arg == "-fmessage-length=0")
+    else {
         return Err(PlanError::Inconsistent(format!(
             "a C compiler without -fmessage-length=0: {:?}",
             command.argv
         )));
     };
     // compilerCmd puts -I and the package's folder right behind the compiler.
-    let end = command.argv.iter().position(|arg| arg == "-I").unwrap_or(at);
+    let end = command
+        .argv
+        .iter()
+        .position(|arg| arg == "-I")
+        .unwrap_or(at);
     let compiler = command.argv[..end].to_vec();
     let mut supports = |flag: &str| {
-        let defaults = if flag.starts_with("-Wl,") { package.ldflags } else { package.cflags };
+        let defaults = if flag.starts_with("-Wl,") {
+            package.ldflags
+        } else {
+            package.cflags
+        };
         probes.supports(go, &compiler, defaults, flag)
     };
     let mut before = Vec::new();
-    for flag in ["-fno-caret-diagnostics", "-Qunused-arguments", "-Wl,--no-gc-sections"] {
+    for flag in [
+        "-fno-caret-diagnostics",
+        "-Qunused-arguments",
+        "-Wl,--no-gc-sections",
+    ] {
         if supports(flag)? {
             before.push(flag.to_owned());
         }
@@ -98,7 +120,11 @@ pub(crate) fn complete(
     let mut after = Vec::new();
     let mut prefix_map = None;
     if supports("-fdebug-prefix-map=a=b")? {
-        let flag = if supports("-ffile-prefix-map=a=b")? { "-ffile-prefix-map" } else { "-fdebug-prefix-map" };
+        let flag = if supports("-ffile-prefix-map=a=b")? {
+            "-ffile-prefix-map"
+        } else {
+            "-fdebug-prefix-map"
+        };
         after.push(format!("{flag}={}=/tmp/go-build", package.objdir));
         prefix_map = Some(flag);
     }
@@ -124,7 +150,9 @@ pub(crate) fn complete(
             .ok_or_else(|| PlanError::Inconsistent(format!("no -o in {:?}", command.argv)))?;
         command.argv.splice(output..output, tail);
     } else {
-        command.argv.extend(package.pkg_config.ldflags.iter().cloned());
+        command
+            .argv
+            .extend(package.pkg_config.ldflags.iter().cloned());
     }
     command.argv.splice(at + 1..at + 1, after);
     command.argv.splice(at..at, before);
@@ -132,7 +160,12 @@ pub(crate) fn complete(
 }
 
 /// Puts pkg-config's flags where runCgo does: behind CPPFLAGS, before the object folder.
-fn insert_before_objdir(argv: &mut Vec<String>, from: usize, cwd: &str, package: &PackageFlags<'_>) -> Result<(), PlanError> {
+fn insert_before_objdir(
+    argv: &mut Vec<String>,
+    from: usize,
+    cwd: &str,
+    package: &PackageFlags<'_>,
+) -> Result<(), PlanError> {
     if package.pkg_config.cflags.is_empty() {
         return Ok(());
     }
@@ -142,13 +175,18 @@ fn insert_before_objdir(argv: &mut Vec<String>, from: usize, cwd: &str, package:
     };
     let at = (from..argv.len() - 1)
         .find(|&at| argv[at] == "-I" && is_objdir(&argv[at + 1]))
-        .ok_or_else(|| PlanError::Inconsistent(format!("no -I of the object folder in {argv:?}")))?;
+        .ok_or_else(|| {
+            PlanError::Inconsistent(format!("no -I of the object folder in {argv:?}"))
+        })?;
     argv.splice(at..at, package.pkg_config.cflags.iter().cloned());
     Ok(())
 }
 
 /// Completes a run of cgo with what pkg-config said.
-pub(crate) fn complete_cgo(command: &mut Command, package: &PackageFlags<'_>) -> Result<(), PlanError> {
+pub(crate) fn complete_cgo(
+    command: &mut Command,
+    package: &PackageFlags<'_>,
+) -> Result<(), PlanError> {
     let Some(dashes) = command.argv.iter().position(|arg| arg == "--") else {
         return Ok(());
     };
@@ -163,7 +201,10 @@ pub(crate) fn complete_cgo(command: &mut Command, package: &PackageFlags<'_>) ->
         .map(|flag| quote(flag))
         .collect::<Vec<_>>()
         .join(" ");
-    match command.argv[..dashes].iter_mut().find(|arg| arg.starts_with("-ldflags=")) {
+    match command.argv[..dashes]
+        .iter_mut()
+        .find(|arg| arg.starts_with("-ldflags="))
+    {
         Some(flags) => {
             flags.push(' ');
             flags.push_str(&quoted);

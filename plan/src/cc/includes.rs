@@ -79,7 +79,10 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             path
         };
-        let go = write("pkg/a.go", "/*\n#include \"sub/b.h\"\n  # include <lib.h>\n#include <stdio.h>\n*/\nimport \"C\"\n");
+        let go = write(
+            "pkg/a.go",
+            "/*\n#include \"sub/b.h\"\n  # include <lib.h>\n#include <stdio.h>\n*/\nimport \"C\"\n",
+        );
         let b = write("pkg/sub/b.h", "#include \"../c.h\"\n");
         let c = write("pkg/c.h", "#include \"sub/b.h\"\n");
         let lib = write("inc/lib.h", "");

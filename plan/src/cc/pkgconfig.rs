@@ -31,7 +31,8 @@ pub(crate) fn ask(go: &GoCommand, commands: &[Command]) -> Result<PkgConfigFlags
             return Err(fail(text.trim_end().to_owned()));
         }
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let split = split(&text).ok_or_else(|| fail(format!("its output has an unfinished quote: {text}")))?;
+        let split = split(&text)
+            .ok_or_else(|| fail(format!("its output has an unfinished quote: {text}")))?;
         if command.argv.iter().any(|arg| arg == "--cflags") {
             flags.cflags.extend(split);
         } else {

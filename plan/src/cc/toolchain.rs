@@ -132,7 +132,9 @@ fn list(
             });
         }
         let path = entry.path();
-        let Ok(kind) = entry.file_type() else { continue };
+        let Ok(kind) = entry.file_type() else {
+            continue;
+        };
         if kind.is_dir() {
             list(root, &path, out, folders, count)?;
         } else if let Ok(meta) = entry.metadata() {

@@ -127,14 +127,25 @@ mod tests {
     fn a_dot_stands_for_the_folder_of_the_last_cd() {
         assert_eq!(
             argv("gcc -I . -I ./inc -I/src/p/x ./a.c", "/src/p"),
-            ["gcc", "-I", "/src/p", "-I", "/src/p/inc", "-I/src/p/x", "/src/p/a.c"]
+            [
+                "gcc",
+                "-I",
+                "/src/p",
+                "-I",
+                "/src/p/inc",
+                "-I/src/p/x",
+                "/src/p/a.c"
+            ]
         );
     }
 
     #[test]
     fn a_sibling_whose_name_begins_alike_is_put_back_too() {
         // `/src/p2/a.go` is printed as `.2/a.go` while the folder is /src/p.
-        assert_eq!(argv("compile .2/a.go", "/src/p"), ["compile", "/src/p2/a.go"]);
+        assert_eq!(
+            argv("compile .2/a.go", "/src/p"),
+            ["compile", "/src/p2/a.go"]
+        );
     }
 
     #[test]
@@ -150,7 +161,10 @@ mod tests {
         let command = parse("TERM='dumb' CGO_LDFLAGS=\"it's\" cgo -x=1", "/a").unwrap();
         assert_eq!(
             command.env,
-            [("TERM".into(), "dumb".into()), ("CGO_LDFLAGS".into(), "it's".into())]
+            [
+                ("TERM".into(), "dumb".into()),
+                ("CGO_LDFLAGS".into(), "it's".into())
+            ]
         );
         assert_eq!(command.argv, ["cgo", "-x=1"]);
     }

@@ -19,7 +19,10 @@ pub(crate) enum Entry {
     /// Puts a finished file where the user wants it.
     Move { from: String, to: String },
     /// Appends objects to an archive, which cmd/go does itself.
-    Pack { archive: String, members: Vec<String> },
+    Pack {
+        archive: String,
+        members: Vec<String>,
+    },
     /// Computes the content ID of a file and writes it into the build ID, which cmd/go does itself.
     Stamp { path: String },
     /// The link whose failure means that a package must be linked externally.
@@ -106,7 +109,8 @@ pub(crate) fn parse(stderr: &str, go: &str) -> Result<Script, ScriptError> {
 }
 
 fn heredoc(line: &str) -> Option<&str> {
-    line.strip_prefix("cat >")?.strip_suffix(" << 'EOF' # internal")
+    line.strip_prefix("cat >")?
+        .strip_suffix(" << 'EOF' # internal")
 }
 
 struct Parser {
@@ -129,7 +133,10 @@ impl Parser {
             self.cwd = folder.to_owned();
             return Ok(());
         }
-        if line.starts_with("mkdir -p ") || line.starts_with("rm -rf ") || line.ends_with(" || true") {
+        if line.starts_with("mkdir -p ")
+            || line.starts_with("rm -rf ")
+            || line.ends_with(" || true")
+        {
             // Folders are made by whoever runs the steps; flag probes are asked anew (see `cc`).
             return Ok(());
         }
@@ -219,7 +226,9 @@ impl Parser {
             });
             return Ok(());
         }
-        let rest = rest.strip_prefix(": ").ok_or("a hash line without a value")?;
+        let rest = rest
+            .strip_prefix(": ")
+            .ok_or("a hash line without a value")?;
         let at = self
             .open
             .iter()
@@ -291,13 +300,16 @@ go tool buildid -w $WORK/b005/_pkg_.a # internal
 ";
         let entries = entries(text);
         assert_eq!(entries.len(), 5);
-        let Entry::Run(asm) = &entries[1] else { panic!() };
+        let Entry::Run(asm) = &entries[1] else {
+            panic!()
+        };
         assert_eq!(asm.argv.last().unwrap(), "/go/src/internal/abi/stub.s");
         assert_eq!(
             entries[2],
             Entry::Write {
                 path: "$WORK/b005/importcfg".into(),
-                content: b"# import config\npackagefile internal/goarch=$WORK/b006/_pkg_.a\n".to_vec()
+                content: b"# import config\npackagefile internal/goarch=$WORK/b006/_pkg_.a\n"
+                    .to_vec()
             }
         );
         assert_eq!(
@@ -313,13 +325,16 @@ go tool buildid -w $WORK/b005/_pkg_.a # internal
     fn tools_that_older_releases_ship_are_internal_steps_too() {
         assert_eq!(
             entries("/go/pkg/tool/linux_amd64/buildid -w $WORK/b006/_pkg_.a # internal\n"),
-            [Entry::Stamp { path: "$WORK/b006/_pkg_.a".into() }]
+            [Entry::Stamp {
+                path: "$WORK/b006/_pkg_.a".into()
+            }]
         );
     }
 
     #[test]
     fn a_heredoc_without_a_final_newline() {
-        let text = "cat >$WORK/b001/embedcfg << 'EOF' # internal\n{\n\t\"Files\": {}\n}EOF\nmkdir -p x\n";
+        let text =
+            "cat >$WORK/b001/embedcfg << 'EOF' # internal\n{\n\t\"Files\": {}\n}EOF\nmkdir -p x\n";
         assert_eq!(
             entries(text),
             [Entry::Write {
@@ -352,7 +367,11 @@ HASH subkey abcd \"srcfiles\" = ef
 
     #[test]
     fn an_unknown_line_is_an_error_that_names_it() {
-        for line in ["go tool frobnicate x # internal", "if true; then | x", "cp a b c"] {
+        for line in [
+            "go tool frobnicate x # internal",
+            "if true; then | x",
+            "cp a b c",
+        ] {
             let error = parse(&format!("mkdir -p x\n{line}\n"), "go9.9").unwrap_err();
             assert_eq!((error.number, error.line.as_str()), (2, line));
         }
@@ -361,6 +380,9 @@ HASH subkey abcd \"srcfiles\" = ef
     #[test]
     fn a_heredoc_that_does_not_end_is_an_error() {
         let text = "cat >$WORK/b001/importcfg << 'EOF' # internal\nx\n";
-        assert_eq!(parse(text, "go1.27").unwrap_err().why, "the heredoc does not end");
+        assert_eq!(
+            parse(text, "go1.27").unwrap_err().why,
+            "the heredoc does not end"
+        );
     }
 }

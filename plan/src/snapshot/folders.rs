@@ -33,10 +33,15 @@ impl FolderFact {
         let metadata = fs::metadata(path).ok();
         let listing = names(path, all_names);
         let now = nanos(SystemTime::now());
-        let (modified, inode) = metadata.map_or((0, 0), |metadata| (modified(&metadata), metadata.ino()));
+        let (modified, inode) =
+            metadata.map_or((0, 0), |metadata| (modified(&metadata), metadata.ino()));
         FolderFact {
             path: path.to_string_lossy().into_owned(),
-            modified: if now - modified > SETTLED_NS { modified } else { 0 },
+            modified: if now - modified > SETTLED_NS {
+                modified
+            } else {
+                0
+            },
             inode,
             all_names,
             listing: digest(&listing),
@@ -90,13 +95,7 @@ fn names(path: &Path, all: bool) -> Vec<String> {
             } else {
                 is_planned_file(&name)
             };
-            (all || counts).then(|| {
-                if is_folder {
-                    format!("{name}/")
-                } else {
-                    name
-                }
-            })
+            (all || counts).then(|| if is_folder { format!("{name}/") } else { name })
         })
         .collect();
     names.sort();
@@ -128,14 +127,35 @@ fn is_package_folder(name: &str) -> bool {
 
 /// Files that cmd/go looks at when it loads a package or a module.
 pub(crate) fn is_planned_file(name: &str) -> bool {
-    if matches!(name, "go.mod" | "go.sum" | "go.work" | "go.work.sum" | "modules.txt" | "default.pgo") {
+    if matches!(
+        name,
+        "go.mod" | "go.sum" | "go.work" | "go.work.sum" | "modules.txt" | "default.pgo"
+    ) {
         return true;
     }
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     matches!(
         extension,
-        "go" | "s" | "S" | "sx" | "c" | "cc" | "cpp" | "cxx" | "m" | "h" | "hh" | "hpp" | "hxx" | "f" | "F" | "for" | "f90" | "syso"
-            | "swig" | "swigcxx" | "inc"
+        "go" | "s"
+            | "S"
+            | "sx"
+            | "c"
+            | "cc"
+            | "cpp"
+            | "cxx"
+            | "m"
+            | "h"
+            | "hh"
+            | "hpp"
+            | "hxx"
+            | "f"
+            | "F"
+            | "for"
+            | "f90"
+            | "syso"
+            | "swig"
+            | "swigcxx"
+            | "inc"
     ) && !name.ends_with("_test.go")
         && !name.starts_with(['.', '_'])
 }

@@ -9,8 +9,14 @@ use std::path::Path;
 
 /// The digest of what planning depends on in a file of this name.
 pub(crate) fn header_digest(path: &Path, content: &[u8]) -> [u8; 32] {
-    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let extension = path.extension().map(|ext| ext.to_string_lossy()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy())
+        .unwrap_or_default();
+    let extension = path
+        .extension()
+        .map(|ext| ext.to_string_lossy())
+        .unwrap_or_default();
     let mut hasher = blake3::Hasher::new_derive_key("gofarm planning header v1");
     match &*extension {
         "go" => match end_of_imports(content) {
@@ -28,7 +34,8 @@ pub(crate) fn header_digest(path: &Path, content: &[u8]) -> [u8; 32] {
                 hasher.update(content);
             }
         },
-        "s" | "S" | "sx" | "c" | "cc" | "cpp" | "cxx" | "h" | "hh" | "hpp" | "hxx" | "m" | "f" | "F" | "for" | "f90" | "inc" => {
+        "s" | "S" | "sx" | "c" | "cc" | "cpp" | "cxx" | "h" | "hh" | "hpp" | "hxx" | "m" | "f"
+        | "F" | "for" | "f90" | "inc" => {
             hasher.update(&content[..leading_comments(content)]);
             for line in lines(content) {
                 let line = trim(line);
@@ -144,7 +151,11 @@ impl Scanner<'_> {
     }
 
     fn identifier(&mut self) -> Option<()> {
-        let len = self.rest().iter().take_while(|&&b| is_identifier(b)).count();
+        let len = self
+            .rest()
+            .iter()
+            .take_while(|&&b| is_identifier(b))
+            .count();
         (len > 0).then(|| self.at += len)
     }
 
@@ -159,7 +170,9 @@ impl Scanner<'_> {
         if quote != b'"' && quote != b'`' {
             return None;
         }
-        let end = self.rest()[1..].iter().position(|&b| b == quote || b == b'\n')?;
+        let end = self.rest()[1..]
+            .iter()
+            .position(|&b| b == quote || b == b'\n')?;
         if self.rest()[1 + end] != quote {
             return None;
         }
@@ -214,7 +227,11 @@ mod tests {
     #[test]
     fn a_file_that_is_no_go_counts_as_a_whole() {
         assert!(!same("a.go", "pakcage p\nx", "pakcage p\ny"));
-        assert!(!same("a.go", "package p\nimport \"x\n", "package p\nimport \"y\n"));
+        assert!(!same(
+            "a.go",
+            "package p\nimport \"x\n",
+            "package p\nimport \"y\n"
+        ));
     }
 
     #[test]

@@ -128,7 +128,11 @@ impl Planner {
     }
 
     /// The plan of a build: remembered if every fact holds, else from a dry run.
-    pub fn plan(&self, request: &PlanRequest, files: &mut SourceFiles<'_>) -> Result<Planned, PlanError> {
+    pub fn plan(
+        &self,
+        request: &PlanRequest,
+        files: &mut SourceFiles<'_>,
+    ) -> Result<Planned, PlanError> {
         let file = self.snapshot_file(request);
         if let Some(snapshot) = file.as_deref().and_then(read)
             && self.holds(&snapshot, files)
@@ -145,7 +149,11 @@ impl Planner {
     }
 
     /// The plan of a build from a dry run, whatever is remembered.
-    pub fn plan_anew(&self, request: &PlanRequest, files: &mut SourceFiles<'_>) -> Result<Planned, PlanError> {
+    pub fn plan_anew(
+        &self,
+        request: &PlanRequest,
+        files: &mut SourceFiles<'_>,
+    ) -> Result<Planned, PlanError> {
         let started = SystemTime::now();
         let env = self.go.go_env()?;
         env.check_version()?;
@@ -155,12 +163,19 @@ impl Planner {
         {
             write(&file, snapshot);
         }
-        Ok(Planned { plan, reused: false })
+        Ok(Planned {
+            plan,
+            reused: false,
+        })
     }
 
     /// Where the snapshot of this request is; `None` for requests that are planned anew each time.
     fn snapshot_file(&self, request: &PlanRequest) -> Option<PathBuf> {
-        if request.flags.iter().any(|flag| flag.starts_with("-modfile") || flag.starts_with("-overlay")) {
+        if request
+            .flags
+            .iter()
+            .any(|flag| flag.starts_with("-modfile") || flag.starts_with("-overlay"))
+        {
             return None;
         }
         let mut hasher = blake3::Hasher::new_derive_key(FORMAT);
@@ -174,7 +189,12 @@ impl Planner {
             .go
             .env
             .iter()
-            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            .map(|(name, value)| {
+                (
+                    name.to_string_lossy().into_owned(),
+                    value.to_string_lossy().into_owned(),
+                )
+            })
             .filter(|(name, _)| decides(name))
             .collect();
         env.sort();
@@ -187,7 +207,9 @@ impl Planner {
         add(&format!("{:?}", MachineFact::of(&go)));
         // The go command on PATH is often a link or a script; what it finds is found again as long as these
         // two files are the same.
-        add(&String::from_utf8_lossy(&fs::read(self.goenv_file()).unwrap_or_default()));
+        add(&String::from_utf8_lossy(
+            &fs::read(self.goenv_file()).unwrap_or_default(),
+        ));
         if let Ok(own) = std::env::current_exe() {
             add(&format!("{:?}", MachineFact::of(&own)));
         }
@@ -216,7 +238,10 @@ impl Planner {
         });
         let markers: Vec<String> = paths(vcs::markers(&self.go.cwd));
         let holds = markers == snapshot.markers
-            && snapshot.machine.iter().all(|fact| MachineFact::of(Path::new(&fact.path)) == *fact)
+            && snapshot
+                .machine
+                .iter()
+                .all(|fact| MachineFact::of(Path::new(&fact.path)) == *fact)
             && snapshot.folders.iter().all(FolderFact::holds)
             && snapshot.files.iter().all(|fact| {
                 files
@@ -260,7 +285,11 @@ impl Planner {
                 .map(|(real, _)| PathBuf::from(real)),
         );
         for tree in &trees {
-            listed.extend(folders::walk(tree)?.into_iter().map(|folder| (folder, false)));
+            listed.extend(
+                folders::walk(tree)?
+                    .into_iter()
+                    .map(|folder| (folder, false)),
+            );
             let vendor = tree.join("vendor");
             if vendor.is_dir() {
                 listed.insert((vendor, false));
@@ -268,15 +297,25 @@ impl Planner {
         }
         for node in &plan.nodes {
             let folder = Path::new(&node.folder);
-            if node.folder.is_empty() || (!env.get("GOMODCACHE").is_empty() && folder.starts_with(modcache)) {
+            if node.folder.is_empty()
+                || (!env.get("GOMODCACHE").is_empty() && folder.starts_with(modcache))
+            {
                 continue;
             }
             listed.insert((folder.to_owned(), false));
             if embeds(node) {
-                listed.extend(folders::walk_all(folder)?.into_iter().map(|folder| (folder, true)));
+                listed.extend(
+                    folders::walk_all(folder)?
+                        .into_iter()
+                        .map(|folder| (folder, true)),
+                );
             }
         }
-        if request.packages.iter().any(|package| package.ends_with(".go")) {
+        if request
+            .packages
+            .iter()
+            .any(|package| package.ends_with(".go"))
+        {
             // Files named one by one: their folder is the package.
             listed.insert((self.go.cwd.clone(), false));
         }
@@ -331,7 +370,12 @@ impl Snapshot {
     fn into_plan(self) -> Plan {
         Plan {
             nodes: self.nodes,
-            roots: Roots::from_entries(self.roots.into_iter().map(|root| (root.real, root.name)).collect()),
+            roots: Roots::from_entries(
+                self.roots
+                    .into_iter()
+                    .map(|root| (root.real, root.name))
+                    .collect(),
+            ),
             go_version: self.go_version,
             exe_suffix: self.exe_suffix,
             notes: Vec::new(),
@@ -344,8 +388,26 @@ impl Snapshot {
 /// Variables that cmd/go, its helpers, or the planner read.
 fn decides(name: &str) -> bool {
     const NAMES: [&str; 20] = [
-        "AR", "CC", "COMPILER_PATH", "CPATH", "CPLUS_INCLUDE_PATH", "CXX", "C_INCLUDE_PATH", "FC", "GCC_EXEC_PREFIX", "GCCGO", "HOME",
-        "LIBRARY_PATH", "NETRC", "OBJC_INCLUDE_PATH", "PATH", "SDKROOT", "SOURCE_DATE_EPOCH", "SSH_AUTH_SOCK", "XDG_CONFIG_HOME", "TMPDIR",
+        "AR",
+        "CC",
+        "COMPILER_PATH",
+        "CPATH",
+        "CPLUS_INCLUDE_PATH",
+        "CXX",
+        "C_INCLUDE_PATH",
+        "FC",
+        "GCC_EXEC_PREFIX",
+        "GCCGO",
+        "HOME",
+        "LIBRARY_PATH",
+        "NETRC",
+        "OBJC_INCLUDE_PATH",
+        "PATH",
+        "SDKROOT",
+        "SOURCE_DATE_EPOCH",
+        "SSH_AUTH_SOCK",
+        "XDG_CONFIG_HOME",
+        "TMPDIR",
     ];
     (name.starts_with("GO") && !name.starts_with("GOFARM_") && name != "GOCACHE")
         || name.starts_with("CGO_")
@@ -361,7 +423,10 @@ fn embeds(node: &PlannedNode) -> bool {
 }
 
 fn paths(paths: Vec<PathBuf>) -> Vec<String> {
-    paths.into_iter().map(|path| path.to_string_lossy().into_owned()).collect()
+    paths
+        .into_iter()
+        .map(|path| path.to_string_lossy().into_owned())
+        .collect()
 }
 
 fn read(file: &Path) -> Option<Snapshot> {

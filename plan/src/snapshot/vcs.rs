@@ -7,7 +7,16 @@ use crate::plan::Plan;
 use gofarm_proto::v1;
 
 /// Names whose presence in a folder above the working folder decides which module and repository is meant.
-pub(crate) const MARKERS: [&str; 8] = ["go.mod", "go.work", ".git", ".hg", ".svn", ".bzr", ".fslckout", "_FOSSIL_"];
+pub(crate) const MARKERS: [&str; 8] = [
+    "go.mod",
+    "go.work",
+    ".git",
+    ".hg",
+    ".svn",
+    ".bzr",
+    ".fslckout",
+    "_FOSSIL_",
+];
 
 /// How programs of a plan name their repository.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,19 +53,29 @@ pub(crate) fn git_state(go: &GoCommand) -> Option<Vec<u8>> {
     let ask = |args: &'static [&'static str]| {
         let go = go.clone();
         std::thread::spawn(move || {
-            let argv: Vec<String> = std::iter::once("git").chain(args.iter().copied()).map(str::to_owned).collect();
+            let argv: Vec<String> = std::iter::once("git")
+                .chain(args.iter().copied())
+                .map(str::to_owned)
+                .collect();
             let output = go.run_tool(&argv, &go.cwd).ok()?;
             output.status.success().then_some(output.stdout)
         })
     };
     let head = ask(&["rev-parse", "HEAD"]);
-    let tags = ask(&["for-each-ref", "--format=%(refname) %(objectname) %(*objectname)", "refs/tags"]);
+    let tags = ask(&[
+        "for-each-ref",
+        "--format=%(refname) %(objectname) %(*objectname)",
+        "refs/tags",
+    ]);
     let status = ask(&["status", "--porcelain"]);
     let head = head.join().ok()??;
     let tags = tags.join().ok()??;
     let dirty = !status.join().ok()??.is_empty();
     let mut hasher = blake3::Hasher::new_derive_key("gofarm git state v1");
-    hasher.update(&head).update(&[u8::from(dirty)]).update(&tags);
+    hasher
+        .update(&head)
+        .update(&[u8::from(dirty)])
+        .update(&tags);
     Some(hasher.finalize().as_bytes().to_vec())
 }
 

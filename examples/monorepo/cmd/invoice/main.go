@@ -2,7 +2,8 @@
 //
 //	invoice [-journal orders.jsonl] [-format text|html] [-lang de] [ORDER...]
 //
-// Without orders it renders all that are not cancelled.
+// Without orders it renders all that are not cancelled. Stop shopd first: opening a
+// journal may drop a line that another process is still writing.
 package main
 
 import (

@@ -3,7 +3,8 @@
 //	report [-journal orders.jsonl] [-ship]
 //
 // It prints what was sold on each day, by category. With -ship it first hands the
-// paid orders to the carrier, a folder of labels beside the journal.
+// paid orders to the carrier, a folder of labels beside the journal. A journal has
+// one writer: stop shopd first.
 package main
 
 import (

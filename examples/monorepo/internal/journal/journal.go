@@ -22,8 +22,10 @@ import (
 // Journal is an open file of orders. Its methods may be called from several
 // goroutines, but only one process may write to a file.
 type Journal struct {
-	mu     sync.RWMutex
-	file   *os.File
+	mu   sync.RWMutex
+	file *os.File
+	// size is where the last whole line ends and the next one starts.
+	size   int64
 	orders map[order.ID]order.Order
 }
 
@@ -44,7 +46,6 @@ func Open(path string) (*Journal, error) {
 // replay reads all whole lines and cuts off what follows them.
 func (j *Journal) replay() error {
 	r := bufio.NewReader(j.file)
-	var whole int64
 	for number := 1; ; number++ {
 		line, err := r.ReadBytes('\n')
 		if err == io.EOF {
@@ -58,13 +59,10 @@ func (j *Journal) replay() error {
 			return fault.New(fault.Invalid, "read", "%s, line %d: %w", j.file.Name(), number, err)
 		}
 		j.orders[o.ID] = o
-		whole += int64(len(line))
+		j.size += int64(len(line))
 	}
-	if err := j.file.Truncate(whole); err != nil {
+	if err := j.file.Truncate(j.size); err != nil {
 		return fault.New(fault.Unavailable, "drop a half line", "%w", err)
-	}
-	if _, err := j.file.Seek(whole, io.SeekStart); err != nil {
-		return fault.New(fault.Unavailable, "seek", "%w", err)
 	}
 	return nil
 }
@@ -101,10 +99,13 @@ func (j *Journal) write(o order.Order) error {
 	if err != nil {
 		return fault.New(fault.Internal, "encode order", "%w", err)
 	}
-	// One write call for line and end: a crash leaves no end without its line.
-	if _, err := j.file.Write(append(line, '\n')); err != nil {
+	// The end of the line comes last, and the next write starts at size: what a
+	// crash or a full disk leaves of a line never counts.
+	line = append(line, '\n')
+	if _, err := j.file.WriteAt(line, j.size); err != nil {
 		return fault.New(fault.Unavailable, "write journal", "%w", err)
 	}
+	j.size += int64(len(line))
 	j.orders[o.ID] = o
 	return nil
 }

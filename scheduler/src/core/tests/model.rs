@@ -46,10 +46,13 @@ pub(super) fn run(
     }))
 }
 
+/// Index into [`ACTIONS`]; what it reads: (node, output "b" rather than "a"); requested.
+pub(super) type ShapedNode = (usize, Vec<(u32, bool)>, bool);
+
 /// A random graph: for each node what it does, what it reads, and whether it is requested.
 #[derive(Clone, Debug)]
 pub(super) struct Shape {
-    pub nodes: Vec<(usize, Vec<(u32, bool)>, bool)>,
+    pub nodes: Vec<ShapedNode>,
     pub keep_going: bool,
     pub no_cache: bool,
 }

@@ -99,7 +99,7 @@ impl World {
                 }
             }
             12 if self.weather.losses => self.miss_an_output(which),
-            13 if self.weather.cancels && which % 4 == 0 => {
+            13 if self.weather.cancels && which.is_multiple_of(4) => {
                 let id = (which / 4 % self.watched.len().max(1)) as u128;
                 self.tell(Event::Cancel(BuildId(id)));
             }
