@@ -6,43 +6,39 @@ use std::path::{Path, PathBuf};
 use gofarm_identity::PACKAGE_BUILD_ID;
 use gofarm_proto::{WORK_DIR, v1};
 
-use crate::action::assemble::{Assembly, quoted_flags};
-use crate::action::group::{Group, is_go_tool, tool_name};
+use crate::action::assemble::Assembly;
+use crate::action::group::Group;
 use crate::action::inputs::Inputs;
-use crate::cc::flags::{self, PackageFlags};
+use crate::action::sources;
+use crate::cc::flags::PackageFlags;
 use crate::cc::{includes, pkgconfig};
-use crate::dryrun::command::Command;
 use crate::dryrun::script::Entry;
 use crate::error::PlanError;
 use crate::node::PlannedNode;
 use crate::roots::map_objdir;
 
-/// Folders of the system, visible to actions with `host_tools`.
-const SYSTEM: [&str; 8] = [
-    "/usr/", "/lib/", "/lib64/", "/bin/", "/sbin/", "/etc/", "/dev/", "/proc/",
-];
-const DYNIMPORT_FAIL: &str = "dynimportfail";
+pub(super) const DYNIMPORT_FAIL: &str = "dynimportfail";
 
 /// A package while it is put together.
-struct Draft<'g> {
-    group: &'g Group,
-    inputs: Inputs,
-    steps: Vec<v1::Step>,
+pub(super) struct Draft<'g> {
+    pub group: &'g Group,
+    pub inputs: Inputs,
+    pub steps: Vec<v1::Step>,
     /// Sources in which `#include` lines are followed, and the -I folders for them.
-    includers: Vec<PathBuf>,
-    include_folders: Vec<PathBuf>,
-    compilers: Vec<Vec<String>>,
-    profile: Option<u32>,
-    uses_cgo: bool,
+    pub includers: Vec<PathBuf>,
+    pub include_folders: Vec<PathBuf>,
+    pub compilers: Vec<Vec<String>>,
+    pub profile: Option<u32>,
+    pub uses_cgo: bool,
     /// The package's folder on this machine, where it must stand in what cgo reads: cgo hashes its input, and what
     /// `cover` has instrumented names the source that it came from.
-    real_folder: Option<String>,
+    pub real_folder: Option<String>,
 }
 
 impl Assembly<'_> {
     pub(crate) fn package(&mut self, group: &Group) -> Result<PlannedNode, PlanError> {
         let described = self.described(group)?;
-        let folder = package_folder(group);
+        let folder = sources::package_folder(group);
         if let Some(folder) = &folder {
             self.roots.cover(folder);
         }
@@ -176,7 +172,7 @@ impl Assembly<'_> {
         )))
     }
 
-    fn work_path(&self, draft: &Draft<'_>, text: &str) -> Result<String, PlanError> {
+    pub(super) fn work_path(&self, draft: &Draft<'_>, text: &str) -> Result<String, PlanError> {
         map_objdir(text, &draft.group.objdir).map_err(|other| {
             PlanError::Inconsistent(format!("{} reads {other} in {text:?}", draft.group.objdir))
         })
@@ -260,248 +256,6 @@ impl Assembly<'_> {
         serde_json::to_vec_pretty(&config).map_err(|error| bad(error.to_string()))
     }
 
-    fn run(
-        &mut self,
-        draft: &mut Draft<'_>,
-        command: &Command,
-        package: &PackageFlags<'_>,
-    ) -> Result<v1::Step, PlanError> {
-        let mut command = command.clone();
-        if !is_go_tool(&command) {
-            return self.run_cc(draft, command, package);
-        }
-        let mut run = v1::Run::default();
-        match tool_name(&command) {
-            "compile" => {
-                split_outputs(&mut command.argv)?;
-                set_flag(&mut command.argv, "-buildid", PACKAGE_BUILD_ID)?;
-                let before = command.argv.len();
-                command.argv.retain(|arg| !is_concurrency(arg));
-                run.compiler_concurrency = before != command.argv.len();
-                run.drop_missing = vec![format!("{WORK_DIR}/_cgo_import.go")];
-            }
-            "asm" => {
-                let include = Path::new(self.env.get("GOROOT")).join("pkg/include");
-                draft
-                    .inputs
-                    .folder(&self.roots, &include, |name| name.ends_with(".h"))?;
-            }
-            "cgo" => {
-                draft.uses_cgo = true;
-                if command.argv.iter().any(|arg| arg == "-dynimport") {
-                    let step_run = self.finish_run(draft, command, run)?;
-                    return Ok(v1::Step {
-                        step: Some(v1::step::Step::Run(step_run)),
-                        skip_if_exists: format!("{WORK_DIR}/{DYNIMPORT_FAIL}"),
-                    });
-                }
-                flags::complete_cgo(&mut command, package)?;
-                self.check_cgo_ldflags(&command)?;
-                draft.compilers.push(self.compiler("CC"));
-                self.name_real_folder(draft, &command)?;
-            }
-            "cover" | "preprofile" => {}
-            other => {
-                return Err(PlanError::Inconsistent(format!(
-                    "{other} is no tool of a package build"
-                )));
-            }
-        }
-        self.finish_run(draft, command, run)
-            .map(|run| step(v1::step::Step::Run(run)))
-    }
-
-    fn run_cc(
-        &mut self,
-        draft: &mut Draft<'_>,
-        mut command: Command,
-        package: &PackageFlags<'_>,
-    ) -> Result<v1::Step, PlanError> {
-        if tool_name(&command) == "swig" {
-            return Err(PlanError::Unsupported {
-                what: "SWIG".to_owned(),
-                why: format!(
-                    "{} has .swig files; generate their Go code and commit it",
-                    package.objdir
-                ),
-            });
-        }
-        flags::complete(&mut command, self.go, &mut self.probes, package)?;
-        let compiles = command.argv.iter().any(|arg| arg == "-c");
-        if !self.trimpath && compiles {
-            // Without -trimpath the objects name this machine's folders, as go build's would.
-            let output = command
-                .argv
-                .iter()
-                .rposition(|arg| arg == "-o")
-                .unwrap_or(command.argv.len());
-            let maps = self
-                .roots
-                .entries()
-                .iter()
-                .map(|(real, name)| format!("-ffile-prefix-map={name}={real}"))
-                .collect::<Vec<_>>();
-            command.argv.splice(output..output, maps);
-        }
-        let end = command.argv.iter().position(|arg| arg == "-I").unwrap_or(1);
-        let compiler = command.argv[..end].to_vec();
-        if !draft.compilers.contains(&compiler) {
-            draft.compilers.push(compiler);
-        }
-        let mut run = v1::Run::default();
-        if !compiles {
-            run.failure_marker = format!("{WORK_DIR}/{DYNIMPORT_FAIL}");
-        }
-        self.finish_run(draft, command, run)
-            .map(|run| step(v1::step::Step::Run(run)))
-    }
-
-    /// Puts the package's real folder into the sources that cgo reads from the object folder.
-    fn name_real_folder(
-        &mut self,
-        draft: &mut Draft<'_>,
-        command: &Command,
-    ) -> Result<(), PlanError> {
-        for arg in &command.argv[1..] {
-            if !(arg.starts_with("$WORK/") && arg.ends_with(".go")) {
-                continue;
-            }
-            let Some(from) = self.roots.to_virtual(&command.cwd) else {
-                continue;
-            };
-            draft
-                .steps
-                .push(step(v1::step::Step::ReplaceText(v1::ReplaceText {
-                    path: self.work_path(draft, arg)?,
-                    from: format!("{from}/"),
-                    to: format!("{}/", command.cwd),
-                })));
-            draft.real_folder = Some(command.cwd.clone());
-        }
-        Ok(())
-    }
-
-    /// Declares the files that a command names and gives it virtual paths.
-    fn finish_run(
-        &mut self,
-        draft: &mut Draft<'_>,
-        command: Command,
-        mut run: v1::Run,
-    ) -> Result<v1::Run, PlanError> {
-        let mut previous = "";
-        for arg in &command.argv[1..] {
-            let path = ["-I", "-L", "-isystem", "-iquote", "-include"]
-                .iter()
-                .find_map(|flag| arg.strip_prefix(flag))
-                .filter(|rest| rest.starts_with('/'))
-                .unwrap_or(arg);
-            if path.starts_with('/')
-                && previous != "-D"
-                && !SYSTEM
-                    .iter()
-                    .any(|system| path.starts_with(system) && self.roots.to_virtual(path).is_none())
-            {
-                let path = normal(Path::new(path));
-                if path.is_file() {
-                    self.roots.cover(path.parent().unwrap_or(Path::new("/")));
-                    draft.inputs.file(&self.roots, &path.to_string_lossy());
-                    draft.includers.push(path);
-                } else if path.is_dir() {
-                    self.roots.cover(&path);
-                    if !draft.include_folders.contains(&path) {
-                        draft.include_folders.push(path);
-                    }
-                }
-            }
-            previous = arg;
-        }
-        let is_tool = is_go_tool(&command);
-        let mut is_definition = false;
-        let mut argv = Vec::with_capacity(command.argv.len());
-        for (index, arg) in command.argv.iter().enumerate() {
-            if index == 0 {
-                argv.push(if is_tool {
-                    draft.inputs.tool(&self.roots, arg)?
-                } else {
-                    arg.clone()
-                });
-                continue;
-            }
-            if let Some(profile) = arg.strip_prefix("-pgoprofile=") {
-                argv.push(format!(
-                    "-pgoprofile={}",
-                    self.profile_input(draft, profile)?
-                ));
-                continue;
-            }
-            let mut mapped = self.work_path(draft, arg)?;
-            // A definition may hold a path as data, which ends up in the program as it is.
-            if !(is_definition || arg.starts_with("-D") || arg.starts_with("-ldflags=")) {
-                mapped = self.roots.map_text(&mapped);
-            }
-            if let Some(real) = &draft.real_folder
-                && command.argv[index - 1] == "-trimpath"
-                && let Some(name) = arg
-                    .strip_prefix(&format!("{real}=>"))
-                    .and_then(|rest| rest.split(';').next())
-            {
-                mapped.push_str(&format!(";{real}=>{name}"));
-            }
-            if !self.trimpath && index > 0 && command.argv[index - 1] == "-trimpath" {
-                mapped.push_str(&self.restoring_rewrites());
-            }
-            is_definition = arg == "-D";
-            if draft.real_folder.is_some() && mapped != *arg && arg.contains("-prefix-map=") {
-                argv.push(arg.clone());
-            }
-            argv.push(mapped);
-        }
-        run.argv = argv;
-        // These run where the go command was started, which must not get into a key; they get no relative paths.
-        let anywhere = tool_name(&command) == "compile"
-            || command.argv.iter().any(|arg| arg == "-dynimport")
-            || !run.failure_marker.is_empty();
-        run.cwd = if anywhere {
-            WORK_DIR.to_owned()
-        } else {
-            self.roots.map_text(&self.work_path(draft, &command.cwd)?)
-        };
-        run.env = command
-            .env
-            .into_iter()
-            .map(|(name, value)| v1::EnvVar { name, value })
-            .collect();
-        Ok(run)
-    }
-
-    /// Rewrites for the compiler's -trimpath that put this machine's folders back.
-    fn restoring_rewrites(&self) -> String {
-        self.roots
-            .entries()
-            .iter()
-            .map(|(real, name)| {
-                // What lies in GOROOT is recorded below the literal $GOROOT (cmd/internal/objabi/line.go).
-                let real = if name.ends_with("/goroot") {
-                    "$GOROOT"
-                } else {
-                    real
-                };
-                format!(";{name}=>{real}")
-            })
-            .collect()
-    }
-
-    fn profile_input(&self, draft: &mut Draft<'_>, path: &str) -> Result<String, PlanError> {
-        let objdir = path.rsplit_once('/').map_or(path, |(folder, _)| folder);
-        let node = *self.profiles.get(objdir).ok_or_else(|| {
-            PlanError::Inconsistent(format!("{path} is a profile that no action makes"))
-        })?;
-        draft.profile = Some(node);
-        Ok(draft
-            .inputs
-            .produced("pgo.preprofile", node, "profile", false))
-    }
-
     fn pack(&mut self, draft: &mut Draft<'_>, members: &[String]) -> Result<v1::Step, PlanError> {
         let mut paths = Vec::with_capacity(members.len() + 1);
         for member in members {
@@ -527,137 +281,11 @@ impl Assembly<'_> {
             drop_missing,
         })))
     }
-
-    /// A library folder of the module in LDFLAGS is recorded in the package as it is, and looked for again
-    /// when programs are linked, on whatever machine that happens.
-    fn check_cgo_ldflags(&self, command: &Command) -> Result<(), PlanError> {
-        let flags = command
-            .argv
-            .iter()
-            .find_map(|arg| arg.strip_prefix("-ldflags="))
-            .and_then(quoted_flags)
-            .unwrap_or_default();
-        match flags.iter().find(|flag| self.roots.map_text(flag) != **flag) {
-            Some(flag) => Err(PlanError::Unsupported {
-                what: format!("the cgo linker flag {flag}"),
-                why: "it names a library in the module's own folder; install the library in a folder of the system"
-                    .to_owned(),
-            }),
-            None => Ok(()),
-        }
-    }
-
-    /// What -ffile-prefix-map replaces in a package's C objects (`ccompile`).
-    fn source_map(&self, action_id: &str, folder: Option<&Path>) -> Option<(String, String)> {
-        let folder = folder?.to_string_lossy().into_owned();
-        let goroot = self.env.get("GOROOT");
-        if folder.starts_with(&format!("{goroot}/")) {
-            return Some((goroot.to_owned(), "/_/GOROOT".to_owned()));
-        }
-        let module = self.hashed_line(action_id, "module ")?;
-        let (path, version) = module.split_once('@').unwrap_or((&module, ""));
-        if let Some(at) = folder.find("/vendor/") {
-            return Some((
-                folder[..at + "/vendor".len()].to_owned(),
-                "/_/vendor".to_owned(),
-            ));
-        }
-        let from = Path::new(&folder).ancestors().find(|ancestor| {
-            if version.is_empty() {
-                ancestor.join("go.mod").is_file()
-            } else {
-                ancestor.to_string_lossy().ends_with(&format!("@{version}"))
-                    || ancestor.join("go.mod").is_file()
-            }
-        })?;
-        let suffix = if version.is_empty() {
-            String::new()
-        } else {
-            format!("@{version}")
-        };
-        Some((
-            from.to_string_lossy().into_owned(),
-            format!("/_/{path}{suffix}"),
-        ))
-    }
 }
 
-fn step(step: v1::step::Step) -> v1::Step {
+pub(super) fn step(step: v1::step::Step) -> v1::Step {
     v1::Step {
         step: Some(step),
         skip_if_exists: String::new(),
     }
-}
-
-/// `-c=4`.
-fn is_concurrency(arg: &str) -> bool {
-    arg.strip_prefix("-c=")
-        .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
-}
-
-/// Export data and object code into files of their own: dependents read the first, only links the second.
-fn split_outputs(argv: &mut Vec<String>) -> Result<(), PlanError> {
-    set_flag(argv, "-o", &format!("{WORK_DIR}/pkg.x"))?;
-    let at = argv.iter().position(|arg| arg == "-o").unwrap_or(0);
-    argv.splice(
-        at + 2..at + 2,
-        ["-linkobj".to_owned(), format!("{WORK_DIR}/pkg.a")],
-    );
-    Ok(())
-}
-
-fn set_flag(argv: &mut [String], flag: &str, value: &str) -> Result<(), PlanError> {
-    let at = argv.iter().position(|arg| arg == flag);
-    match at.and_then(|at| argv.get_mut(at + 1)) {
-        Some(slot) => {
-            value.clone_into(slot);
-            Ok(())
-        }
-        None => Err(PlanError::Inconsistent(format!("no {flag} in {argv:?}"))),
-    }
-}
-
-/// The folder of a package: where its sources are, or where cgo runs.
-fn package_folder(group: &Group) -> Option<PathBuf> {
-    let commands = group.entries.iter().filter_map(|entry| match entry {
-        Entry::Run(command) => Some(command),
-        _ => None,
-    });
-    let mut fallback = None;
-    for command in commands {
-        let name = tool_name(command);
-        if name == "cgo"
-            && command.cwd.starts_with('/')
-            && !command.argv.iter().any(|arg| arg == "-dynimport")
-        {
-            return Some(PathBuf::from(&command.cwd));
-        }
-        if name == "compile" || name == "cover" {
-            let source = command
-                .argv
-                .iter()
-                .rev()
-                .take_while(|arg| !arg.starts_with('-'))
-                .find(|arg| arg.starts_with('/') && arg.ends_with(".go"));
-            if let Some(source) = source {
-                fallback = fallback.or_else(|| Path::new(source).parent().map(Path::to_path_buf));
-            }
-        }
-    }
-    fallback
-}
-
-/// Resolves `..` in the text.
-fn normal(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for component in path.components() {
-        match component {
-            std::path::Component::ParentDir => {
-                out.pop();
-            }
-            std::path::Component::CurDir => {}
-            other => out.push(other),
-        }
-    }
-    out
 }

@@ -8,15 +8,13 @@
 
 mod folders;
 pub(crate) mod header;
+mod record;
 mod vcs;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
-
-use prost::Message;
 
 use crate::error::PlanError;
 use crate::files::SourceFiles;
@@ -24,83 +22,11 @@ use crate::gocmd::{GoCommand, GoEnv};
 use crate::node::PlannedNode;
 use crate::plan::{Plan, module_root, plan_with};
 use crate::request::PlanRequest;
-use crate::roots::Roots;
 use folders::FolderFact;
+use record::{FileFact, MachineFact, RootMessage, Snapshot};
 
 /// Changes with the meaning of what is in the file.
 const FORMAT: &str = "gofarm plan snapshot v1";
-/// Snapshots kept; the least recently used go first.
-const KEPT: usize = 64;
-
-#[derive(Clone, PartialEq, Message)]
-struct Snapshot {
-    #[prost(message, repeated, tag = "1")]
-    nodes: Vec<PlannedNode>,
-    #[prost(message, repeated, tag = "2")]
-    roots: Vec<RootMessage>,
-    #[prost(string, tag = "3")]
-    go_version: String,
-    #[prost(string, tag = "4")]
-    exe_suffix: String,
-    #[prost(message, repeated, tag = "5")]
-    folders: Vec<FolderFact>,
-    #[prost(message, repeated, tag = "6")]
-    files: Vec<FileFact>,
-    #[prost(string, repeated, tag = "7")]
-    markers: Vec<String>,
-    #[prost(bytes = "vec", optional, tag = "8")]
-    git: Option<Vec<u8>>,
-    #[prost(message, repeated, tag = "9")]
-    machine: Vec<MachineFact>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct RootMessage {
-    #[prost(string, tag = "1")]
-    real: String,
-    #[prost(string, tag = "2")]
-    name: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct FileFact {
-    #[prost(string, tag = "1")]
-    path: String,
-    #[prost(bytes = "vec", tag = "2")]
-    header: Vec<u8>,
-}
-
-/// A file or folder of the machine: a compiler, a header folder.
-#[derive(Clone, PartialEq, Message)]
-struct MachineFact {
-    #[prost(string, tag = "1")]
-    path: String,
-    #[prost(int64, tag = "2")]
-    modified: i64,
-    #[prost(uint64, tag = "3")]
-    size: u64,
-    #[prost(uint64, tag = "4")]
-    inode: u64,
-}
-
-impl MachineFact {
-    fn of(path: &Path) -> MachineFact {
-        let metadata = fs::metadata(path).ok();
-        let path = path.to_string_lossy().into_owned();
-        metadata.map_or(
-            MachineFact {
-                path: path.clone(),
-                ..MachineFact::default()
-            },
-            |metadata| MachineFact {
-                path: path.clone(),
-                modified: metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec(),
-                size: metadata.len(),
-                inode: metadata.ino(),
-            },
-        )
-    }
-}
 
 /// Plans builds and remembers plans.
 #[derive(Debug, Clone)]
@@ -134,7 +60,7 @@ impl Planner {
         files: &mut SourceFiles<'_>,
     ) -> Result<Planned, PlanError> {
         let file = self.snapshot_file(request);
-        if let Some(snapshot) = file.as_deref().and_then(read)
+        if let Some(snapshot) = file.as_deref().and_then(record::read)
             && self.holds(&snapshot, files)
         {
             if let Some(file) = &file {
@@ -161,7 +87,7 @@ impl Planner {
         if let Some(file) = self.snapshot_file(request)
             && let Some(snapshot) = self.facts(&env, request, &plan, files, started)
         {
-            write(&file, snapshot);
+            record::write(&file, snapshot);
         }
         Ok(Planned {
             plan,
@@ -366,25 +292,6 @@ impl Planner {
     }
 }
 
-impl Snapshot {
-    fn into_plan(self) -> Plan {
-        Plan {
-            nodes: self.nodes,
-            roots: Roots::from_entries(
-                self.roots
-                    .into_iter()
-                    .map(|root| (root.real, root.name))
-                    .collect(),
-            ),
-            go_version: self.go_version,
-            exe_suffix: self.exe_suffix,
-            notes: Vec::new(),
-            asked_pkg_config: false,
-            machine_files: Vec::new(),
-        }
-    }
-}
-
 /// Variables that cmd/go, its helpers, or the planner read.
 fn decides(name: &str) -> bool {
     const NAMES: [&str; 20] = [
@@ -427,43 +334,4 @@ fn paths(paths: Vec<PathBuf>) -> Vec<String> {
         .into_iter()
         .map(|path| path.to_string_lossy().into_owned())
         .collect()
-}
-
-fn read(file: &Path) -> Option<Snapshot> {
-    let bytes = fs::read(file).ok()?;
-    let (check, body) = bytes.split_first_chunk::<32>()?;
-    if blake3::hash(body).as_bytes() != check {
-        return None;
-    }
-    Snapshot::decode(body).ok()
-}
-
-/// Keeps a snapshot. A failure costs a dry run next time and nothing else; the store says so when its folder
-/// cannot be written.
-fn write(file: &Path, snapshot: Snapshot) {
-    let body = snapshot.encode_to_vec();
-    let mut bytes = blake3::hash(&body).as_bytes().to_vec();
-    bytes.extend_from_slice(&body);
-    let Some(folder) = file.parent() else { return };
-    let temporary = file.with_extension(format!("tmp{}", std::process::id()));
-    let written = fs::create_dir_all(folder)
-        .and_then(|()| fs::write(&temporary, bytes))
-        .and_then(|()| fs::rename(&temporary, file));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    prune(folder);
-}
-
-fn prune(folder: &Path) {
-    let mut kept: Vec<(SystemTime, PathBuf)> = fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-        .collect();
-    kept.sort();
-    for (_, path) in kept.iter().rev().skip(KEPT) {
-        let _ = fs::remove_file(path);
-    }
 }
