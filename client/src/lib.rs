@@ -3,6 +3,7 @@
 //! `cli` reads the command line, `submit` does a build from plan to programs, `farm` is the farm inside this process,
 //! `output` stamps and writes what was built, `report` tells the user about it, `verify` compares with `go build`.
 
+mod causes;
 pub mod cli;
 mod console;
 pub mod farm;

@@ -14,6 +14,7 @@ use gofarm_store::{DiskStore, DiskStoreOptions, FileIndex, History, StoreError};
 use gofarm_worker::{ExecuteError, Launcher, SandboxMode};
 use tokio_util::sync::CancellationToken;
 
+use crate::causes::with_causes;
 use crate::cli::{
     self, Environment, ExitCode, SandboxChoice, SubmitOptions, SubmitRequest, UsageError,
 };
@@ -347,5 +348,5 @@ pub fn explain(error: &anyhow::Error) -> (ExitCode, String) {
         _ if error.to_string().starts_with("internal error") => ExitCode::Defect,
         _ => ExitCode::Environment,
     };
-    (code, format!("gofarm: {error:#}"))
+    (code, format!("gofarm: {}", with_causes(error.as_ref())))
 }

@@ -43,6 +43,7 @@ pub fn plan(go: &GoCommand, request: &PlanRequest) -> Result<Plan, PlanError> {
 
 /// As [`plan`], when `go env` has been asked already.
 pub fn plan_with(go: &GoCommand, env: &GoEnv, request: &PlanRequest) -> Result<Plan, PlanError> {
+    refuse_debugging(go)?;
     let folder = std::env::temp_dir().join(format!("gofarm-plan-{}", std::process::id()));
     let graph_file = unique(&folder);
     let output = go.run(
@@ -89,6 +90,19 @@ impl Plan {
             .enumerate()
             .filter(|(_, node)| node.action.kind() == v1::Kind::Link)
             .map(|(index, _)| index)
+    }
+}
+
+/// Variables that make the compiler write files of its own, or change what it writes, behind the planner's back
+/// (`buildActionID` in cmd/go/internal/work/exec.go calls them magic).
+fn refuse_debugging(go: &GoCommand) -> Result<(), PlanError> {
+    const MAGIC: [&str; 4] = ["GOCLOBBERDEADHASH", "GOCOMPILEDEBUG", "GOSSADIR", "GOSSAFUNC"];
+    match MAGIC.iter().find(|name| !go.var(name).is_empty()) {
+        Some(name) => Err(PlanError::Unsupported {
+            what: format!("the environment variable {name}"),
+            why: "it debugs the compiler, which runs on a farm; unset it, or use go build".to_owned(),
+        }),
+        None => Ok(()),
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::causes::with_causes;
 use async_trait::async_trait;
 use gofarm_proto::ActionKey;
 use gofarm_scheduler::core::{ActionResult, Outcome};
@@ -200,7 +201,7 @@ fn outcome_of(error: ExecuteError) -> Outcome {
         // A fact about the action: another try takes as long.
         ExecuteError::TimedOut { ref log, .. } => {
             let mut log = log.clone();
-            log.extend_from_slice(describe(&error).as_bytes());
+            log.extend_from_slice(with_causes(&error).as_bytes());
             log.push(b'\n');
             Outcome::Failed(Arc::new(ActionResult {
                 exit_code: TIMED_OUT,
@@ -209,22 +210,7 @@ fn outcome_of(error: ExecuteError) -> Outcome {
             }))
         }
         error => Outcome::Crashed {
-            reason: describe(&error).into(),
+            reason: with_causes(&error).into(),
         },
     }
-}
-
-/// The error and what is behind it, in one line.
-fn describe(error: &ExecuteError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
