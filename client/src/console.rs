@@ -33,7 +33,7 @@ impl StopReason {
 }
 
 /// Cancels on Ctrl-C, SIGTERM, or when the time is up. A second signal ends the process at once.
-pub fn watch_signals(cancel: CancellationToken, timeout: Option<Duration>) -> StopReason {
+pub fn watch_signals(cancel: CancellationToken, deadline: Option<Instant>) -> StopReason {
     let reason = StopReason::default();
     let stopped = reason.clone();
     tokio::spawn(async move {
@@ -44,8 +44,8 @@ pub fn watch_signals(cancel: CancellationToken, timeout: Option<Duration>) -> St
             return;
         };
         let time_up = async {
-            match timeout {
-                Some(timeout) => tokio::time::sleep(timeout).await,
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
                 None => std::future::pending().await,
             }
         };

@@ -174,8 +174,9 @@ impl Workplace {
         )?;
         let mut uploader = Uploader::new(self.store.clone(), &mut bound);
         let cancel = CancellationToken::new();
+        let deadline = self.options.timeout.map(|timeout| started + timeout);
         let reason = runtime.block_on(async {
-            crate::console::watch_signals(cancel.clone(), self.options.timeout)
+            crate::console::watch_signals(cancel.clone(), deadline)
         });
 
         let mut choices = Choices {
