@@ -96,11 +96,17 @@ impl Plan {
 /// Variables that make the compiler write files of its own, or change what it writes, behind the planner's back
 /// (`buildActionID` in cmd/go/internal/work/exec.go calls them magic).
 fn refuse_debugging(go: &GoCommand) -> Result<(), PlanError> {
-    const MAGIC: [&str; 4] = ["GOCLOBBERDEADHASH", "GOCOMPILEDEBUG", "GOSSADIR", "GOSSAFUNC"];
+    const MAGIC: [&str; 4] = [
+        "GOCLOBBERDEADHASH",
+        "GOCOMPILEDEBUG",
+        "GOSSADIR",
+        "GOSSAFUNC",
+    ];
     match MAGIC.iter().find(|name| !go.var(name).is_empty()) {
         Some(name) => Err(PlanError::Unsupported {
             what: format!("the environment variable {name}"),
-            why: "it debugs the compiler, which runs on a farm; unset it, or use go build".to_owned(),
+            why: "it debugs the compiler, which runs on a farm; unset it, or use go build"
+                .to_owned(),
         }),
         None => Ok(()),
     }

@@ -74,15 +74,13 @@ impl Assembly<'_> {
             draft.inputs.file(&self.roots, &file.to_string_lossy());
             draft.includers.push(file.clone());
         }
-        if draft.uses_cgo
-            || draft
-                .includers
-                .iter()
-                .any(|path| path.extension().is_some_and(|ext| ext == "s"))
-        {
-            for path in includes::follow(&draft.includers, &draft.include_folders) {
-                draft.inputs.file(&self.roots, &path.to_string_lossy());
-            }
+        // Go files include something only in a preamble of cgo.
+        let uses_cgo = draft.uses_cgo;
+        draft
+            .includers
+            .retain(|path| uses_cgo || path.extension().is_none_or(|ext| ext != "go"));
+        for path in includes::follow(&draft.includers, &draft.include_folders) {
+            draft.inputs.file(&self.roots, &path.to_string_lossy());
         }
 
         let host_tools = !draft.compilers.is_empty();
