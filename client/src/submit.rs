@@ -175,9 +175,8 @@ impl Workplace {
         let mut uploader = Uploader::new(self.store.clone(), &mut bound);
         let cancel = CancellationToken::new();
         let deadline = self.options.timeout.map(|timeout| started + timeout);
-        let reason = runtime.block_on(async {
-            crate::console::watch_signals(cancel.clone(), deadline)
-        });
+        let reason =
+            runtime.block_on(async { crate::console::watch_signals(cancel.clone(), deadline) });
 
         let mut choices = Choices {
             keep_going: self.options.keep_going,

@@ -145,6 +145,9 @@ impl Planner {
     /// The file in which `go env -w` keeps its settings (cmd/go/internal/cfg/cfg.go, `EnvFile`).
     fn goenv_file(&self) -> PathBuf {
         let named = self.go.var("GOENV");
+        if named == "off" {
+            return PathBuf::from("/dev/null");
+        }
         if !named.is_empty() {
             return PathBuf::from(named);
         }

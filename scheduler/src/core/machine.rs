@@ -189,18 +189,21 @@ impl Core {
             self.ignored.stale_run += 1;
             return;
         }
-        match &flight.phase {
+        let since = match &flight.phase {
             // On its way out: whoever waits wants the run after this one.
             Phase::Cancelling => return,
             Phase::Running { worker: known, .. } if *known == worker => {
                 self.ignored.started_twice += 1;
                 return;
             }
-            Phase::Running { .. } | Phase::Queued => {}
-        }
+            // Another worker, after a queue that lost its data was told of the run again; or old news told twice.
+            // To take the first start for the start is safe for both.
+            Phase::Running { since, .. } => *since,
+            Phase::Queued => step,
+        };
         flight.phase = Phase::Running {
             worker: worker.clone(),
-            since: step,
+            since,
         };
         for waiter in &flight.waiters {
             let worker = worker.clone();

@@ -30,7 +30,10 @@ pub fn facts() -> &'static Facts {
         let (cache, gocache) = (folder.join("gofarm"), folder.join("go"));
         fs::create_dir_all(&cache).unwrap();
         fs::create_dir_all(&gocache).unwrap();
-        #[allow(clippy::disallowed_methods, reason = "a question to the go command, in the foreground")]
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "a question to the go command, in the foreground"
+        )]
         let output = Command::new("go")
             .args(["env", "-json"])
             .env("GOTOOLCHAIN", "local")
@@ -73,7 +76,9 @@ impl Facts {
             let site = Site::cold();
             site.example("monorepo");
             site.gofarm(&["submit", "./..."]).run().ok();
-            site.go(&["build", "-trimpath", "./internal/..."]).run().ok();
+            site.go(&["build", "-trimpath", "./internal/..."])
+                .run()
+                .ok();
         });
     }
 }

@@ -54,7 +54,11 @@ impl Invocation {
             .stdout(stdout.try_clone().unwrap())
             .stderr(stderr.try_clone().unwrap());
         let child = self.command.spawn().unwrap();
-        Running { child, stdout, stderr }
+        Running {
+            child,
+            stdout,
+            stderr,
+        }
     }
 
     /// Runs it to its end.
@@ -83,16 +87,20 @@ impl Running {
     pub fn child_with(&mut self, words: &[&str]) -> Process {
         let begun = Instant::now();
         loop {
-            let found = self
-                .family()
-                .into_iter()
-                .find(|process| words.iter().all(|word| process.args.iter().any(|arg| arg.ends_with(word))));
+            let found = self.family().into_iter().find(|process| {
+                words
+                    .iter()
+                    .all(|word| process.args.iter().any(|arg| arg.ends_with(word)))
+            });
             if let Some(found) = found {
                 return found;
             }
             let ended = self.child.try_wait().unwrap();
             if ended.is_some() || begun.elapsed() > LIMIT {
-                panic!("no {words:?} among the processes; ended: {ended:?}\n{}", text(&self.stderr));
+                panic!(
+                    "no {words:?} among the processes; ended: {ended:?}\n{}",
+                    text(&self.stderr)
+                );
             }
             thread::sleep(Duration::from_millis(2));
         }
@@ -154,7 +162,13 @@ impl Finished {
     /// It must have ended with this exit code.
     #[track_caller]
     pub fn code(self, code: i32) -> Finished {
-        assert_eq!(self.status.code(), Some(code), "{}\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.status.code(),
+            Some(code),
+            "{}\n{}",
+            self.stdout,
+            self.stderr
+        );
         self
     }
 

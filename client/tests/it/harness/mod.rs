@@ -7,9 +7,9 @@ mod shown;
 mod site;
 mod summary;
 
-pub use facts::{Facts, facts};
+pub use facts::{examples, facts};
 pub use invocation::{Finished, Invocation, Running};
 pub use processes::{Process, mentioning};
 pub use shown::shown;
 pub use site::Site;
-pub use summary::{Counts, Summary};
+pub use summary::Summary;

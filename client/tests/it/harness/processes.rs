@@ -44,7 +44,12 @@ impl Process {
         let mut pids = HashSet::from([root as i32]);
         loop {
             let before = pids.len();
-            pids.extend(all.iter().filter(|(_, parent)| pids.contains(parent)).map(|(child, _)| child.pid).collect::<Vec<_>>());
+            pids.extend(
+                all.iter()
+                    .filter(|(_, parent)| pids.contains(parent))
+                    .map(|(child, _)| child.pid)
+                    .collect::<Vec<_>>(),
+            );
             if pids.len() == before {
                 break;
             }
@@ -69,7 +74,10 @@ impl Process {
     pub fn assert_gone(&self) {
         let begun = Instant::now();
         while self.is_alive() {
-            assert!(begun.elapsed() < Duration::from_secs(10), "still there: {self:?}");
+            assert!(
+                begun.elapsed() < Duration::from_secs(10),
+                "still there: {self:?}"
+            );
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -93,7 +101,9 @@ pub fn mentioning(text: &str) -> Vec<Process> {
                     memchr::memmem::find(&bytes, text.as_bytes()).is_some()
                 };
                 let folder = fs::read_link(format!("/proc/{pid}/cwd"));
-                has("cmdline") || has("environ") || folder.is_ok_and(|folder| folder.starts_with(text))
+                has("cmdline")
+                    || has("environ")
+                    || folder.is_ok_and(|folder| folder.starts_with(text))
             })
             .filter_map(|pid| Process::of(pid).map(|(process, _)| process))
             .collect();

@@ -8,7 +8,10 @@ use super::{Finished, Site, facts};
 pub fn shown(site: &Site, finished: &Finished) -> String {
     let text = format!(
         "exit code: {}\n----- stdout -----\n{}----- stderr -----\n{}",
-        finished.status.code().map_or("none".to_owned(), |code| code.to_string()),
+        finished
+            .status
+            .code()
+            .map_or("none".to_owned(), |code| code.to_string()),
         finished.stdout,
         finished.stderr
     );
@@ -36,7 +39,10 @@ fn filtered(site: &Site, mut text: String) -> String {
         (r"\b\d+(\.\d+)?%", "[SHARE]"),
         (r"(?m) +$", ""),
     ] {
-        text = Regex::new(pattern).unwrap().replace_all(&text, to).into_owned();
+        text = Regex::new(pattern)
+            .unwrap()
+            .replace_all(&text, to)
+            .into_owned();
     }
     text
 }

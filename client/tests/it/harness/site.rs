@@ -28,7 +28,10 @@ impl Site {
 
     /// With the shared caches, as they are: for tests that compile nothing of the standard library.
     pub fn cold() -> Site {
-        let folder = tempfile::Builder::new().prefix("gofarm-e2e-").tempdir().unwrap();
+        let folder = tempfile::Builder::new()
+            .prefix("gofarm-e2e-")
+            .tempdir()
+            .unwrap();
         for name in ["src", "home", "tmp"] {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
@@ -134,8 +137,16 @@ impl Site {
     /// Any program in the source tree.
     pub fn command(&self, program: &Path, args: &[&str]) -> Invocation {
         let facts = facts();
-        let mut command = Invocation::new(program, args, self.folder.path()).folder(&self.path("src"));
-        for name in ["GOMODCACHE", "GOPROXY", "GOSUMDB", "GOPRIVATE", "GONOPROXY", "GONOSUMDB"] {
+        let mut command =
+            Invocation::new(program, args, self.folder.path()).folder(&self.path("src"));
+        for name in [
+            "GOMODCACHE",
+            "GOPROXY",
+            "GOSUMDB",
+            "GOPRIVATE",
+            "GONOPROXY",
+            "GONOSUMDB",
+        ] {
             command = command.env(name, facts.go(name));
         }
         command
@@ -181,7 +192,10 @@ fn age(path: &Path, time: SystemTime) {
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
-        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        let (from, to) = (
+            entry.as_ref().unwrap().path(),
+            to.join(entry.unwrap().file_name()),
+        );
         if from.is_dir() {
             copy(&from, &to);
         } else {

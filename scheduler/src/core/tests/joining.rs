@@ -191,3 +191,22 @@ fn a_miss_that_was_asked_for_before_the_run_does_not_run_it_again() {
     assert!(bench.tasks.is_empty());
     assert_eq!(bench.summary(1).unwrap().counts.joined, 1);
 }
+
+#[test]
+fn a_start_told_late_does_not_make_a_run_look_younger() {
+    let mut bench = Bench::default();
+    bench.submit(one(1, false));
+    bench.miss_all();
+    let task = bench.task("a");
+    bench.start(&task);
+    bench.submit(one(2, true));
+    bench.step(Event::TaskStarted {
+        key: task.key,
+        run: task.run,
+        worker: "w2".into(),
+    });
+    bench.submit(one(3, true));
+    bench.done(&task, Outcome::Succeeded(result(&[])));
+    assert!(bench.summary(2).is_none() && bench.summary(3).is_none());
+    bench.run("a", &[]);
+}

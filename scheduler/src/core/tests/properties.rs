@@ -117,7 +117,7 @@ fn numbers() -> impl Strategy<Value = Vec<u16>> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 20000,
+        cases: 1000,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -7,7 +7,7 @@ use gofarm_proto::{ActionKey, Digest, v1};
 
 use super::{OPTIONS, Subject};
 use crate::core::{ActionResult, Outcome, OutputFile, Priority, RunId, Task};
-use crate::queue::{Lease, LeaseQueue, LeaseRequest, News, Owner};
+use crate::queue::{Lease, LeaseQueue, LeaseRequest, News, Owner, QueueOptions};
 
 pub(super) const GIB: u64 = 1 << 30;
 
@@ -69,7 +69,20 @@ pub(super) struct Fixture<S> {
 
 impl<S: Subject> Fixture<S> {
     pub async fn start() -> Fixture<S> {
-        let subject = S::start(OPTIONS).await;
+        Self::start_with(OPTIONS).await
+    }
+
+    /// A farm that looks only when it is rung for: what the poll would find is not found in time.
+    pub async fn start_without_poll() -> Fixture<S> {
+        Self::start_with(QueueOptions {
+            poll_interval: LONG,
+            ..OPTIONS
+        })
+        .await
+    }
+
+    async fn start_with(options: QueueOptions) -> Fixture<S> {
+        let subject = S::start(options).await;
         let queue = subject.queue();
         Fixture { subject, queue }
     }

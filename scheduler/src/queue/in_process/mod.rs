@@ -71,8 +71,7 @@ impl InProcessQueue {
     ) -> Vec<T> {
         let end = Instant::now() + wait;
         loop {
-            let mut rung = std::pin::pin!(bell.notified());
-            rung.as_mut().enable();
+            let rung = bell.notified();
             let found = look();
             let now = Instant::now();
             if !found.is_empty() || now >= end {
