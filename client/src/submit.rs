@@ -221,7 +221,7 @@ impl Workplace {
             let stopped = reason.get();
             let code = stopped.unwrap_or_else(|| exit_code(&finished.summary, console.failures()));
             let bytes = Bytes {
-                uploaded: uploader.uploaded,
+                uploaded: uploader.uploaded(),
                 downloaded,
             };
             console.finish(&finished.summary, stopped, bytes, written.len())?;

@@ -66,6 +66,7 @@ fn staging(criterion: &mut Criterion) {
     let options = ExecutorOptions {
         sandbox: SandboxMode::Off,
         compiler_concurrency: 1,
+        tuning: Vec::new(),
         default_timeout: Duration::from_secs(60),
         launcher: Launcher {
             program: env!("CARGO_BIN_EXE_gofarm-sandbox").into(),

@@ -55,6 +55,9 @@ pub struct ExecutorOptions {
     pub sandbox: SandboxMode,
     /// What compilers are told to use, as `-c=N`. At least 1.
     pub compiler_concurrency: usize,
+    /// Variables for every program, where the action does not set them itself. Only such as decide how fast a program is
+    /// and never what it writes, because they are in no key: see [`crate::go_tools`].
+    pub tuning: Vec<(String, String)>,
     /// How long an action may take that does not say so itself.
     pub default_timeout: Duration,
     /// How to start a launcher.
@@ -174,6 +177,7 @@ impl Executor {
             surroundings: &surroundings,
             machine_path: &self.inner.path,
             compiler_concurrency: self.inner.options.compiler_concurrency,
+            tuning: &self.inner.options.tuning,
             trace,
             cancel,
             limit,

@@ -35,6 +35,7 @@ pub(crate) struct RunStep<'a> {
     pub surroundings: &'a Arc<Surroundings>,
     pub machine_path: &'a str,
     pub compiler_concurrency: usize,
+    pub tuning: &'a [(String, String)],
     pub trace: Option<&'a dyn TraceSink>,
     pub cancel: &'a CancellationToken,
     pub limit: Duration,
@@ -174,12 +175,12 @@ impl RunStep<'_> {
         }
         let rest = run.argv[1..].iter().filter(|argument| !dropped(argument));
         argv.extend(rest.map(|argument| root.text(argument)));
-        let mut env: BTreeMap<String, String> = action
+        let set = action
             .env
             .iter()
             .chain(&run.env)
-            .map(|var| (var.name.clone(), root.text(&var.value)))
-            .collect();
+            .map(|var| (var.name.clone(), root.text(&var.value)));
+        let mut env: BTreeMap<String, String> = self.tuning.iter().cloned().chain(set).collect();
         if action.host_tools {
             // The one thing that is inherited: a compiler finds its assembler and linker by it.
             env.entry("PATH".to_owned())

@@ -13,7 +13,7 @@ use gofarm_scheduler::queue::{
 use gofarm_store::{DiskStore, History};
 use gofarm_worker::{
     Executor, ExecutorOptions, Launcher, SandboxMode, SandboxState, WorkerLoop, WorkerOptions,
-    machine,
+    go_tools, machine,
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -150,6 +150,7 @@ impl Start for Crew<'_> {
             ExecutorOptions {
                 sandbox: options.sandbox,
                 compiler_concurrency: machine.cpus.clamp(1, 4),
+                tuning: tuning(memory, slots),
                 default_timeout: ACTION_TIMEOUT,
                 launcher: options.launcher.clone(),
             },
@@ -197,6 +198,19 @@ impl Crew<'_> {
             }
             let _ = running.await;
         }
+    }
+}
+
+/// What the user says of the collector counts, as it does for `go build`.
+fn tuning(memory: u64, slots: usize) -> Vec<(String, String)> {
+    let said: Vec<(String, String)> = ["GOGC", "GOMEMLIMIT"]
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
+        .collect();
+    if said.is_empty() {
+        go_tools(memory, slots)
+    } else {
+        said
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use gofarm_plan::BoundPlan;
 use gofarm_proto::Digest;
@@ -21,16 +24,25 @@ pub enum UploadError {
     Store(#[from] StoreError),
 }
 
-/// Uploads blobs of one build, each at most once.
+/// Uploads the blobs of one build: those of an action before it is queued, and the others meanwhile.
 #[derive(Debug)]
 pub struct Uploader {
+    blobs: Arc<Blobs>,
+    ahead: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Blobs {
     store: DiskStore,
+    /// Definition digests in the order of the plan.
+    order: Vec<Digest>,
     /// By definition digest: the encoded action and the digests of its sources.
     actions: HashMap<Digest, (Vec<u8>, Vec<Digest>)>,
     sources: HashMap<Digest, PathBuf>,
-    present: HashSet<Digest>,
-    /// Bytes that were not in the store before.
-    pub uploaded: u64,
+    /// Blobs that have been seen in the store.
+    present: Mutex<HashSet<Digest>>,
+    uploaded: AtomicU64,
+    stop: AtomicBool,
 }
 
 impl Uploader {
@@ -38,61 +50,124 @@ impl Uploader {
     pub fn new(store: DiskStore, bound: &mut BoundPlan) -> Uploader {
         let definitions = std::mem::take(&mut bound.definitions);
         let node_sources = std::mem::take(&mut bound.node_sources);
-        let actions = definitions
-            .into_iter()
-            .zip(node_sources)
-            .map(|(definition, sources)| (Digest::of(&definition), (definition, sources)))
+        let order: Vec<Digest> = definitions
+            .iter()
+            .map(|definition| Digest::of(definition))
+            .collect();
+        let actions = order
+            .iter()
+            .copied()
+            .zip(definitions.into_iter().zip(node_sources))
             .collect();
         Uploader {
-            store,
-            actions,
-            sources: std::mem::take(&mut bound.sources),
-            present: HashSet::new(),
-            uploaded: 0,
+            blobs: Arc::new(Blobs {
+                store,
+                order,
+                actions,
+                sources: std::mem::take(&mut bound.sources),
+                present: Mutex::default(),
+                uploaded: AtomicU64::new(0),
+                stop: AtomicBool::new(false),
+            }),
+            ahead: None,
         }
     }
 
-    /// Makes sure that the definition and the sources of an action are in the store.
+    /// Bytes that were not in the store before.
+    pub fn uploaded(&self) -> u64 {
+        self.blobs.uploaded.load(Ordering::Relaxed)
+    }
+
+    /// Makes sure that the definition and the sources of an action are in the store, and goes on with those of all
+    /// others on a thread: where one action has to run, those that read it often have to run too.
     pub fn upload(&mut self, definition: &Digest) -> Result<(), UploadError> {
-        let Some((bytes, sources)) = self.actions.get(definition).cloned() else {
-            return Ok(());
-        };
-        for digest in sources {
-            self.source(&digest)?;
+        if self.ahead.is_none() {
+            let blobs = self.blobs.clone();
+            self.ahead = Some(std::thread::spawn(move || blobs.upload_ahead()));
         }
-        if self.missing(definition) {
-            self.store.put_bytes(&bytes)?;
-            self.uploaded += definition.size;
-        }
-        Ok(())
+        self.blobs.upload(definition)
     }
 
     /// Uploads a blob again that was found missing; false when it is none of this build's sources.
     pub fn again(&mut self, digest: &Digest) -> Result<bool, UploadError> {
-        self.present.remove(digest);
-        if self.actions.contains_key(digest) {
-            self.upload(digest)?;
+        self.blobs.present().remove(digest);
+        if self.blobs.actions.contains_key(digest) {
+            self.blobs.upload(digest)?;
             return Ok(true);
         }
-        self.source(digest)
+        self.blobs.source(digest)
+    }
+}
+
+impl Drop for Uploader {
+    fn drop(&mut self) {
+        self.blobs.stop.store(true, Ordering::Relaxed);
+        if let Some(ahead) = self.ahead.take() {
+            let _ = ahead.join();
+        }
+    }
+}
+
+impl Blobs {
+    fn upload_ahead(&self) {
+        for definition in &self.order {
+            // What goes wrong here goes wrong again, and is told, when the action's turn comes.
+            if self.stop.load(Ordering::Relaxed) || self.upload(definition).is_err() {
+                return;
+            }
+        }
     }
 
-    fn source(&mut self, digest: &Digest) -> Result<bool, UploadError> {
-        let Some(path) = self.sources.get(digest).cloned() else {
+    fn upload(&self, definition: &Digest) -> Result<(), UploadError> {
+        let Some((bytes, sources)) = self.actions.get(definition) else {
+            return Ok(());
+        };
+        for digest in sources {
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            self.source(digest)?;
+        }
+        if self.is_missing(definition) {
+            self.store.put_bytes(bytes)?;
+            self.arrived(definition);
+        }
+        Ok(())
+    }
+
+    fn source(&self, digest: &Digest) -> Result<bool, UploadError> {
+        let Some(path) = self.sources.get(digest) else {
             return Ok(false);
         };
-        if self.missing(digest) {
-            let put = self.store.put_file(&path)?;
+        if self.is_missing(digest) {
+            let put = self.store.put_file(path)?;
             if put != *digest {
-                return Err(UploadError::Changed { path });
+                return Err(UploadError::Changed { path: path.clone() });
             }
-            self.uploaded += digest.size;
+            self.arrived(digest);
         }
         Ok(true)
     }
 
-    /// True, once, for a blob that is not in the store.
-    fn missing(&mut self, digest: &Digest) -> bool {
-        self.present.insert(*digest) && !self.store.contains(digest)
+    /// Two threads may find the same blob missing: putting it twice is the same as once.
+    fn is_missing(&self, digest: &Digest) -> bool {
+        if self.present().contains(digest) {
+            return false;
+        }
+        let missing = !self.store.contains(digest);
+        if !missing {
+            self.present().insert(*digest);
+        }
+        missing
+    }
+
+    fn arrived(&self, digest: &Digest) {
+        if self.present().insert(*digest) {
+            self.uploaded.fetch_add(digest.size, Ordering::Relaxed);
+        }
+    }
+
+    fn present(&self) -> MutexGuard<'_, HashSet<Digest>> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -32,6 +32,7 @@ pub fn options(sandbox: SandboxMode) -> ExecutorOptions {
     ExecutorOptions {
         sandbox,
         compiler_concurrency: 2,
+        tuning: Vec::new(),
         default_timeout: Duration::from_secs(60),
         launcher: launcher(),
     }
