@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +15,8 @@ use gofarm_plan::{BoundPlan, Identities, Plan};
 use gofarm_proto::{Digest, v1};
 use gofarm_scheduler::core::ActionResult;
 use gofarm_store::DiskStore;
+
+use crate::cli::UsageError;
 
 /// What a finished build knows for Go's identities.
 pub struct BuildIdentities<'a> {
@@ -82,8 +84,8 @@ impl Identities for BuildIdentities<'_> {
 
 /// Where each program, or archive, of a build goes.
 ///
-/// With -o as cmd/go says; otherwise into `./bin/`, by the name that `go build` would give it, or by import path
-/// where two programs would get the same.
+/// With -o as cmd/go says; otherwise into `./bin/`, by the name that `go build` would give it, or by import path, with `_`
+/// for `/`, where two programs would get the same.
 pub fn targets(
     plan: &Plan,
     cwd: &Path,
@@ -112,10 +114,11 @@ pub fn targets(
         let clashes = names
             .iter()
             .any(|(other, same)| other != index && same == name);
+        // Not a folder for each element: one program's name may be the beginning of another's path.
         let name = if clashes {
-            &plan.nodes[*index].import_path
+            plan.nodes[*index].import_path.replace('/', "_")
         } else {
-            name
+            name.clone()
         };
         targets.insert(
             *index,
@@ -202,9 +205,56 @@ pub fn write(
     Ok(bytes.len() as u64)
 }
 
+/// Refuses to write over what is no program, as cmd/go does (`checkDstOverwrite` in cmd/go/internal/work/shell.go).
+pub fn check_target(target: &Path) -> anyhow::Result<()> {
+    let Ok(metadata) = fs::metadata(target) else {
+        return Ok(());
+    };
+    if metadata.is_dir() {
+        return Err(UsageError::new(format!(
+            "go: build output {:?} already exists and is a directory",
+            target.display().to_string()
+        ))
+        .into());
+    }
+    if metadata.is_file() && metadata.len() > 0 && !is_object(target) {
+        return Err(UsageError::new(format!(
+            "go: build output {:?} already exists and is not an object file",
+            target.display().to_string()
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+/// The beginnings of what linkers and archivers write (`objectMagic` in cmd/go/internal/work/shell.go).
+fn is_object(path: &Path) -> bool {
+    const MAGIC: [&[u8]; 14] = [
+        b"!<arch>\n",
+        b"<bigaf>\n",
+        b"\x7fELF",
+        b"\xfe\xed\xfa\xce",
+        b"\xfe\xed\xfa\xcf",
+        b"\xce\xfa\xed\xfe",
+        b"\xcf\xfa\xed\xfe",
+        b"MZ",
+        b"\x00\x00\x01\xeb",
+        b"\x00\x00\x8a\x97",
+        b"\x00\x00\x06\x47",
+        b"\x00asm",
+        b"\x01\xdf",
+        b"\x01\xf7",
+    ];
+    let mut start = [0; 8];
+    let read = fs::File::open(path).and_then(|mut file| file.read(&mut start));
+    read.is_ok_and(|length| MAGIC.iter().any(|magic| start[..length].starts_with(magic)))
+}
+
 fn write_atomically(target: &Path, bytes: &[u8], executable: bool) -> anyhow::Result<()> {
-    if target.is_dir() {
-        return Err(anyhow!("it is a folder"));
+    check_target(target)?;
+    if fs::metadata(target).is_ok_and(|metadata| !metadata.is_file()) {
+        // A device or a pipe stays what it is.
+        return Ok(fs::write(target, bytes)?);
     }
     let folder = target.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;

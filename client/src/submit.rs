@@ -159,6 +159,9 @@ impl Workplace {
                 &self.options.packages,
             ),
         };
+        for target in targets.values() {
+            output::check_target(target)?;
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -236,7 +239,13 @@ impl Workplace {
     }
 
     fn farm(&self) -> anyhow::Result<Embedded> {
-        let program = std::env::current_exe().context("finding this program's own file")?;
+        // Stays this program when its file is replaced while it runs.
+        let own = Path::new("/proc/self/exe");
+        let program = if own.exists() {
+            own.to_path_buf()
+        } else {
+            std::env::current_exe().context("finding this program's own file")?
+        };
         Ok(Embedded::new(
             self.store.clone(),
             EmbeddedOptions {

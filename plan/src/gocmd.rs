@@ -40,11 +40,16 @@ impl GoCommand {
 
     /// The file that is run; `None` when it is not found.
     pub(crate) fn locate(&self) -> Option<PathBuf> {
-        if self.program.components().count() > 1 {
-            return Some(self.cwd.join(&self.program));
+        self.look_up(&self.program)
+    }
+
+    /// The file that this name means: on PATH, unless it is a path itself.
+    pub(crate) fn look_up(&self, name: &Path) -> Option<PathBuf> {
+        if name.components().count() > 1 {
+            return Some(self.cwd.join(name));
         }
         std::env::split_paths(&self.var("PATH"))
-            .map(|folder| folder.join(&self.program))
+            .map(|folder| folder.join(name))
             .find(|path| path.is_file())
     }
 

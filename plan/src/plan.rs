@@ -29,6 +29,8 @@ pub struct Plan {
     pub(crate) asked_pkg_config: bool,
     /// Files and folders of the machine that the C toolchain's identity rests on.
     pub(crate) machine_files: Vec<PathBuf>,
+    /// The names of the C compilers that were looked up on PATH.
+    pub(crate) compilers: Vec<String>,
 }
 
 /// Plans a build by a dry run of cmd/go.
@@ -76,6 +78,7 @@ pub fn plan_with(go: &GoCommand, env: &GoEnv, request: &PlanRequest) -> Result<P
         roots: assembled.roots,
         asked_pkg_config: assembled.asked_pkg_config,
         machine_files: assembled.machine_files,
+        compilers: assembled.compilers,
         go_version: env.get("GOVERSION").to_owned(),
         exe_suffix: env.get("GOEXE").to_owned(),
         notes,

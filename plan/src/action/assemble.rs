@@ -45,6 +45,8 @@ pub(crate) struct Assembled {
     pub asked_pkg_config: bool,
     /// What the C toolchains' identities rest on.
     pub machine_files: Vec<PathBuf>,
+    /// The names of the C compilers.
+    pub compilers: Vec<String>,
 }
 
 /// Puts a dry run together.
@@ -90,6 +92,11 @@ pub(crate) fn assemble(
         };
         assembly.nodes.push(node);
     }
+    let compilers = assembly
+        .toolchains
+        .keys()
+        .map(|compiler| compiler[0].clone())
+        .collect();
     let machine_files = assembly
         .toolchains
         .into_values()
@@ -100,6 +107,7 @@ pub(crate) fn assemble(
         roots: assembly.roots,
         asked_pkg_config,
         machine_files,
+        compilers,
     })
 }
 
@@ -179,6 +187,7 @@ impl Assembly<'_> {
                 platform,
             ));
         }
+        environment::refuse_places(self.go)?;
         let mut folders = Vec::new();
         let mut identities = Vec::new();
         for compiler in compilers {

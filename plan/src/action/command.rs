@@ -87,21 +87,6 @@ impl Assembly<'_> {
         }
         flags::complete(&mut command, self.go, &mut self.probes, package)?;
         let compiles = command.argv.iter().any(|arg| arg == "-c");
-        if !self.trimpath && compiles {
-            // Without -trimpath the objects name this machine's folders, as go build's would.
-            let output = command
-                .argv
-                .iter()
-                .rposition(|arg| arg == "-o")
-                .unwrap_or(command.argv.len());
-            let maps = self
-                .roots
-                .entries()
-                .iter()
-                .map(|(real, name)| format!("-ffile-prefix-map={name}={real}"))
-                .collect::<Vec<_>>();
-            command.argv.splice(output..output, maps);
-        }
         let end = command.argv.iter().position(|arg| arg == "-I").unwrap_or(1);
         let compiler = command.argv[..end].to_vec();
         if !draft.compilers.contains(&compiler) {
@@ -213,7 +198,15 @@ impl Assembly<'_> {
             if draft.real_folder.is_some() && mapped != *arg && arg.contains("-prefix-map=") {
                 argv.push(arg.clone());
             }
+            let scratch = mapped
+                .split_once("-prefix-map=")
+                .filter(|(_, map)| map.starts_with(WORK_DIR));
+            let restoring = match scratch {
+                Some((flag, _)) => self.restoring_maps(flag),
+                None => Vec::new(),
+            };
             argv.push(mapped);
+            argv.extend(restoring);
         }
         run.argv = argv;
         // These run where the go command was started, which must not get into a key; they get no relative paths.
@@ -231,6 +224,19 @@ impl Assembly<'_> {
             .map(|(name, value)| v1::EnvVar { name, value })
             .collect();
         Ok(run)
+    }
+
+    /// Prefix maps for a C compiler that put this machine's folders back where cmd/go does not trim them: without -trimpath,
+    /// and in headers outside all modules. A compiler takes the last map that fits, so the package's own comes later.
+    fn restoring_maps(&self, flag: &str) -> Vec<String> {
+        self.roots
+            .entries()
+            .iter()
+            .filter(|(_, name)| {
+                !name.ends_with("/goroot") && (!self.trimpath || name.contains("/ext/"))
+            })
+            .map(|(real, name)| format!("{flag}-prefix-map={name}={real}"))
+            .collect()
     }
 
     /// Rewrites for the compiler's -trimpath that put this machine's folders back.
@@ -273,7 +279,7 @@ impl Assembly<'_> {
         match flags.iter().find(|flag| self.roots.map_text(flag) != **flag) {
             Some(flag) => Err(PlanError::Unsupported {
                 what: format!("the cgo linker flag {flag}"),
-                why: "it names a library in the module's own folder; install the library in a folder of the system"
+                why: "it names a folder that a link on another machine would not find; install the library in a folder of the system"
                     .to_owned(),
             }),
             None => Ok(()),

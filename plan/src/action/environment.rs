@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use gofarm_proto::{WORK_DIR, v1};
 
+use crate::error::PlanError;
 use crate::gocmd::{GoCommand, GoEnv};
 use crate::roots::Roots;
 
@@ -27,18 +28,34 @@ const TARGET: [&str; 13] = [
     "GOFIPS140",
 ];
 
-/// What C compilers read beside their arguments. Taken from the user's environment where set.
-const COMPILER: [&str; 9] = [
+/// What C compilers and linkers read beside their arguments, and what does not name a place of this machine.
+const COMPILER: [&str; 2] = ["LD_RUN_PATH", "SOURCE_DATE_EPOCH"];
+
+/// What leads a C compiler to files that no action declares.
+const PLACES: [&str; 9] = [
     "COMPILER_PATH",
     "CPATH",
     "CPLUS_INCLUDE_PATH",
     "C_INCLUDE_PATH",
+    "DEPENDENCIES_OUTPUT",
     "GCC_EXEC_PREFIX",
     "LIBRARY_PATH",
     "OBJC_INCLUDE_PATH",
     "SDKROOT",
-    "SOURCE_DATE_EPOCH",
 ];
+
+/// Refuses variables that name folders of this machine for the C compiler.
+pub(crate) fn refuse_places(go: &GoCommand) -> Result<(), PlanError> {
+    match PLACES.iter().find(|name| !go.var(name).is_empty()) {
+        Some(name) => Err(PlanError::Unsupported {
+            what: format!("the environment variable {name} together with cgo"),
+            why: "it leads the C compiler to files that no action declares; unset it, and name folders of the module in \
+                  #cgo CFLAGS, or install headers and libraries in folders of the system"
+                .to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
 
 /// The environment of actions that run only the tools of GOROOT.
 pub(crate) fn of_go_tools(env: &GoEnv, go: &GoCommand, roots: &Roots) -> Vec<v1::EnvVar> {
@@ -54,6 +71,7 @@ pub(crate) fn of_go_tools(env: &GoEnv, go: &GoCommand, roots: &Roots) -> Vec<v1:
         "GO_EXTLINK_ENABLED".to_owned(),
         go.var("GO_EXTLINK_ENABLED"),
     ));
+    vars.push(("GODEBUG".to_owned(), go.var("GODEBUG")));
     vars.push(("TMPDIR".to_owned(), WORK_DIR.to_owned()));
     finish(vars)
 }

@@ -80,6 +80,7 @@ impl Assembly<'_> {
             .includers
             .retain(|path| uses_cgo || path.extension().is_none_or(|ext| ext != "go"));
         for path in includes::follow(&draft.includers, &draft.include_folders) {
+            self.roots.cover(path.parent().unwrap_or(&path));
             draft.inputs.file(&self.roots, &path.to_string_lossy());
         }
 

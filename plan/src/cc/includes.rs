@@ -19,7 +19,18 @@ pub(crate) fn follow(sources: &[PathBuf], folders: &[PathBuf]) -> BTreeSet<PathB
             continue;
         };
         let own = source.parent().map(Path::to_path_buf).unwrap_or_default();
-        for name in included(&String::from_utf8_lossy(&bytes)) {
+        let text = String::from_utf8_lossy(&bytes);
+        if text.lines().any(is_computed) {
+            // Which file a macro names only the compiler knows.
+            let folders = std::iter::once(&own).chain(folders);
+            for path in folders.flat_map(|folder| headers(folder)) {
+                if seen.insert(path.clone()) {
+                    found.insert(path.clone());
+                    pending.push(path);
+                }
+            }
+        }
+        for name in included(&text) {
             for folder in std::iter::once(&own).chain(folders) {
                 let path = normalise(&folder.join(name));
                 if path.is_file() && seen.insert(path.clone()) {
@@ -32,23 +43,71 @@ pub(crate) fn follow(sources: &[PathBuf], folders: &[PathBuf]) -> BTreeSet<PathB
     found
 }
 
-/// The names in `#include "x"` and `#include <x>` lines, in cgo preambles too.
+/// The names in `#include "x"` and `#include <x>` lines, in cgo preambles too, and in the questions whether a file is
+/// there.
 fn included(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().filter_map(|line| {
-        let line = line.trim_start();
-        let line = line.strip_prefix("//").map_or(line, str::trim_start);
-        let rest = line.strip_prefix('#')?.trim_start();
-        let rest = rest
-            .strip_prefix("include_next")
-            .or_else(|| rest.strip_prefix("include"))
-            .or_else(|| rest.strip_prefix("import"))?
-            .trim_start();
-        match rest.chars().next()? {
-            '"' => rest[1..].split('"').next(),
-            '<' => rest[1..].split('>').next(),
-            _ => None,
-        }
+    text.lines().flat_map(|line| {
+        let directive = directive(line).unwrap_or_default();
+        let asked = ["__has_include_next", "__has_include", "__has_embed"]
+            .iter()
+            .flat_map(move |question| directive.split(question).skip(1))
+            .filter_map(|rest| quoted(rest.trim_start().strip_prefix('(')?));
+        ["include_next", "include", "import", "embed"]
+            .iter()
+            .find_map(|word| quoted(directive.strip_prefix(word)?))
+            .into_iter()
+            .chain(asked)
     })
+}
+
+/// The text behind `#`.
+fn directive(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let line = line.strip_prefix("//").map_or(line, str::trim_start);
+    Some(line.strip_prefix('#')?.trim_start())
+}
+
+fn quoted(text: &str) -> Option<&str> {
+    let text = text.trim_start();
+    match text.chars().next()? {
+        '"' => text[1..].split('"').next(),
+        '<' => text[1..].split('>').next(),
+        _ => None,
+    }
+}
+
+/// `#include HEADER`.
+fn is_computed(line: &str) -> bool {
+    directive(line)
+        .and_then(|rest| rest.strip_prefix("include"))
+        .map(|rest| rest.trim_start_matches("_next").trim_start())
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'))
+}
+
+/// The headers in a folder and in the folders below it, a few thousand at most.
+fn headers(folder: &Path) -> Vec<PathBuf> {
+    const MOST: usize = 4000;
+    let mut folders = vec![folder.to_path_buf()];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let is_header = path.extension().is_some_and(|ext| {
+                ["h", "hh", "hpp", "hxx", "inc", "inl", "def", "c"]
+                    .iter()
+                    .any(|known| ext == *known)
+            });
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(path),
+                Ok(_) if is_header => found.push(path),
+                _ => {}
+            }
+            if found.len() + folders.len() > MOST {
+                return found;
+            }
+        }
+    }
+    found
 }
 
 /// Resolves `.` and `..` in the text, as the compiler's own path is not resolved through links either.
@@ -90,6 +149,29 @@ mod tests {
         assert_eq!(
             follow(&[go], &[dir.path().join("inc")]),
             BTreeSet::from([b, c, lib])
+        );
+    }
+
+    #[test]
+    fn a_question_for_a_file_and_a_computed_include_are_followed_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let asks = write(
+            "asks/a.c",
+            "#if defined(X) || __has_include(\"opt.inc\")\n#endif\n",
+        );
+        let opt = write("asks/opt.inc", "");
+        assert_eq!(follow(&[asks], &[]), BTreeSet::from([opt]));
+        let computes = write("computes/a.c", "#define H \"in/m.h\"\n#include H\n");
+        let header = write("computes/in/m.h", "");
+        assert_eq!(
+            follow(std::slice::from_ref(&computes), &[]),
+            BTreeSet::from([header])
         );
     }
 }

@@ -2,18 +2,35 @@
 //!
 //! cmd/go knows a compiler by the version it prints and knows nothing of the system's headers and libraries, so
 //! it reuses packages that were compiled against other ones. Here the programs that really do the work are
-//! taken by content, and the folders in which the compiler looks for headers by the names and sizes of all
-//! their files, which changes with any package upgrade and is the same on machines of one image.
+//! taken by content, and the folders in which they look for headers and libraries by the names, sizes and times of
+//! their files, which change with any package upgrade and are the same on machines of one image.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::PlanError;
 use crate::gocmd::GoCommand;
 
 /// A compiler's parts that end up in, or decide over, what it writes.
-const PROGRAMS: [&str; 4] = ["cc1", "collect2", "as", "ld"];
-const FILES: [&str; 4] = ["libgcc.a", "crt1.o", "libc.so.6", "libc.a"];
+const PROGRAMS: [&str; 8] = [
+    "cc1",
+    "cc1plus",
+    "collect2",
+    "lto1",
+    "lto-wrapper",
+    "as",
+    "ld",
+    "ld.gold",
+];
+const FILES: [&str; 6] = [
+    "libgcc.a",
+    "crt1.o",
+    "Scrt1.o",
+    "crtbegin.o",
+    "libc.so.6",
+    "libc.a",
+];
 /// A header folder with more files than this is an accident, not a toolchain.
 const MAX_FILES: usize = 200_000;
 
@@ -72,6 +89,14 @@ pub(crate) fn identify(go: &GoCommand, compiler: &[String]) -> Result<CToolchain
         listing.sort();
         add("headers", listing.join("\n").as_bytes());
     }
+    let (search, _) = ask(&["-print-search-dirs"])?;
+    for folder in library_folders(&String::from_utf8_lossy(&search)) {
+        let mut listing = Vec::new();
+        list_folder(&folder, &mut listing);
+        listing.sort();
+        add("libraries", listing.join("\n").as_bytes());
+        files.push(folder);
+    }
     Ok(CToolchain {
         identity: hasher.finalize().to_hex().to_string(),
         files,
@@ -112,6 +137,38 @@ fn header_folders(text: &str) -> BTreeSet<PathBuf> {
         .collect()
 }
 
+/// The folders in which the linker looks for libraries.
+fn library_folders(text: &str) -> BTreeSet<PathBuf> {
+    text.lines()
+        .find_map(|line| line.strip_prefix("libraries: ="))
+        .into_iter()
+        .flat_map(|folders| folders.split(':'))
+        .chain(["/usr/local/lib", "/usr/lib", "/lib"])
+        .filter_map(|path| Path::new(path).canonicalize().ok())
+        .collect()
+}
+
+/// The libraries directly in a folder. Packages keep the times of the files that they bring, so these are the same on
+/// machines of one image.
+fn list_folder(folder: &Path, out: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if let Ok(meta) = entry.path().metadata()
+            && meta.is_file()
+        {
+            out.push(describe(&entry.file_name().to_string_lossy(), &meta));
+        }
+    }
+}
+
+fn describe(name: &str, meta: &std::fs::Metadata) -> String {
+    format!(
+        "{name} {} {}.{}",
+        meta.len(),
+        meta.mtime(),
+        meta.mtime_nsec()
+    )
+}
+
 fn list(
     root: &Path,
     folder: &Path,
@@ -139,7 +196,7 @@ fn list(
             list(root, &path, out, folders, count)?;
         } else if let Ok(meta) = entry.metadata() {
             let name = path.strip_prefix(root).unwrap_or(&path);
-            out.push(format!("{} {}", name.display(), meta.len()));
+            out.push(describe(&name.to_string_lossy(), &meta));
         }
     }
     Ok(())

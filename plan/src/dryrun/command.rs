@@ -104,6 +104,8 @@ fn assignment(line: &str) -> Option<Option<(String, String, &str)>> {
 /// Puts the folder of the last `cd` back where ShowCmd wrote a dot.
 fn undot(word: &str, cwd: &str) -> String {
     let undotted = match word.strip_prefix('.') {
+        // A relative path of the user's own flags, which ShowCmd did not write.
+        Some(rest) if rest == "." || rest.starts_with("./") => word.to_owned(),
         Some(rest) if cwd != "." => format!("{}{rest}", cwd.trim_end_matches('/')),
         _ => word.to_owned(),
     };

@@ -1,6 +1,6 @@
 //! What planning depends on inside a file.
 //!
-//! cmd/go reads of a Go file its comments, package clause and imports, and the //go:embed lines
+//! cmd/go reads of a Go file its comments, package clause and imports, and where there are any the //go:embed lines
 //! (go/build/read.go); of other sources the constraints before the first line of code (go/build/build.go,
 //! `shouldBuild`). gofarm reads the `#include` lines too. All the rest of a file is body: it can change
 //! without another dry run. Where a file cannot be read this way, all of it counts.
@@ -20,17 +20,11 @@ pub(crate) fn header_digest(path: &Path, content: &[u8]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("gofarm planning header v1");
     match &*extension {
         "go" => match end_of_imports(content) {
-            Some(end) => {
+            // Whether a directive stands in a comment or a string only a whole lexer could say.
+            Some(end) if !lines(&content[end..]).any(|line| contains(line, b"//go:embed")) => {
                 hasher.update(&content[..end]);
-                hasher.update(b"\0");
-                for line in lines(&content[end..]) {
-                    if trim(line).starts_with(b"//go:embed") {
-                        hasher.update(line);
-                        hasher.update(b"\n");
-                    }
-                }
             }
-            None => {
+            _ => {
                 hasher.update(content);
             }
         },
@@ -59,6 +53,10 @@ pub(crate) fn header_digest(path: &Path, content: &[u8]) -> [u8; 32] {
 
 fn lines(content: &[u8]) -> impl Iterator<Item = &[u8]> {
     content.split(|&b| b == b'\n')
+}
+
+fn contains(line: &[u8], text: &[u8]) -> bool {
+    line.windows(text.len()).any(|window| window == text)
 }
 
 fn trim(line: &[u8]) -> &[u8] {

@@ -8,6 +8,7 @@
 
 mod folders;
 pub(crate) mod header;
+mod modules;
 mod record;
 mod vcs;
 
@@ -16,6 +17,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use gofarm_proto::v1;
+
 use crate::error::PlanError;
 use crate::files::SourceFiles;
 use crate::gocmd::{GoCommand, GoEnv};
@@ -23,7 +26,7 @@ use crate::node::PlannedNode;
 use crate::plan::{Plan, module_root, plan_with};
 use crate::request::PlanRequest;
 use folders::FolderFact;
-use record::{FileFact, MachineFact, RootMessage, Snapshot};
+use record::{FileFact, MachineFact, ProgramFact, RootMessage, Snapshot};
 
 /// Changes with the meaning of what is in the file.
 const FORMAT: &str = "gofarm plan snapshot v1";
@@ -83,9 +86,15 @@ impl Planner {
         let started = SystemTime::now();
         let env = self.go.go_env()?;
         env.check_version()?;
+        // Asked before and after: what is committed meanwhile is in the plan or not.
+        let git = vcs::markers(&self.go.cwd)
+            .iter()
+            .any(|marker| marker.ends_with(".git"))
+            .then(|| vcs::git_state(&self.go))
+            .flatten();
         let plan = plan_with(&self.go, &env, request)?;
         if let Some(file) = self.snapshot_file(request)
-            && let Some(snapshot) = self.facts(&env, request, &plan, files, started)
+            && let Some(snapshot) = self.facts(&env, request, &plan, files, git, started)
         {
             record::write(&file, snapshot);
         }
@@ -97,11 +106,7 @@ impl Planner {
 
     /// Where the snapshot of this request is; `None` for requests that are planned anew each time.
     fn snapshot_file(&self, request: &PlanRequest) -> Option<PathBuf> {
-        if request
-            .flags
-            .iter()
-            .any(|flag| flag.starts_with("-modfile") || flag.starts_with("-overlay"))
-        {
+        if request.flags.iter().any(|flag| names_files(flag)) {
             return None;
         }
         let mut hasher = blake3::Hasher::new_derive_key(FORMAT);
@@ -111,6 +116,9 @@ impl Planner {
         };
         add(&format!("{request:?}"));
         add(&self.go.cwd.to_string_lossy());
+        // -o means another thing when a folder of that name is there.
+        let output = request.output.as_deref().unwrap_or_default();
+        add(&self.go.cwd.join(output).is_dir().to_string());
         let mut env: Vec<(String, String)> = self
             .go
             .env
@@ -171,6 +179,9 @@ impl Planner {
                 .machine
                 .iter()
                 .all(|fact| MachineFact::of(Path::new(&fact.path)) == *fact)
+            && snapshot.programs.iter().all(|fact| {
+                self.go.look_up(Path::new(&fact.name)).as_deref() == Some(Path::new(&fact.path))
+            })
             && snapshot.folders.iter().all(FolderFact::holds)
             && snapshot.files.iter().all(|fact| {
                 files
@@ -191,14 +202,17 @@ impl Planner {
         request: &PlanRequest,
         plan: &Plan,
         files: &mut SourceFiles<'_>,
+        git_before: Option<Vec<u8>>,
         started: SystemTime,
     ) -> Option<Snapshot> {
         let git = match vcs::stamped(plan) {
             vcs::Stamped::No => None,
-            vcs::Stamped::Git => Some(vcs::git_state(&self.go)?),
+            vcs::Stamped::Git => {
+                Some(vcs::git_state(&self.go).filter(|git| git_before.as_ref() == Some(git))?)
+            }
             vcs::Stamped::Other => return None,
         };
-        if plan.asked_pkg_config {
+        if plan.asked_pkg_config || env.get("GOFLAGS").split_whitespace().any(names_files) {
             return None;
         }
         let modcache = Path::new(env.get("GOMODCACHE"));
@@ -213,6 +227,26 @@ impl Planner {
                 .filter(|(_, name)| name.contains("/ext/"))
                 .map(|(real, _)| PathBuf::from(real)),
         );
+        let mut module_files: Vec<PathBuf> = Vec::new();
+        for name in ["GOWORK", "GOMOD"] {
+            let file = PathBuf::from(env.get(name));
+            if file.is_file() {
+                module_files.push(file);
+            }
+        }
+        for folder in modules::local_modules(&module_files) {
+            if !trees.iter().any(|tree| folder.starts_with(tree)) {
+                trees.push(folder);
+            }
+        }
+        for file in module_files.clone() {
+            // go.work.sum, whatever the workspace's file is called.
+            let sum = PathBuf::from(format!("{}.sum", file.display()));
+            if sum.is_file() {
+                module_files.push(sum);
+            }
+            listed.extend(file.parent().map(|folder| (folder.to_path_buf(), false)));
+        }
         for tree in &trees {
             listed.extend(
                 folders::walk(tree)?
@@ -232,9 +266,9 @@ impl Planner {
                 continue;
             }
             listed.insert((folder.to_owned(), false));
-            if embeds(node) {
+            for folder in embed_folders(node, folder) {
                 listed.extend(
-                    folders::walk_all(folder)?
+                    folders::walk_all(&folder)?
                         .into_iter()
                         .map(|folder| (folder, true)),
                 );
@@ -265,10 +299,42 @@ impl Planner {
             git,
             ..Snapshot::default()
         };
+        let mut facts_of_files = Vec::new();
         let mut machine: BTreeSet<PathBuf> = plan.machine_files.iter().cloned().collect();
         for name in ["VERSION", "go.env", "bin/go"] {
             machine.insert(Path::new(env.get("GOROOT")).join(name));
         }
+        // Of a development tree: there the tools' own build IDs are in the identities.
+        let tools = fs::read_dir(env.get("GOTOOLDIR"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        machine.extend(tools.map(|tool| tool.path()));
+        for file in &module_files {
+            if folders::changed_since(file, started) {
+                return None;
+            }
+            let recorded = files.record(file).ok()?;
+            facts_of_files.push(FileFact {
+                path: file.to_string_lossy().into_owned(),
+                header: recorded.header.to_vec(),
+            });
+        }
+        snapshot.files = facts_of_files;
+        snapshot.programs = plan
+            .compilers
+            .iter()
+            .filter_map(|name| {
+                Some(ProgramFact {
+                    path: self
+                        .go
+                        .look_up(Path::new(name))?
+                        .to_string_lossy()
+                        .into_owned(),
+                    name: name.clone(),
+                })
+            })
+            .collect();
         for (folder, all_names) in &listed {
             if folders::changed_since(folder, started) {
                 return None;
@@ -326,10 +392,35 @@ fn decides(name: &str) -> bool {
         || NAMES.contains(&name)
 }
 
-fn embeds(node: &PlannedNode) -> bool {
-    node.action.steps.iter().any(|step| {
-        matches!(&step.step, Some(gofarm_proto::v1::step::Step::WriteFile(file)) if file.path.ends_with("/embedcfg"))
-    })
+/// The folders below a package in which a new file could match one of its //go:embed patterns.
+fn embed_folders(node: &PlannedNode, folder: &Path) -> BTreeSet<PathBuf> {
+    let config = node.action.steps.iter().find_map(|step| match &step.step {
+        Some(v1::step::Step::WriteFile(file)) if file.path.ends_with("/embedcfg") => {
+            serde_json::from_slice::<serde_json::Value>(&file.content).ok()
+        }
+        _ => None,
+    });
+    let patterns = config
+        .as_ref()
+        .and_then(|config| config.get("Patterns")?.as_object());
+    patterns
+        .into_iter()
+        .flat_map(|patterns| patterns.keys())
+        .filter_map(|pattern| {
+            let first = pattern.trim_start_matches("all:").split('/').next()?;
+            if first.contains(['*', '?', '[', '\\']) || first == "." {
+                return Some(folder.to_path_buf());
+            }
+            let named = folder.join(first);
+            named.is_dir().then_some(named)
+        })
+        .collect()
+}
+
+/// Flags that make cmd/go read files that no fact covers.
+fn names_files(flag: &str) -> bool {
+    let flag = flag.trim_matches(['"', '\'']).trim_start_matches('-');
+    flag.starts_with("modfile") || flag.starts_with("overlay")
 }
 
 fn paths(paths: Vec<PathBuf>) -> Vec<String> {

@@ -35,6 +35,17 @@ pub(super) struct Snapshot {
     pub git: Option<Vec<u8>>,
     #[prost(message, repeated, tag = "9")]
     pub machine: Vec<MachineFact>,
+    #[prost(message, repeated, tag = "10")]
+    pub programs: Vec<ProgramFact>,
+}
+
+/// Where a program was found on PATH.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ProgramFact {
+    #[prost(string, tag = "1")]
+    pub name: String,
+    #[prost(string, tag = "2")]
+    pub path: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -100,6 +111,7 @@ impl Snapshot {
             notes: Vec::new(),
             asked_pkg_config: false,
             machine_files: Vec::new(),
+            compilers: Vec::new(),
         }
     }
 }

@@ -210,3 +210,34 @@ fn a_start_told_late_does_not_make_a_run_look_younger() {
     assert!(bench.summary(2).is_none() && bench.summary(3).is_none());
     bench.run("a", &[]);
 }
+
+#[test]
+fn a_requested_node_does_not_trust_a_result_whose_blobs_nobody_looked_for() {
+    let mut bench = Bench::default();
+    let mut requested = node("a", &[(1, "o")]);
+    requested.requested = true;
+    let nodes = vec![
+        node("x", &[]),
+        node("y", &[]),
+        node("a", &[(0, "o")]),
+        requested,
+    ];
+    bench.submit(spec(1, BuildOptions::default(), nodes));
+    bench.miss_all();
+    let x = bench.task("x");
+    bench.done(&x, Outcome::Succeeded(result(&[("o", "same")])));
+    let (key, verify) = bench.lookups.pop().unwrap();
+    assert!(!verify);
+    bench.step(Event::CacheAnswer {
+        key,
+        verify,
+        result: Some(result(&[("o", "from the cache")])),
+    });
+    let y = bench.task("y");
+    bench.done(&y, Outcome::Succeeded(result(&[("o", "same")])));
+    assert_eq!(bench.lookups, [(key, true)]);
+    bench.miss_all();
+    bench.run("a", &[("o", "from the cache")]);
+    let counts = bench.summary(1).unwrap().counts;
+    assert_eq!((counts.executed, counts.cached), (3, 1));
+}

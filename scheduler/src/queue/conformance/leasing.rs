@@ -97,6 +97,14 @@ pub async fn rule_08_a_doorbell_wakes_and_carries_no_task<S: Subject>() {
     tokio::time::sleep(OPTIONS.poll_interval).await;
     farm.enqueue([task(2)]).await;
     assert_eq!(waiting.await.unwrap(), 1);
+    // The same for an owner, who is told of the lease.
+    farm.news().await;
+    farm.enqueue([task(3)]).await;
+    let queue = farm.queue.clone();
+    let told = tokio::spawn(async move { queue.news(&owner(), 1, LONG).await.unwrap() });
+    tokio::time::sleep(OPTIONS.poll_interval).await;
+    farm.lease_one("w4").await;
+    assert!(matches!(told.await.unwrap()[..], [News::Started { .. }]));
     assert!(begin.elapsed() < LONG / 2, "the doorbell was not heard");
 }
 

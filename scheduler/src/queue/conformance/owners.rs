@@ -202,6 +202,9 @@ pub async fn rule_15_a_sharer_leaving_changes_nothing_for_the_others<S: Subject>
     assert!(!cancelled(farm.queue.renew(&[lease]).await.unwrap()));
     farm.queue.cancel(&other, &cancel).await.unwrap();
     assert!(cancelled(farm.queue.renew(&[lease]).await.unwrap()));
+    let completed = farm.queue.complete(&lease, Outcome::Cancelled).await;
+    completed.unwrap();
+    assert_eq!(farm.ends().await, [], "who left has had its answer");
 }
 
 /// And never leased afterwards. A key that is not known is answered just the same.

@@ -1,0 +1,270 @@
+//! A plan is used again while nothing changed that planning depends on, and made anew for every thing that did.
+//!
+//! Each case edits a small module of its own and asks the planner again; a plan that is used again must equal the plan
+//! that a fresh dry run gives.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use gofarm_plan::{GoCommand, Plan, PlanRequest, Planner, SourceFiles, plan};
+use gofarm_store::FileIndex;
+
+struct Module {
+    folder: tempfile::TempDir,
+    env: Vec<(OsString, OsString)>,
+    request: PlanRequest,
+}
+
+impl Module {
+    fn new() -> Module {
+        let folder = tempfile::tempdir().unwrap();
+        let module = Module {
+            env: vec![
+                ("PATH".into(), std::env::var_os("PATH").unwrap()),
+                ("HOME".into(), folder.path().join("home").into()),
+                ("GOFLAGS".into(), "".into()),
+                ("CGO_ENABLED".into(), "0".into()),
+                ("GOPROXY".into(), "off".into()),
+                ("GOTOOLCHAIN".into(), "local".into()),
+                ("GIT_CONFIG_GLOBAL".into(), "/dev/null".into()),
+            ],
+            request: PlanRequest {
+                packages: vec!["./...".into()],
+                trimpath: true,
+                ..PlanRequest::default()
+            },
+            folder,
+        };
+        module.write("go.mod", "module example.com/m\n\ngo 1.24\n");
+        module.write("main.go", "package main\n\nimport (\n\t_ \"embed\"\n\n\t\"example.com/m/lib\"\n)\n\n//go:embed data/*.txt\nvar data string\n\nfunc main() { println(lib.F(), data) }\n");
+        module.write("data/a.txt", "a\n");
+        module.write("lib/lib.go", "// Package lib.\npackage lib\n\n// F is exported.\nfunc F() string { return \"one\" }\n");
+        module.write(
+            "lib/lib_test.go",
+            "package lib\n\nimport \"testing\"\n\nfunc TestF(t *testing.T) {}\n",
+        );
+        module.write("lib/only_windows.go", "package lib\n\nvar W = 1\n");
+        module.age();
+        module
+    }
+
+    fn root(&self) -> PathBuf {
+        self.folder.path().join("m")
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.root().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn edit(&self, name: &str, from: &str, to: &str) {
+        let path = self.root().join(name);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{name}: {from}");
+        fs::write(path, text.replace(from, to)).unwrap();
+    }
+
+    /// What is fresh is not remembered, because it may change again within a tick of the clock: lets time pass.
+    fn age(&self) {
+        fn walk(folder: &Path, time: SystemTime) {
+            for entry in fs::read_dir(folder).unwrap().flatten() {
+                if entry.path().is_dir() {
+                    walk(&entry.path(), time);
+                }
+                fs::File::open(entry.path())
+                    .unwrap()
+                    .set_modified(time)
+                    .unwrap();
+            }
+        }
+        walk(
+            self.folder.path(),
+            SystemTime::now() - Duration::from_secs(3600),
+        );
+        let root = fs::File::open(self.root()).unwrap();
+        root.set_modified(SystemTime::now() - Duration::from_secs(3600))
+            .unwrap();
+        // The time of a change of times cannot be set back; the planner allows for a tick of 10 ms.
+        std::thread::sleep(Duration::from_millis(30));
+    }
+
+    fn go(&self) -> GoCommand {
+        GoCommand {
+            program: "go".into(),
+            cwd: self.root(),
+            env: self.env.clone(),
+        }
+    }
+
+    /// Asks the planner; true when the plan was used again.
+    fn planned(&self) -> (Plan, bool) {
+        let index = FileIndex::load(&self.folder.path().join("index"), SystemTime::now()).unwrap();
+        let mut files = SourceFiles::new(&index);
+        let planner = Planner::new(self.go(), self.folder.path().join("plans"));
+        let planned = planner.plan(&self.request, &mut files).unwrap();
+        (planned.plan, planned.reused)
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        self.env.retain(|(key, _)| key != name);
+        self.env.push((name.into(), value.into()));
+    }
+
+    fn git(&self, args: &[&str]) {
+        let mut argv = vec![
+            "git".to_owned(),
+            "-c".into(),
+            "user.name=t".into(),
+            "-c".into(),
+            "user.email=t@example.com".into(),
+        ];
+        argv.extend(args.iter().map(|arg| (*arg).to_owned()));
+        let output = self.go().run_tool(&argv, &self.root()).unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+}
+
+/// Plans, edits, and plans again.
+fn after(edit: impl FnOnce(&mut Module)) -> bool {
+    let mut module = Module::new();
+    warmed(&mut module);
+    edit(&mut module);
+    let (again, reused) = module.planned();
+    let fresh = plan(&module.go(), &module.request).unwrap();
+    assert_eq!(
+        again.nodes, fresh.nodes,
+        "the plan is not what a dry run gives"
+    );
+    reused
+}
+
+fn warmed(module: &mut Module) {
+    assert!(!module.planned().1);
+    assert!(module.planned().1, "an unchanged module is planned anew");
+}
+
+macro_rules! cases {
+    ($($name:ident: $reused:expr, $edit:expr;)*) => {
+        $(#[test]
+        fn $name() {
+            assert_eq!(after($edit), $reused);
+        })*
+    };
+}
+
+cases! {
+    a_body_edit_is_no_change: true, |m: &mut Module| m.edit("lib/lib.go", "one", "another");
+    a_comment_behind_the_imports_is_no_change: true, |m: &mut Module| m.edit("lib/lib.go", "// F is", "// F was");
+    a_test_file_is_no_change: true, |m: &mut Module| m.edit("lib/lib_test.go", "\"testing\"", "\"testing\"\nimport _ \"os\"");
+    a_new_test_file_is_no_change: true, |m: &mut Module| m.write("lib/more_test.go", "package lib\n");
+    the_content_of_an_embedded_file_is_no_change: true, |m: &mut Module| m.write("data/a.txt", "b\n");
+    a_folder_of_programs_is_no_change: true, |m: &mut Module| m.write("bin/m", "\u{7f}ELF");
+    a_note_beside_the_sources_is_no_change: true, |m: &mut Module| m.write("lib/NOTES.md", "x");
+    a_new_file_is_a_change: false, |m: &mut Module| m.write("lib/more.go", "package lib\n");
+    a_removed_file_is_a_change: false, |m: &mut Module| fs::remove_file(m.root().join("lib/only_windows.go")).unwrap();
+    a_renamed_file_is_a_change: false, |m: &mut Module| {
+        fs::rename(m.root().join("lib/lib.go"), m.root().join("lib/lob.go")).unwrap();
+    };
+    a_package_clause_is_a_change: false, |m: &mut Module| m.edit("main.go", "package main", "package main // main");
+    an_import_is_a_change: false, |m: &mut Module| m.edit("lib/lib.go", "package lib\n", "package lib\n\nimport _ \"unicode\"\n");
+    a_build_constraint_is_a_change: false, |m: &mut Module| m.edit("lib/lib.go", "// Package lib.", "//go:build !plan9\n\n// Package lib.");
+    the_constraint_of_a_file_left_out_is_a_change: false, |m: &mut Module| m.edit("lib/only_windows.go", "package lib", "//go:build ignore\n\npackage lib");
+    an_embed_pattern_is_a_change: false, |m: &mut Module| m.edit("main.go", "data/*.txt", "data/a.txt");
+    a_new_embedded_file_is_a_change: false, |m: &mut Module| {
+        m.edit("main.go", "var data string", "var data embed.FS");
+        m.edit("main.go", "_ \"embed\"", "\"embed\"");
+        m.edit("main.go", ", data", "");
+        m.write("data/b.txt", "b\n");
+    };
+    a_debug_setting_is_a_change: false, |m: &mut Module| m.edit("main.go", "package main", "//go:debug panicnil=1\npackage main");
+    the_language_version_is_a_change: false, |m: &mut Module| m.edit("go.mod", "go 1.24", "go 1.23");
+    a_sum_file_is_a_change: false, |m: &mut Module| m.write("go.sum", "");
+    a_workspace_is_a_change: false, |m: &mut Module| m.write("go.work", "go 1.24\n\nuse .\n");
+    a_new_package_is_a_change: false, |m: &mut Module| m.write("extra/extra.go", "package extra\n");
+    a_nested_module_is_a_change: false, |m: &mut Module| m.write("nested/go.mod", "module example.com/nested\n");
+    a_vendor_folder_is_a_change: false, |m: &mut Module| m.write("vendor/modules.txt", "");
+    a_flag_is_a_change: false, |m: &mut Module| m.request.flags.push("-tags=pro".into());
+    trimpath_is_a_change: false, |m: &mut Module| m.request.trimpath = false;
+    other_packages_are_a_change: false, |m: &mut Module| m.request.packages = vec!["./lib".into()];
+    goos_is_a_change: false, |m: &mut Module| m.set("GOOS", "windows");
+    goarch_is_a_change: false, |m: &mut Module| m.set("GOARCH", "arm64");
+    goflags_are_a_change: false, |m: &mut Module| m.set("GOFLAGS", "-tags=pro");
+    goamd64_is_a_change: false, |m: &mut Module| m.set("GOAMD64", "v3");
+    goexperiment_is_a_change: false, |m: &mut Module| m.set("GOEXPERIMENT", "nogreenteagc,noregabiwrappers,noregabiargs");
+    a_setting_of_go_env_is_a_change: false, |m: &mut Module| {
+        let file = m.folder.path().join("home/.config/go/env");
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, "GOAMD64=v2\n").unwrap();
+    };
+    a_repository_is_a_change: false, |m: &mut Module| m.git(&["init", "-q"]);
+}
+
+#[test]
+fn the_state_of_the_repository_is_part_of_a_plan_that_is_stamped_with_it() {
+    let mut module = Module::new();
+    module.git(&["init", "-q"]);
+    module.git(&["add", "-A"]);
+    module.git(&["commit", "-qm", "one"]);
+    module.age();
+    warmed(&mut module);
+
+    module.edit("lib/lib.go", "one", "two");
+    assert!(!module.planned().1, "the tree is modified now");
+    module.age();
+    module.planned();
+    module.edit("lib/lib.go", "two", "three");
+    assert!(module.planned().1, "it was modified before");
+
+    module.git(&["commit", "-qam", "two"]);
+    assert!(!module.planned().1, "there is a new commit");
+    module.age();
+    module.planned();
+    assert!(module.planned().1);
+    module.git(&["tag", "v1.2.3"]);
+    assert!(!module.planned().1, "there is a new tag");
+}
+
+#[test]
+fn another_go_command_is_a_change() {
+    let mut module = Module::new();
+    let bin = module.folder.path().join("bin");
+    fs::create_dir_all(&bin).unwrap();
+    let found = std::env::split_paths(&std::env::var_os("PATH").unwrap())
+        .map(|folder| folder.join("go"))
+        .find(|path| path.is_file())
+        .unwrap();
+    let script = |comment: &str| {
+        use std::os::unix::fs::PermissionsExt;
+        let text = format!("#!/bin/sh\n# {comment}\nexec {} \"$@\"\n", found.display());
+        fs::write(bin.join("go"), text).unwrap();
+        fs::set_permissions(bin.join("go"), fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    script("one");
+    let path = std::env::join_paths(
+        std::iter::once(bin.clone())
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    );
+    module.set("PATH", path.unwrap().to_str().unwrap());
+    warmed(&mut module);
+    script("another");
+    assert!(!module.planned().1);
+}
+
+#[test]
+fn a_torn_snapshot_is_no_plan() {
+    let mut module = Module::new();
+    warmed(&mut module);
+    for entry in fs::read_dir(module.folder.path().join("plans"))
+        .unwrap()
+        .flatten()
+    {
+        let mut bytes = fs::read(entry.path()).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(entry.path(), bytes).unwrap();
+    }
+    assert!(!module.planned().1);
+}
