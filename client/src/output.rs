@@ -227,9 +227,9 @@ pub fn check_target(target: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The beginnings of what linkers and archivers write (`objectMagic` in cmd/go/internal/work/shell.go).
+/// The beginnings of what linkers and archivers write (`objectMagic` in cmd/go/internal/work/exec.go).
 fn is_object(path: &Path) -> bool {
-    const MAGIC: [&[u8]; 14] = [
+    const MAGIC: [&[u8]; 15] = [
         b"!<arch>\n",
         b"<bigaf>\n",
         b"\x7fELF",
@@ -237,7 +237,8 @@ fn is_object(path: &Path) -> bool {
         b"\xfe\xed\xfa\xcf",
         b"\xce\xfa\xed\xfe",
         b"\xcf\xfa\xed\xfe",
-        b"MZ",
+        b"MZ\x90\x00\x03\x00",
+        b"MZ\x78\x00\x01\x00",
         b"\x00\x00\x01\xeb",
         b"\x00\x00\x8a\x97",
         b"\x00\x00\x06\x47",

@@ -14,6 +14,14 @@
     reason = "outside of test functions too, a test fails where it stands"
 )]
 
+mod code_errors;
+mod damage;
+mod ending;
+mod goroot;
 mod harness;
 mod identity;
+mod machine_errors;
+mod programs;
+mod reports;
 mod reuse;
+mod usage;

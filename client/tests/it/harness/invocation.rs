@@ -80,11 +80,17 @@ impl Running {
         Process::family(self.child.id())
     }
 
-    /// Waits until a process below this one runs a command line with all of these words.
+    /// Waits until a process below this one runs a command line with words that end like this.
     ///
     /// # Panics
     /// When the command ends before.
     pub fn child_with(&mut self, words: &[&str]) -> Process {
+        self.maybe_child_with(words)
+            .unwrap_or_else(|| panic!("no {words:?} among the processes\n{}", text(&self.stderr)))
+    }
+
+    /// As [`child_with`](Running::child_with); nothing when the command ends before.
+    pub fn maybe_child_with(&mut self, words: &[&str]) -> Option<Process> {
         let begun = Instant::now();
         loop {
             let found = self.family().into_iter().find(|process| {
@@ -92,15 +98,11 @@ impl Running {
                     .iter()
                     .all(|word| process.args.iter().any(|arg| arg.ends_with(word)))
             });
-            if let Some(found) = found {
+            if found.is_some() {
                 return found;
             }
-            let ended = self.child.try_wait().unwrap();
-            if ended.is_some() || begun.elapsed() > LIMIT {
-                panic!(
-                    "no {words:?} among the processes; ended: {ended:?}\n{}",
-                    text(&self.stderr)
-                );
+            if self.child.try_wait().unwrap().is_some() || begun.elapsed() > LIMIT {
+                return None;
             }
             thread::sleep(Duration::from_millis(2));
         }
