@@ -255,6 +255,11 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     // Where a symbolic link stands, the file that it names is replaced.
     let path = match path.canonicalize() {
         Ok(path) => path,
+        // A link to nothing that can be named: standard output that goes to a file without a name, or a dangling link.
+        // Replacing would put a file in the place of /dev/stdout.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
+            return fs::write(path, content);
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
         Err(error) => return Err(error),
     };

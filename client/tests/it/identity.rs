@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::harness::{Site, facts};
+use crate::harness::Site;
 
 /// `gofarm verify` with these variables must say of each of these programs, and of no others, that it is identical.
 #[track_caller]
@@ -276,16 +276,24 @@ fn the_state_of_the_repository() {
 
 #[test]
 fn a_difference_is_told() {
-    // cmd/go honours this variable at link time and no flag says so; what gofarm does not hand over would differ.
+    use std::os::unix::fs::PermissionsExt;
     let site = tiny();
-    let finished = site
-        .gofarm(&["verify", "-ldflags=-X=main.Greeting=hallo"])
-        .run()
-        .ok();
-    assert!(
-        finished.stdout.starts_with("identical m\n  sha256 "),
-        "{}",
-        finished.stdout
+    let path = std::env::var("PATH").unwrap();
+    let real = std::env::split_paths(&path)
+        .map(|folder| folder.join("go"))
+        .find(|go| go.is_file())
+        .unwrap();
+    // A go command that really builds with another text than it planned with.
+    let script = format!(
+        "#!/bin/sh\nfor arg; do\n\t[ \"$arg\" = -n ] && exec {go} \"$@\"\ndone\n[ \"$1\" = build ] && shift && set -- build -ldflags=-X=main.Greeting=hallo \"$@\"\nexec {go} \"$@\"\n",
+        go = real.display()
     );
-    let _ = facts();
+    std::fs::write(site.path("home/go"), script).unwrap();
+    std::fs::set_permissions(site.path("home/go"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let finished = site
+        .gofarm(&["verify"])
+        .env("PATH", &format!("{}:{path}", site.path("home").display()))
+        .run()
+        .code(1);
+    insta::assert_snapshot!(crate::harness::shown(&site, &finished));
 }

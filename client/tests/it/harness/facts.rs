@@ -54,19 +54,6 @@ impl Facts {
         self.go_env.get(name).map_or("", String::as_str)
     }
 
-    /// The minor release number of the go command.
-    pub fn go_minor(&self) -> u32 {
-        let version = self.go("GOVERSION");
-        let digits: String = version
-            .split("go1.")
-            .nth(1)
-            .unwrap()
-            .chars()
-            .take_while(char::is_ascii_digit)
-            .collect();
-        digits.parse().unwrap()
-    }
-
     /// Makes sure that both caches hold what the example needs. Whoever comes first does it, and all others wait: side by
     /// side they would each compile the standard library.
     pub fn warm(&self) {

@@ -158,11 +158,6 @@ impl Site {
             .env("GOFARM_CACHE_DIR", &self.cache.to_string_lossy())
             .env("GOFARM_PROGRESS", "none")
     }
-
-    /// Runs a program of the test's own making.
-    pub fn run(&self, program: &str) -> String {
-        self.command(&self.src(program), &[]).run().ok().stdout
-    }
 }
 
 impl Drop for Site {

@@ -1,0 +1,212 @@
+//! Builds that are ended before they are done: nothing runs on, nothing wrong is kept, and the next build goes on.
+
+use std::fs;
+
+use nix::sys::signal::Signal;
+
+use crate::harness::{Finished, Running, Site, Summary};
+
+/// A module with a program, a package that takes seconds to compile, and one below it that does not. No other run has
+/// built it.
+fn slow_module() -> Site {
+    let site = Site::new();
+    let unique = site.path("").display().to_string();
+    let mut slow =
+        "package slow\n\nimport \"example.com/m/quick\"\n\nvar Table = map[string]func(int) int{\n"
+            .to_owned();
+    for i in 0..2000 {
+        slow.push_str(&format!(
+            "\t\"k{i}\": func(n int) int {{\n\t\tm := map[int]string{{}}\n\t\tfor j := range n {{\n\t\t\tm[j*{i}] = quick.Name\n\t\t\tif j%7 == {} {{\n\t\t\t\tdelete(m, j)\n\t\t\t}}\n\t\t}}\n\t\treturn len(m)\n\t}},\n",
+            i % 7
+        ));
+    }
+    slow.push_str(&format!("}}\n\nvar Text = {unique:?}\n"));
+    site.module(&[
+        ("main.go", &format!("package main\n\nimport \"example.com/m/slow\"\n\nvar text = {unique:?}\n\nfunc main() {{ println(len(slow.Table)) }}\n")),
+        ("slow/slow.go", &slow),
+        ("quick/quick.go", &format!("package quick\n\nvar Name = {unique:?}\n")),
+    ])
+}
+
+/// The compiler of the slow package.
+const COMPILE: &[&str] = &["/compile", "example.com/m/slow"];
+
+fn start(site: &Site, flags: &[&str]) -> Running {
+    let flag = format!("--summary-json={}", site.path("summary.json").display());
+    let mut args = vec!["submit", &flag];
+    args.extend(flags);
+    site.gofarm(&args).start()
+}
+
+/// The next build has what the first one finished, and makes a program that works.
+fn goes_on(site: &Site) {
+    let summary = site.submit(&[]);
+    let counts = &summary.actions;
+    assert_eq!(
+        (counts.executed, counts.cached),
+        (3, counts.total - 3),
+        "{summary:#?}"
+    );
+    let ran: Finished = site.command(&site.src("bin/m"), &[]).run().ok();
+    assert_eq!(ran.stderr, "2000\n");
+}
+
+/// Nothing of the build is left, neither processes nor files of actions.
+fn nothing_left(site: &Site, family: &[crate::harness::Process]) {
+    assert!(
+        family.len() >= 3,
+        "gofarm, a launcher and a compiler: {family:#?}"
+    );
+    for process in family {
+        process.assert_gone();
+    }
+    assert!(!site.src("bin").exists());
+}
+
+#[test]
+fn an_interrupt() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let site = slow_module();
+        let mut running = start(&site, &[]);
+        running.child_with(COMPILE);
+        let family = running.family();
+        running.signal(signal);
+        let finished = running.wait().code(130);
+        nothing_left(&site, &family);
+        assert!(
+            finished.stderr.starts_with("gofarm: interrupted after "),
+            "{}",
+            finished.stderr
+        );
+        let summary = Summary::read(&site.path("summary.json"));
+        assert_eq!(summary.result, "cancelled");
+        assert_eq!(
+            (summary.actions.executed, summary.actions.failed),
+            (1, 0),
+            "{summary:#?}"
+        );
+        goes_on(&site);
+    }
+}
+
+#[test]
+fn a_killed_gofarm() {
+    let site = slow_module();
+    let mut running = start(&site, &[]);
+    running.child_with(COMPILE);
+    let family = running.family();
+    running.signal(Signal::SIGKILL);
+    running.wait();
+    nothing_left(&site, &family);
+    goes_on(&site);
+}
+
+#[test]
+fn time_is_up() {
+    let site = slow_module();
+    let mut running = start(&site, &["--timeout=1200ms"]);
+    let family = running.family();
+    let compiled = running.maybe_child_with(COMPILE);
+    let finished = running.wait().code(124);
+    assert!(
+        finished.stderr.contains("gofarm: timed out after "),
+        "{}",
+        finished.stderr
+    );
+    for process in family.into_iter().chain(compiled) {
+        process.assert_gone();
+    }
+    assert!(!site.src("bin").exists());
+    let summary = Summary::read(&site.path("summary.json"));
+    assert_eq!(summary.result, "cancelled");
+    site.submit(&[]);
+}
+
+#[test]
+fn time_is_up_while_planning() {
+    let site = slow_module();
+    let finished = start(&site, &["--timeout=1ms"]).wait().code(124);
+    assert!(finished.stderr.contains("timed out"), "{}", finished.stderr);
+    assert_eq!(
+        Summary::read(&site.path("summary.json")).result,
+        "cancelled"
+    );
+}
+
+#[test]
+fn a_killed_tool_is_tried_again_alone() {
+    let site = slow_module();
+    let mut running = start(&site, &[]);
+    let first = running.child_with(COMPILE);
+    first.kill();
+    first.assert_gone();
+    running.wait().ok();
+    let summary = Summary::read(&site.path("summary.json"));
+    assert_eq!(
+        (summary.actions.executed, summary.actions.failed),
+        (4, 0),
+        "{summary:#?}"
+    );
+    assert_eq!(
+        site.command(&site.src("bin/m"), &[]).run().ok().stderr,
+        "2000\n"
+    );
+}
+
+#[test]
+fn a_tool_that_is_killed_twice_ran_out_of_memory() {
+    let site = slow_module();
+    let mut running = start(&site, &[]);
+    for _ in 0..2 {
+        let compiler = running.child_with(COMPILE);
+        compiler.kill();
+        compiler.assert_gone();
+    }
+    let finished = running.wait().code(3);
+    let text = finished
+        .stderr
+        .replace(&*site.path("").to_string_lossy(), "[SITE]/");
+    let text = regex_lite::Regex::new(r"\d+ MiB|\d+(\.\d+)?(m?s|%)|\d+ (actions|cached)")
+        .unwrap()
+        .replace_all(&text, "[N]")
+        .into_owned();
+    insta::assert_snapshot!(text);
+    assert!(!site.src("bin").exists());
+    goes_on(&site);
+}
+
+#[test]
+fn two_builds_at_once_on_one_fresh_cache() {
+    let site = Site::own_cache().module(&[
+        (
+            "main.go",
+            "package main\n\nimport \"example.com/m/a\"\n\nfunc main() { println(a.Text()) }\n",
+        ),
+        (
+            "a/a.go",
+            "package a\n\nfunc Text() string { return \"both\" }\n",
+        ),
+    ]);
+    let other = site.copy_to("other");
+    let first = site.gofarm(&["submit"]).start();
+    let second = site.gofarm(&["submit"]).folder(&other).start();
+    for running in [first, second] {
+        let finished = running.wait().ok();
+        assert_eq!(finished.diagnostics(), "", "{}", finished.stderr);
+    }
+    site.go(&["build", "-trimpath", "-o", "theirs", "."])
+        .run()
+        .ok();
+    let theirs = fs::read(site.src("theirs")).unwrap();
+    assert!(fs::read(site.src("bin/m")).unwrap() == theirs);
+    assert!(fs::read(other.join("bin/m")).unwrap() == theirs);
+    let again = site.submit(&[]);
+    assert_eq!(again.actions.executed, 0, "{again:#?}");
+    for folder in ["quarantine", "findings"] {
+        assert_eq!(
+            fs::read_dir(site.cache().join(folder)).unwrap().count(),
+            0,
+            "{folder}"
+        );
+    }
+}
