@@ -3,6 +3,11 @@
 //! Each case edits a small module of its own and asks the planner again; a plan that is used again must equal the plan
 //! that a fresh dry run gives.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "outside of test functions too, a test fails where it stands"
+)]
+
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,6 +29,13 @@ impl Module {
             env: vec![
                 ("PATH".into(), std::env::var_os("PATH").unwrap()),
                 ("HOME".into(), folder.path().join("home").into()),
+                // Kept between runs: there cmd/go has its index of the standard library.
+                (
+                    "GOCACHE".into(),
+                    Path::new(env!("CARGO_TARGET_TMPDIR"))
+                        .join("go-cache")
+                        .into(),
+                ),
                 ("GOFLAGS".into(), "".into()),
                 ("CGO_ENABLED".into(), "0".into()),
                 ("GOPROXY".into(), "off".into()),
@@ -101,10 +113,13 @@ impl Module {
 
     /// Asks the planner; true when the plan was used again.
     fn planned(&self) -> (Plan, bool) {
-        let index = FileIndex::load(&self.folder.path().join("index"), SystemTime::now()).unwrap();
+        // Of all tests: it has the sources of the standard library.
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("files");
+        let index = FileIndex::load(&file, SystemTime::now()).unwrap();
         let mut files = SourceFiles::new(&index);
         let planner = Planner::new(self.go(), self.folder.path().join("plans"));
         let planned = planner.plan(&self.request, &mut files).unwrap();
+        index.save().unwrap();
         (planned.plan, planned.reused)
     }
 
@@ -129,7 +144,11 @@ impl Module {
 
 /// Plans, edits, and plans again.
 fn after(edit: impl FnOnce(&mut Module)) -> bool {
-    let mut module = Module::new();
+    after_in(Module::new(), edit)
+}
+
+fn after_in(mut module: Module, edit: impl FnOnce(&mut Module)) -> bool {
+    module.age();
     warmed(&mut module);
     edit(&mut module);
     let (again, reused) = module.planned();
@@ -200,6 +219,144 @@ cases! {
         fs::write(file, "GOAMD64=v2\n").unwrap();
     };
     a_repository_is_a_change: false, |m: &mut Module| m.git(&["init", "-q"]);
+}
+
+/// With a package that has C code of its own.
+fn cgo() -> Module {
+    let mut module = Module::new();
+    module.set("CGO_ENABLED", "1");
+    module.request.packages = vec!["./c".into()];
+    module.write(
+        "c/c.go",
+        "package c\n\n// #cgo CFLAGS: -DX=1\n// #include \"own.h\"\nimport \"C\"\n\nfunc F() int { return int(C.f()) }\n",
+    );
+    module.write(
+        "c/own.c",
+        "#include \"own.h\"\n\nint f(void) { return 1; }\n",
+    );
+    module.write("c/own.h", "int f(void);\n");
+    module.write("c/other.h", "int g(void);\n");
+    module
+}
+
+macro_rules! cgo_cases {
+    ($($name:ident: $reused:expr, $edit:expr;)*) => {
+        $(#[test]
+        fn $name() {
+            assert_eq!(after_in(cgo(), $edit), $reused);
+        })*
+    };
+}
+
+cgo_cases! {
+    a_body_edit_beside_c_is_no_change: true, |m: &mut Module| m.edit("c/c.go", "return int", "return 1 + int");
+    a_body_edit_in_c_is_no_change: true, |m: &mut Module| m.edit("c/own.c", "return 1", "return 2");
+    a_declaration_in_a_header_is_no_change: true, |m: &mut Module| m.edit("c/own.h", "int f", "int h(void);\nint f");
+    a_flag_for_c_is_a_change: false, |m: &mut Module| m.edit("c/c.go", "-DX=1", "-DX=2");
+    a_preamble_is_a_change: false, |m: &mut Module| m.edit("c/c.go", "// #include", "// int g(void);\n// #include");
+    an_include_is_a_change: false, |m: &mut Module| m.edit("c/own.h", "int f", "#include \"other.h\"\nint f");
+    a_new_c_file_is_a_change: false, |m: &mut Module| m.write("c/more.c", "int h(void) { return 1; }\n");
+    a_new_header_is_a_change: false, |m: &mut Module| m.write("c/more.h", "");
+    flags_for_all_c_code_are_a_change: false, |m: &mut Module| m.set("CGO_CFLAGS", "-O1");
+    another_c_compiler_is_a_change: false, |m: &mut Module| m.set("CC", "cc");
+    no_cgo_is_a_change: false, |m: &mut Module| {
+        m.write("c/pure.go", "package c\n");
+        m.set("CGO_ENABLED", "0");
+    };
+}
+
+/// The pattern stays as it is; what it matches does not.
+#[test]
+fn a_file_that_comes_or_goes_below_an_embed_pattern_is_a_change() {
+    let module = || {
+        let module = Module::new();
+        module.edit("main.go", "var data string", "var data embed.FS");
+        module.edit("main.go", "_ \"embed\"", "\"embed\"");
+        module.edit("main.go", ", data", "");
+        module.write("data/b.txt", "b\n");
+        module
+    };
+    assert!(!after_in(module(), |m| m.write("data/c.txt", "c\n")));
+    assert!(!after_in(module(), |m| fs::remove_file(
+        m.root().join("data/b.txt")
+    )
+    .unwrap()));
+    assert!(after_in(module(), |m| m.write("data/b.txt", "other\n")));
+}
+
+#[test]
+fn an_import_that_goes_is_a_change() {
+    assert!(!after(|m| {
+        m.edit("main.go", "\n\t\"example.com/m/lib\"\n", "");
+        m.edit("main.go", "lib.F(), ", "");
+    }));
+}
+
+#[test]
+fn a_requirement_and_its_vendored_package_are_changes() {
+    let vendored = || {
+        let module = Module::new();
+        module.edit(
+            "go.mod",
+            "go 1.24",
+            "go 1.24\n\nrequire example.com/dep v1.0.0",
+        );
+        module.edit(
+            "lib/lib.go",
+            "package lib\n",
+            "package lib\n\nimport _ \"example.com/dep\"\n",
+        );
+        module.write(
+            "vendor/modules.txt",
+            "# example.com/dep v1.0.0\n## explicit; go 1.24\nexample.com/dep\n",
+        );
+        module.write("vendor/example.com/dep/dep.go", "package dep\n");
+        module
+    };
+    assert!(after_in(vendored(), |m| m.write(
+        "vendor/example.com/dep/dep.go",
+        "package dep\n\nvar D = 1\n"
+    )));
+    assert!(!after_in(vendored(), |m| m
+        .write("vendor/example.com/dep/more.go", "package dep\n")));
+    assert!(!after_in(vendored(), |m| m.edit(
+        "vendor/modules.txt",
+        "explicit; go 1.24",
+        "explicit; go 1.23"
+    )));
+    assert!(!after_in(vendored(), |m| {
+        m.edit("go.mod", "v1.0.0", "v1.0.1");
+        m.edit("vendor/modules.txt", "v1.0.0", "v1.0.1");
+    }));
+}
+
+#[test]
+fn a_module_of_the_workspace_counts_like_the_main_one() {
+    let workspace = || {
+        let module = Module::new();
+        module.write("go.work", "go 1.24\n\nuse .\nuse ../other\n");
+        module.edit(
+            "lib/lib.go",
+            "package lib\n",
+            "package lib\n\nimport _ \"example.com/other\"\n",
+        );
+        module.write("../other/go.mod", "module example.com/other\n\ngo 1.24\n");
+        module.write("../other/other.go", "package other\n\nvar O = 1\n");
+        module
+    };
+    assert!(after_in(workspace(), |m| m.edit(
+        "../other/other.go",
+        "= 1",
+        "= 2"
+    )));
+    assert!(!after_in(workspace(), |m| m
+        .write("../other/more.go", "package other\n")));
+    assert!(!after_in(workspace(), |m| m.edit(
+        "../other/go.mod",
+        "go 1.24",
+        "go 1.23"
+    )));
+    assert!(!after_in(workspace(), |m| m.edit("go.work", "go 1.24", "go 1.25")));
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub enum Display {
 
 /// --progress=tty without a terminal. Exit code 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("gofarm: --progress=tty needs a terminal and stderr is none; use auto or plain")]
+#[error("--progress=tty needs a terminal and stderr is none; use auto or plain")]
 pub struct NoTerminal;
 
 /// What stderr is. See [`stderr`](Terminal::stderr).

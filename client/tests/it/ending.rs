@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Finished, Running, Site, Summary};
+use crate::harness::{Finished, Process, Running, Site, Summary, shown};
 
 /// A module with a program, a package that takes seconds to compile, and one below it that does not. No other run has
 /// built it.
@@ -52,7 +52,7 @@ fn goes_on(site: &Site) {
 }
 
 /// Nothing of the build is left, neither processes nor files of actions.
-fn nothing_left(site: &Site, family: &[crate::harness::Process]) {
+fn nothing_left(site: &Site, family: &[Process]) {
     assert!(
         family.len() >= 3,
         "gofarm, a launcher and a compiler: {family:#?}"
@@ -163,14 +163,7 @@ fn a_tool_that_is_killed_twice_ran_out_of_memory() {
         compiler.assert_gone();
     }
     let finished = running.wait().code(3);
-    let text = finished
-        .stderr
-        .replace(&*site.path("").to_string_lossy(), "[SITE]/");
-    let text = regex_lite::Regex::new(r"\d+ MiB|\d+(\.\d+)?(m?s|%)|\d+ (actions|cached)")
-        .unwrap()
-        .replace_all(&text, "[N]")
-        .into_owned();
-    insta::assert_snapshot!(text);
+    insta::assert_snapshot!(shown(&site, &finished));
     assert!(!site.src("bin").exists());
     goes_on(&site);
 }
