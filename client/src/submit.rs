@@ -22,7 +22,7 @@ use crate::console::Console;
 use crate::farm::{Build, Choices, Embedded, EmbeddedOptions, Finished, Uploader};
 use crate::folder::working_folder;
 use crate::output::{self, BuildIdentities};
-use crate::report::{Bytes, Outcome, Summary};
+use crate::report::{Bytes, NoTerminal, Outcome, Summary};
 
 /// How often a build is done again because a blob was lost between the build and the writing of programs.
 const ATTEMPTS: usize = 3;
@@ -325,6 +325,9 @@ fn exit_code(summary: &BuildSummary, failures: &[Arc<Failure>]) -> ExitCode {
 pub fn explain(error: &anyhow::Error) -> (ExitCode, String) {
     if let Some(usage) = error.downcast_ref::<UsageError>() {
         return (ExitCode::Usage, usage.to_string());
+    }
+    if let Some(display) = error.downcast_ref::<NoTerminal>() {
+        return (ExitCode::Usage, format!("gofarm: {display}"));
     }
     if let Some(plan) = error.downcast_ref::<PlanError>() {
         let code = match (plan, plan.class()) {
