@@ -1,7 +1,7 @@
 //! The commands of a package's action: cgo, cover, assembler, compiler and C compilers, with virtual paths and every file
 //! that they name declared.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gofarm_identity::PACKAGE_BUILD_ID;
 use gofarm_proto::{WORK_DIR, v1};
@@ -10,6 +10,7 @@ use crate::action::assemble::{Assembly, quoted_flags};
 use crate::action::group::{is_go_tool, tool_name};
 use crate::action::package::{DYNIMPORT_FAIL, Draft, step};
 use crate::cc::flags::{self, PackageFlags};
+use crate::cc::includes;
 use crate::dryrun::command::Command;
 use crate::error::PlanError;
 
@@ -145,7 +146,7 @@ impl Assembly<'_> {
                     .iter()
                     .any(|system| path.starts_with(system) && self.roots.to_virtual(path).is_none())
             {
-                let path = normal(Path::new(path));
+                let path = includes::normalise(Path::new(path));
                 if path.is_file() {
                     self.roots.cover(path.parent().unwrap_or(Path::new("/")));
                     draft.inputs.file(&self.roots, &path.to_string_lossy());
@@ -313,19 +314,4 @@ fn set_flag(argv: &mut [String], flag: &str, value: &str) -> Result<(), PlanErro
         }
         None => Err(PlanError::Inconsistent(format!("no {flag} in {argv:?}"))),
     }
-}
-
-/// Resolves `..` in the text.
-fn normal(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for component in path.components() {
-        match component {
-            std::path::Component::ParentDir => {
-                out.pop();
-            }
-            std::path::Component::CurDir => {}
-            other => out.push(other),
-        }
-    }
-    out
 }

@@ -93,12 +93,7 @@ impl Assembly<'_> {
             path: work(path),
             ..Default::default()
         };
-        let import_path = described
-            .package
-            .split_whitespace()
-            .next()
-            .unwrap_or_default()
-            .to_owned();
+        let import_path = described.import_path().to_owned();
         Ok(PlannedNode {
             action: v1::Action {
                 label: format!("compile {}", described.package),

@@ -73,12 +73,7 @@ impl Assembly<'_> {
         let (identity, _) = self.identity(&described.action_id, None, None)?;
         let main = self.packages.get(&group.objdir).copied();
         let (inputs, edges) = inputs.finish();
-        let import_path = described
-            .package
-            .split_whitespace()
-            .next()
-            .unwrap_or_default()
-            .to_owned();
+        let import_path = described.import_path().to_owned();
         Ok(PlannedNode {
             action: v1::Action {
                 label: format!("link {}", described.package),

@@ -111,7 +111,7 @@ fn headers(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Resolves `.` and `..` in the text, as the compiler's own path is not resolved through links either.
-fn normalise(path: &Path) -> PathBuf {
+pub(crate) fn normalise(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for component in path.components() {
         match component {

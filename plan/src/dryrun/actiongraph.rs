@@ -33,6 +33,13 @@ pub(crate) struct GoAction {
     pub action_id: String,
 }
 
+impl GoAction {
+    /// The package without its variant.
+    pub fn import_path(&self) -> &str {
+        self.package.split_whitespace().next().unwrap_or_default()
+    }
+}
+
 /// Reads the file's text.
 pub(crate) fn parse(text: &str) -> Result<ActionGraph, serde_json::Error> {
     let mut graph = ActionGraph::default();
