@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime};
 
 use anyhow::Context;
 use gofarm_plan::{
-    BoundPlan, GoCommand, Plan, PlanError, PlanRequest, Planned, Planner, SourceFiles,
+    BoundPlan, GoCommand, Plan, PlanError, PlanRequest, Planned, Planner, SourceFiles, Unremembered,
 };
 use gofarm_scheduler::core::{BuildId, BuildResult, BuildSummary, Failure};
 use gofarm_store::{DiskStore, DiskStoreOptions, FileIndex, History, StoreError};
@@ -34,7 +35,7 @@ pub struct Workplace {
     /// The `go` command in the user's folder.
     pub go: GoCommand,
     store: DiskStore,
-    index: FileIndex,
+    index: Arc<FileIndex>,
     history: History,
     /// The client's own part of the cache folder.
     folder: PathBuf,
@@ -91,7 +92,7 @@ impl Workplace {
         let folder = options.cache_dir.join("client");
         let now = SystemTime::now();
         Ok(Workplace {
-            index: FileIndex::load(&folder.join("files"), now)?,
+            index: Arc::new(FileIndex::load(&folder.join("files"), now)?),
             history: History::load(&folder.join("history"), now)?,
             folder,
             store,
@@ -120,7 +121,7 @@ impl Workplace {
         let mut planned = self.planner().plan(&request, &mut files)?;
         let mut bound = planned.plan.bind(&mut files);
         if bound.is_err() && planned.reused {
-            planned = self.planner().plan_anew(&request, &mut files)?;
+            planned = self.planner().plan_anew(&request)?;
             bound = planned.plan.bind(&mut files);
         }
         Ok((planned, bound?))
@@ -128,7 +129,8 @@ impl Workplace {
 
     /// -n: the commands, with virtual paths, and what each action reads.
     fn show_plan(&self) -> anyhow::Result<ExitCode> {
-        let (planned, _) = self.bind()?;
+        let (mut planned, _) = self.bind()?;
+        let _remembering = self.remember_plan(planned.unremembered.take());
         let mut out = std::io::stderr().lock();
         for note in &planned.plan.notes {
             writeln!(out, "{note}")?;
@@ -141,14 +143,13 @@ impl Workplace {
     pub fn build(&self, instead: Option<&Path>, started: Instant) -> anyhow::Result<Done> {
         let session = self.store.session()?;
         let planned = self.bind();
-        // What was hashed now is hashed again next time if this cannot be kept.
-        let _ = self.index.save();
         let id = BuildId(uuid::Uuid::new_v4().as_u128());
         let plan_time = started.elapsed();
         if let (Err(_), Some(path)) = (&planned, &self.options.summary_json) {
             Summary::without_actions(id, Outcome::Failed, plan_time, plan_time).write(path)?;
         }
-        let (planned, mut bound) = planned?;
+        let (mut planned, mut bound) = planned?;
+        let _remembering = self.remember_plan(planned.unremembered.take());
         let plan_ms = plan_time.as_millis() as u64;
         let targets = match instead {
             Some(folder) => output::targets(&planned.plan, folder, None, &self.options.packages),
@@ -208,6 +209,7 @@ impl Workplace {
                 }
             };
             self.remember(&planned.plan, &finished);
+
             let written = self.write(&planned.plan, &bound, &finished, &targets);
             let (written, downloaded) = match written {
                 Err(error) if is_lost_blob(&error) && attempt < ATTEMPTS => {
@@ -236,6 +238,18 @@ impl Workplace {
             return Ok(Done { written, code });
         }
         unreachable!("the loop ends by returning")
+    }
+
+    /// Keeps the plan and the digests of files, on a thread.
+    fn remember_plan(&self, unremembered: Option<Unremembered>) -> Remembering {
+        let index = self.index.clone();
+        Remembering(Some(std::thread::spawn(move || {
+            if let Some(unremembered) = unremembered {
+                unremembered.remember(&mut SourceFiles::new(&index));
+            }
+            // What was hashed now is hashed again next time if this cannot be kept.
+            let _ = index.save();
+        })))
     }
 
     fn farm(&self) -> anyhow::Result<Embedded> {
@@ -298,6 +312,17 @@ impl Workplace {
             }
         }
         Ok((written, bytes))
+    }
+}
+
+/// Something that is written beside the build. Waited for before the process ends, however it does.
+struct Remembering(Option<JoinHandle<()>>);
+
+impl Drop for Remembering {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            let _ = thread.join();
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A planned build: every action, and what their Go identities are computed from.
 
 use std::path::{Path, PathBuf};
+use std::process::Output;
 
 use gofarm_proto::v1;
 
@@ -38,23 +39,71 @@ pub struct Plan {
 /// # Errors
 /// [`PlanError::Go`] carries cmd/go's own text for whatever `go build` would have refused before it compiled anything.
 pub fn plan(go: &GoCommand, request: &PlanRequest) -> Result<Plan, PlanError> {
-    let env = go.go_env()?;
-    env.check_version()?;
-    plan_with(go, &env, request)
+    Ok(plan_after(go, request, || ())?.plan)
 }
 
-/// As [`plan`], when `go env` has been asked already.
-pub fn plan_with(go: &GoCommand, env: &GoEnv, request: &PlanRequest) -> Result<Plan, PlanError> {
+/// A plan, and what was asked on the way to it.
+pub(crate) struct Asked<T> {
+    pub plan: Plan,
+    pub env: GoEnv,
+    /// What `before` has found.
+    pub before: T,
+}
+
+/// As [`plan`]; `before` is done before the dry run begins. `go env` runs beside both: it asks the C compiler, which takes
+/// as long as a dry run, and only what is made of the dry run needs its answer.
+pub(crate) fn plan_after<T>(
+    go: &GoCommand,
+    request: &PlanRequest,
+    before: impl FnOnce() -> T,
+) -> Result<Asked<T>, PlanError> {
     refuse_debugging(go)?;
+    let (env, before, dry_run) = std::thread::scope(|scope| {
+        let env = scope.spawn(|| go.go_env());
+        let before = before();
+        let dry_run = dry_run(go, request);
+        let env = env
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (env, before, dry_run)
+    });
+    // What `go env` has to say comes first: a release that is too old may understand the dry run's flags in its own way.
+    let env = env?;
+    env.check_version()?;
+    let plan = interpret(go, &env, request, dry_run?)?;
+    Ok(Asked { plan, env, before })
+}
+
+/// What cmd/go printed and wrote.
+struct DryRun {
+    output: Output,
+    graph: std::io::Result<String>,
+    graph_file: PathBuf,
+}
+
+fn dry_run(go: &GoCommand, request: &PlanRequest) -> Result<DryRun, PlanError> {
     let folder = std::env::temp_dir().join(format!("gofarm-plan-{}", std::process::id()));
     let graph_file = unique(&folder);
     let output = go.run(
         &request.arguments(&graph_file.to_string_lossy()),
         &[("GODEBUG", debug_setting(&go.var("GODEBUG")))],
     );
-    let graph_text = std::fs::read_to_string(&graph_file);
+    let graph = std::fs::read_to_string(&graph_file);
     let _ = std::fs::remove_file(&graph_file);
-    let output = output?;
+    Ok(DryRun {
+        output: output?,
+        graph,
+        graph_file,
+    })
+}
+
+fn interpret(
+    go: &GoCommand,
+    env: &GoEnv,
+    request: &PlanRequest,
+    dry_run: DryRun,
+) -> Result<Plan, PlanError> {
+    let output = dry_run.output;
     let stderr = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         return Err(PlanError::Go {
@@ -63,8 +112,8 @@ pub fn plan_with(go: &GoCommand, env: &GoEnv, request: &PlanRequest) -> Result<P
         });
     }
     let script = script::parse(&stderr, env.get("GOVERSION"))?;
-    let graph_text = graph_text.map_err(|source| PlanError::File {
-        path: graph_file.display().to_string(),
+    let graph_text = dry_run.graph.map_err(|source| PlanError::File {
+        path: dry_run.graph_file.display().to_string(),
         source,
     })?;
     let graph = actiongraph::parse(&graph_text)

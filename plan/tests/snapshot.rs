@@ -118,7 +118,10 @@ impl Module {
         let index = FileIndex::load(&file, SystemTime::now()).unwrap();
         let mut files = SourceFiles::new(&index);
         let planner = Planner::new(self.go(), self.folder.path().join("plans"));
-        let planned = planner.plan(&self.request, &mut files).unwrap();
+        let mut planned = planner.plan(&self.request, &mut files).unwrap();
+        if let Some(unremembered) = planned.unremembered.take() {
+            unremembered.remember(&mut files);
+        }
         index.save().unwrap();
         (planned.plan, planned.reused)
     }

@@ -65,7 +65,7 @@ fn staging(criterion: &mut Criterion) {
     let store = DiskStore::open(folder.path(), DiskStoreOptions::default()).unwrap();
     let options = ExecutorOptions {
         sandbox: SandboxMode::Off,
-        compiler_concurrency: 1,
+        cpus: 1,
         tuning: Vec::new(),
         default_timeout: Duration::from_secs(60),
         launcher: Launcher {

@@ -43,7 +43,7 @@ fn measure(times: usize) -> Result<(), Box<dyn std::error::Error>> {
         };
         let options = ExecutorOptions {
             sandbox,
-            compiler_concurrency: 1,
+            cpus: 1,
             tuning: Vec::new(),
             default_timeout: Duration::from_secs(60),
             launcher,

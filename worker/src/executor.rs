@@ -19,6 +19,7 @@ use crate::run_step::{RunEnd, RunStep};
 use crate::sandbox_view::SandboxView;
 use crate::staging::{blobs_folder, references, require_inputs, stage};
 use crate::task::{Execution, Task};
+use crate::tuning::Running;
 use crate::virtual_text::ExecRoot;
 use crate::workspace::{Workspace, Workspaces};
 
@@ -53,8 +54,8 @@ pub enum SandboxState {
 pub struct ExecutorOptions {
     /// Whether actions run in a sandbox.
     pub sandbox: SandboxMode,
-    /// What compilers are told to use, as `-c=N`. At least 1.
-    pub compiler_concurrency: usize,
+    /// CPUs that the actions share which run at the same time: see [`crate::compiler_concurrency`].
+    pub cpus: usize,
     /// Variables for every program, where the action does not set them itself. Only such as decide how fast a program is
     /// and never what it writes, because they are in no key: see [`crate::go_tools`].
     pub tuning: Vec<(String, String)>,
@@ -79,6 +80,7 @@ struct Inner {
     /// Where programs of the machine are looked for when an action with `host_tools` has no PATH.
     path: String,
     workspaces: Arc<Workspaces>,
+    running: Arc<Running>,
 }
 
 /// What the steps of one action work with.
@@ -122,6 +124,7 @@ impl Executor {
             view: SandboxView::of_this_machine(&path),
             path,
             workspaces: Workspaces::new(store.scratch_dir()),
+            running: Arc::default(),
             store,
             options,
             sandbox: SandboxState::Off,
@@ -156,6 +159,7 @@ impl Executor {
             return Err(ExecuteError::Cancelled);
         }
         let begun = Instant::now();
+        let _running = self.inner.running.enter();
         let (inner, task) = (self.inner.clone(), task.clone());
         let prepared = blocking(move || inner.prepare(&task)).await?;
         let Prepared {
@@ -176,7 +180,8 @@ impl Executor {
         let run = RunStep {
             surroundings: &surroundings,
             machine_path: &self.inner.path,
-            compiler_concurrency: self.inner.options.compiler_concurrency,
+            cpus: self.inner.options.cpus,
+            running: &self.inner.running,
             tuning: &self.inner.options.tuning,
             trace,
             cancel,

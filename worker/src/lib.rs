@@ -17,6 +17,8 @@ mod machine;
 mod native_step;
 mod process;
 mod protocol;
+#[cfg(feature = "remote")]
+pub mod remote;
 mod room;
 mod run_step;
 mod sandbox;
@@ -38,4 +40,4 @@ pub use machine::{Machine, machine};
 pub use process::Launcher;
 pub use slots::{WorkerLoop, WorkerOptions};
 pub use task::{Execution, Task};
-pub use tuning::go_tools;
+pub use tuning::{compiler_concurrency, go_tools};

@@ -16,6 +16,7 @@ use crate::native_step::exists;
 use crate::process::{Interruption, Tools};
 use crate::protocol::{Command, Finished};
 use crate::sandbox_view::SandboxView;
+use crate::tuning::{Running, compiler_concurrency};
 use crate::undeclared::{Known, undeclared_reads};
 
 const SIGKILL: i32 = nix::libc::SIGKILL;
@@ -34,7 +35,9 @@ const FULL: [&str; 2] = ["no space left on device", "disk quota exceeded"];
 pub(crate) struct RunStep<'a> {
     pub surroundings: &'a Arc<Surroundings>,
     pub machine_path: &'a str,
-    pub compiler_concurrency: usize,
+    /// See [`compiler_concurrency`].
+    pub cpus: usize,
+    pub running: &'a Running,
     pub tuning: &'a [(String, String)],
     pub trace: Option<&'a dyn TraceSink>,
     pub cancel: &'a CancellationToken,
@@ -171,7 +174,10 @@ impl RunStep<'_> {
             .map(|program| root.text(program))
             .collect();
         if run.compiler_concurrency {
-            argv.push(format!("-c={}", self.compiler_concurrency.max(1)));
+            argv.push(format!(
+                "-c={}",
+                compiler_concurrency(self.cpus, self.running.count())
+            ));
         }
         let rest = run.argv[1..].iter().filter(|argument| !dropped(argument));
         argv.extend(rest.map(|argument| root.text(argument)));

@@ -23,7 +23,7 @@ use crate::error::PlanError;
 use crate::files::SourceFiles;
 use crate::gocmd::{GoCommand, GoEnv};
 use crate::node::PlannedNode;
-use crate::plan::{Plan, module_root, plan_with};
+use crate::plan::{Asked, Plan, module_root, plan_after};
 use crate::request::PlanRequest;
 use folders::FolderFact;
 use record::{FileFact, MachineFact, ProgramFact, RootMessage, Snapshot};
@@ -45,6 +45,38 @@ pub struct Planned {
     pub plan: Plan,
     /// True when a snapshot held and no dry run was made.
     pub reused: bool,
+    /// What is still to be done so that the plan is remembered, if it can be.
+    pub unremembered: Option<Unremembered>,
+}
+
+/// A snapshot that lacks the headers of the files that the plan rests on. Reading them takes longer than planning, and
+/// nobody waits for it: it is done beside the build.
+#[derive(Debug)]
+pub struct Unremembered {
+    file: PathBuf,
+    snapshot: Snapshot,
+    files: Vec<PathBuf>,
+    /// When planning began.
+    started: SystemTime,
+}
+
+impl Unremembered {
+    /// Reads the files and writes the snapshot; nothing is kept when one of them has changed since planning began.
+    pub fn remember(mut self, files: &mut SourceFiles<'_>) {
+        for path in &self.files {
+            if folders::changed_since(path, self.started) {
+                return;
+            }
+            let Ok(recorded) = files.record(path) else {
+                return;
+            };
+            self.snapshot.files.push(FileFact {
+                path: path.to_string_lossy().into_owned(),
+                header: recorded.header.to_vec(),
+            });
+        }
+        record::write(&self.file, self.snapshot);
+    }
 }
 
 impl Planner {
@@ -72,35 +104,31 @@ impl Planner {
             return Ok(Planned {
                 plan: snapshot.into_plan(),
                 reused: true,
+                unremembered: None,
             });
         }
-        self.plan_anew(request, files)
+        self.plan_anew(request)
     }
 
     /// The plan of a build from a dry run, whatever is remembered.
-    pub fn plan_anew(
-        &self,
-        request: &PlanRequest,
-        files: &mut SourceFiles<'_>,
-    ) -> Result<Planned, PlanError> {
+    pub fn plan_anew(&self, request: &PlanRequest) -> Result<Planned, PlanError> {
         let started = SystemTime::now();
-        let env = self.go.go_env()?;
-        env.check_version()?;
         // Asked before and after: what is committed meanwhile is in the plan or not.
-        let git = vcs::markers(&self.go.cwd)
-            .iter()
-            .any(|marker| marker.ends_with(".git"))
-            .then(|| vcs::git_state(&self.go))
-            .flatten();
-        let plan = plan_with(&self.go, &env, request)?;
-        if let Some(file) = self.snapshot_file(request)
-            && let Some(snapshot) = self.facts(&env, request, &plan, files, git, started)
-        {
-            record::write(&file, snapshot);
-        }
+        let git = || {
+            vcs::markers(&self.go.cwd)
+                .iter()
+                .any(|marker| marker.ends_with(".git"))
+                .then(|| vcs::git_state(&self.go))
+                .flatten()
+        };
+        let Asked { plan, env, before } = plan_after(&self.go, request, git)?;
+        let unremembered = self
+            .snapshot_file(request)
+            .and_then(|file| self.facts(file, &env, request, &plan, before, started));
         Ok(Planned {
             plan,
             reused: false,
+            unremembered,
         })
     }
 
@@ -195,16 +223,17 @@ impl Planner {
         holds && git_holds
     }
 
-    /// Collects what a plan rests on; `None` when that cannot be followed, or is changing just now.
+    /// Collects what a plan rests on but the contents of files; `None` when that cannot be followed, or is changing just
+    /// now.
     fn facts(
         &self,
+        file: PathBuf,
         env: &GoEnv,
         request: &PlanRequest,
         plan: &Plan,
-        files: &mut SourceFiles<'_>,
         git_before: Option<Vec<u8>>,
         started: SystemTime,
-    ) -> Option<Snapshot> {
+    ) -> Option<Unremembered> {
         let git = match vcs::stamped(plan) {
             vcs::Stamped::No => None,
             vcs::Stamped::Git => {
@@ -299,7 +328,6 @@ impl Planner {
             git,
             ..Snapshot::default()
         };
-        let mut facts_of_files = Vec::new();
         let mut machine: BTreeSet<PathBuf> = plan.machine_files.iter().cloned().collect();
         for name in ["VERSION", "go.env", "bin/go"] {
             machine.insert(Path::new(env.get("GOROOT")).join(name));
@@ -310,17 +338,6 @@ impl Planner {
             .flatten()
             .flatten();
         machine.extend(tools.map(|tool| tool.path()));
-        for file in &module_files {
-            if folders::changed_since(file, started) {
-                return None;
-            }
-            let recorded = files.record(file).ok()?;
-            facts_of_files.push(FileFact {
-                path: file.to_string_lossy().into_owned(),
-                header: recorded.header.to_vec(),
-            });
-        }
-        snapshot.files = facts_of_files;
         snapshot.programs = plan
             .compilers
             .iter()
@@ -335,6 +352,7 @@ impl Planner {
                 })
             })
             .collect();
+        let mut files = module_files;
         for (folder, all_names) in &listed {
             if folders::changed_since(folder, started) {
                 return None;
@@ -343,21 +361,18 @@ impl Planner {
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
                 let path = entry.path();
                 let planned = folders::is_planned_file(&entry.file_name().to_string_lossy());
-                if *all_names || !planned || !path.is_file() {
-                    continue;
+                if !*all_names && planned && path.is_file() {
+                    files.push(path);
                 }
-                if folders::changed_since(&path, started) {
-                    return None;
-                }
-                let recorded = files.record(&path).ok()?;
-                snapshot.files.push(FileFact {
-                    path: path.to_string_lossy().into_owned(),
-                    header: recorded.header.to_vec(),
-                });
             }
         }
         snapshot.machine = machine.iter().map(|path| MachineFact::of(path)).collect();
-        Some(snapshot)
+        Some(Unremembered {
+            file,
+            snapshot,
+            files,
+            started,
+        })
     }
 }
 

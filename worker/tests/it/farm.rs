@@ -31,7 +31,7 @@ pub fn launcher() -> Launcher {
 pub fn options(sandbox: SandboxMode) -> ExecutorOptions {
     ExecutorOptions {
         sandbox,
-        compiler_concurrency: 2,
+        cpus: 2,
         tuning: Vec::new(),
         default_timeout: Duration::from_secs(60),
         launcher: launcher(),

@@ -1,0 +1,3 @@
+//! A worker of a farm.
+
+fn main() {}

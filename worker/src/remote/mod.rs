@@ -1,0 +1,1 @@
+//! A worker that takes its tasks and blobs from a farm.
