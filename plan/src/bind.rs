@@ -71,6 +71,7 @@ impl Plan {
                 inputs: node.edges.clone(),
                 source_bytes,
                 requested: action.kind == i32::from(v1::Kind::Link),
+                platform: action.platform,
             });
             bound.definitions.push(definition);
             bound.node_sources.push(sources);

@@ -11,6 +11,10 @@ pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/gofarm.v1.rs"));
 }
 
+/// The specification of the services as an encoded `FileDescriptorSet`, for server reflection.
+#[cfg(feature = "grpc")]
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/gofarm.v1.bin"));
+
 pub use digest::{Digest, ParseDigestError};
 pub use key::ActionKey;
 pub use prost::Message;

@@ -5,5 +5,8 @@
 //! [`queue`] hands its tasks to workers under leases. Whoever embeds the two feeds the core with what the
 //! queue, the action cache and the clients say, and carries out its effects in order.
 
+pub mod convert;
 pub mod core;
 pub mod queue;
+#[cfg(feature = "server")]
+pub mod server;

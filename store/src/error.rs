@@ -111,6 +111,9 @@ pub enum StoreError {
         /// The file that was to be stored.
         path: PathBuf,
     },
+    /// The process is ending.
+    #[error("the store was not asked, because this process is ending")]
+    ShuttingDown,
     /// Something already stands where a blob was to be linked.
     #[error("cannot link a blob to {}: something is already there", path.display())]
     Exists {
@@ -150,6 +153,7 @@ impl StoreError {
             | StoreError::Full { .. }
             | StoreError::ReadOnly { .. }
             | StoreError::Denied { .. }
+            | StoreError::ShuttingDown
             | StoreError::Io { .. } => ErrorClass::Environment,
             StoreError::Exists { .. } | StoreError::BadResult { .. } => ErrorClass::Bug,
         }

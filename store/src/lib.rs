@@ -36,6 +36,8 @@ mod action_cache;
 mod disk;
 mod error;
 mod evict;
+#[cfg(feature = "farm")]
+mod farm_store;
 mod file_index;
 mod frame;
 mod gate;
@@ -55,6 +57,8 @@ pub use action_cache::Recorded;
 pub use disk::{DiskStore, DiskStoreOptions, FoundDamage};
 pub use error::{ErrorClass, Result, StoreError};
 pub use evict::EvictReport;
+#[cfg(feature = "farm")]
+pub use farm_store::FarmStore;
 pub use file_index::{FileIndex, FileRecord};
 pub use go_hash::GoFileHash;
 pub use history::{Estimate, History};

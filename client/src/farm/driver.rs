@@ -162,7 +162,10 @@ impl<'a> Driver<'a> {
                     .await;
             }
         }
-        self.take(news.into()).await
+        match news.event() {
+            Some(event) => self.take(event).await,
+            None => Ok(()),
+        }
     }
 
     /// Gives the core an event and carries out what follows from it.

@@ -93,6 +93,7 @@ impl Embedded {
             no_cache: build.choices.no_cache,
             user: "".into(),
             pool: POOL.into(),
+            by_platform: false,
         };
         let spec = BuildSpec::from_graph(build.id, options, &build.bound.graph, |node| {
             let recorded = build.history.estimate(&node.package, node.kind())?;
@@ -149,7 +150,7 @@ impl Start for Crew<'_> {
             self.farm.store.clone(),
             ExecutorOptions {
                 sandbox: options.sandbox,
-                compiler_concurrency: machine.cpus.clamp(1, 4),
+                cpus: machine.cpus,
                 tuning: tuning(memory, slots),
                 default_timeout: ACTION_TIMEOUT,
                 launcher: options.launcher.clone(),

@@ -98,7 +98,7 @@ impl LeaseSource for QueueSource {
     async fn acquire(&self, capacity: Capacity) -> Result<Option<Vec<Lease>>, SourceError> {
         let request = LeaseRequest {
             worker: self.worker.clone(),
-            pool: self.pool.clone(),
+            pools: [self.pool.clone()].into(),
             max: capacity.slots,
             wait: WAIT,
             running: if capacity.idle {

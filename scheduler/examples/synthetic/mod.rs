@@ -48,6 +48,7 @@ pub fn graph(nodes: u32) -> v1::Graph {
                 .collect(),
             source_bytes: u64::from(random(100_000)),
             requested: link,
+            platform: None,
         }
     });
     v1::Graph {

@@ -89,7 +89,10 @@ impl Core {
             result: result.clone(),
         });
         let duration_ms = result.duration_ms();
-        let mut how = Resolution::Executed;
+        let mut how = match flight.joined {
+            true => Resolution::Joined,
+            false => Resolution::Executed,
+        };
         for waiter in flight.waiters {
             if self.is_in(waiter, State::InFlight) {
                 self.finish(waiter, how, result.clone(), true, duration_ms, out);
@@ -134,6 +137,7 @@ impl Core {
         flight.task.run = RunId(self.last_run);
         flight.task.attempt += 1;
         flight.phase = Phase::Queued;
+        flight.joined = false;
         flight.enqueued_step = self.step;
         out.push(Effect::Enqueue(flight.task.clone()));
         // The new run begins later than whatever the deferred were waiting out.

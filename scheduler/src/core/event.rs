@@ -30,6 +30,14 @@ pub enum Event {
         /// Who.
         worker: Arc<str>,
     },
+    /// The task was in the queue before this core put it there: another scheduler's build has it executed, and this
+    /// run's result will be [`super::Resolution::Joined`].
+    TaskJoined {
+        /// The task's key.
+        key: ActionKey,
+        /// The task's run.
+        run: RunId,
+    },
     /// A run of a task ended.
     TaskDone {
         /// The task's key.

@@ -28,6 +28,8 @@ pub(super) struct Flight {
     pub waiters: Vec<Waiter>,
     /// They do not: they need a run that begins later. Tried again when this one is over.
     pub deferred: Vec<Waiter>,
+    /// Another scheduler has it executed: nobody here counts as doing so.
+    pub joined: bool,
     /// The action cache was asked and had nothing, so who comes later need not ask again.
     pub missed: bool,
     /// Attempts that count.

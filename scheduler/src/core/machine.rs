@@ -8,7 +8,7 @@ use gofarm_proto::ActionKey;
 use super::build::Build;
 use super::effect::{BuildEvent, Effect, NodeEvent};
 use super::flight::{Flight, KeyMap, Lookups, Phase, Waiter};
-use super::{BuildId, BuildSpec, Event, Millis, RunId};
+use super::{BuildId, BuildSpec, Event, Millis, NodeId, RunId};
 
 /// Bounds on trying again.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +109,7 @@ impl Core {
                 result,
             } => self.cache_answer(key, verify, result, out),
             Event::TaskStarted { key, run, worker } => self.task_started(key, run, worker, out),
+            Event::TaskJoined { key, run } => self.task_joined(key, run),
             Event::TaskDone {
                 key,
                 run,
@@ -171,6 +172,25 @@ impl Core {
         self.builds.insert(id, build);
         // An empty graph is over at once.
         self.closing.push(id);
+    }
+
+    fn task_joined(&mut self, key: ActionKey, run: RunId) {
+        match self.flights.get_mut(&key) {
+            Some(flight) if flight.task.run == run => flight.joined = true,
+            _ => self.ignored.stale_run += 1,
+        }
+    }
+
+    /// The nodes that wait for this run of a key, if it is the current one.
+    pub fn waiters(
+        &self,
+        key: &ActionKey,
+        run: RunId,
+    ) -> impl Iterator<Item = (BuildId, NodeId)> + '_ {
+        let flight = self.flights.get(key);
+        let current = flight.filter(|flight| flight.task.run == run);
+        let waiters = current.into_iter().flat_map(|flight| &flight.waiters);
+        waiters.map(|waiter| (waiter.build, NodeId(waiter.node)))
     }
 
     fn task_started(

@@ -42,5 +42,5 @@ pub use failure::{Failure, FailureClass};
 pub use id::{BuildId, Millis, NodeId, Priority, RunId};
 pub use machine::{Core, CoreOptions, Ignored};
 pub use result::{ActionResult, MalformedResult, OutputFile};
-pub use spec::{BuildOptions, BuildSpec, Edge, GraphError, NodeSpec};
+pub use spec::{BuildOptions, BuildSpec, Edge, GraphError, NodeSpec, platform_pool};
 pub use task::{Attempt, Outcome, Task};

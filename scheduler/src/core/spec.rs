@@ -20,6 +20,9 @@ pub struct BuildOptions {
     pub user: Arc<str>,
     /// The workers that can run its actions.
     pub pool: Arc<str>,
+    /// The pool has workers of several platforms: each action waits in the part of the pool that can run it, see
+    /// [`platform_pool`].
+    pub by_platform: bool,
 }
 
 impl Default for BuildOptions {
@@ -29,7 +32,22 @@ impl Default for BuildOptions {
             no_cache: false,
             user: "".into(),
             pool: "default".into(),
+            by_platform: false,
         }
+    }
+}
+
+/// The part of a pool that can run actions of a platform: `default:linux/amd64`, or with the identity of a C toolchain
+/// `default:linux/amd64/ID`. A worker takes tasks of `platform_pool` for each platform that it has.
+pub fn platform_pool(pool: &str, platform: &v1::Platform) -> String {
+    let v1::Platform {
+        os,
+        arch,
+        c_toolchain,
+    } = platform;
+    match c_toolchain.as_str() {
+        "" => format!("{pool}:{os}/{arch}"),
+        toolchain => format!("{pool}:{os}/{arch}/{toolchain}"),
     }
 }
 
@@ -52,6 +70,8 @@ pub struct NodeSpec {
     pub source_bytes: u64,
     /// What is recorded about earlier executions.
     pub estimate: Option<Estimate>,
+    /// Where it can run; None for anywhere in the build's pool.
+    pub platform: Option<v1::Platform>,
 }
 
 /// An output of an earlier node.
@@ -71,6 +91,7 @@ pub(super) struct NodeInfo {
     pub package: Arc<str>,
     pub kind: v1::Kind,
     pub requested: bool,
+    pub pool: Arc<str>,
     pub duration_ms: u64,
     pub memory_estimate: Option<u64>,
 }
@@ -217,6 +238,7 @@ impl BuildSpec {
                 requested: node.requested,
                 source_bytes: node.source_bytes,
                 estimate: estimate(node),
+                platform: node.platform.clone(),
             })?;
         }
         Ok(assembly.finish())
@@ -247,6 +269,7 @@ impl BuildSpec {
 struct Assembly {
     spec: BuildSpec,
     name_index: HashMap<Arc<str>, u32>,
+    pools: Vec<(v1::Platform, Arc<str>)>,
     /// The edges of the node in the making, for finding one that occurs twice.
     seen: Vec<(u32, u32)>,
 }
@@ -262,6 +285,7 @@ impl Assembly {
                 names: Vec::new(),
             },
             name_index: HashMap::new(),
+            pools: Vec::new(),
             seen: Vec::new(),
         }
     }
@@ -326,7 +350,9 @@ impl Assembly {
         }
         self.seen.clear();
         self.spec.graph.end_node();
+        let pool = self.pool(node.platform.as_ref());
         self.spec.nodes.push(NodeInfo {
+            pool,
             definition: node.definition,
             label: node.label,
             package: node.package,
@@ -336,6 +362,22 @@ impl Assembly {
             memory_estimate: node.estimate.map(|estimate| estimate.peak_memory),
         });
         Ok(())
+    }
+
+    fn pool(&mut self, platform: Option<&v1::Platform>) -> Arc<str> {
+        let options = &self.spec.options;
+        let platform = match platform {
+            Some(platform) if options.by_platform => platform,
+            _ => return options.pool.clone(),
+        };
+        // A build has actions of one or two platforms.
+        let known = self.pools.iter().find(|(known, _)| known == platform);
+        if let Some((_, pool)) = known {
+            return pool.clone();
+        }
+        let pool: Arc<str> = platform_pool(&options.pool, platform).into();
+        self.pools.push((platform.clone(), pool.clone()));
+        pool
     }
 
     fn finish(self) -> BuildSpec {
@@ -365,6 +407,7 @@ mod tests {
                         .collect(),
                     source_bytes: 10,
                     requested: false,
+                    platform: None,
                 })
                 .collect(),
         }

@@ -48,8 +48,8 @@ pub struct Lease {
 pub struct LeaseRequest {
     /// Who asks. Unique among the workers of the pool.
     pub worker: Arc<str>,
-    /// Which tasks it can run.
-    pub pool: Arc<str>,
+    /// Which tasks it can run: pools in the order in which they are looked at. Not empty.
+    pub pools: Arc<[Arc<str>]>,
     /// How many tasks at most: its free slots.
     pub max: usize,
     /// How long to wait for a first task.
@@ -77,4 +77,15 @@ pub enum Renewal {
     Lost,
     /// See [`super::QueueError::Stolen`].
     Stolen,
+}
+
+/// A piece of what a leased task prints.
+#[derive(Clone, Debug)]
+pub struct TaskOutput {
+    /// Under which lease.
+    pub lease: LeaseId,
+    /// Where in the output of this lease it stands, bytes.
+    pub offset: u64,
+    /// With virtual paths.
+    pub data: Arc<[u8]>,
 }

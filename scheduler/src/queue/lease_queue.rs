@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gofarm_proto::ActionKey;
 
-use super::{Lease, LeaseId, LeaseRequest, News, Owner, QueueError, Renewal};
+use super::{Lease, LeaseId, LeaseRequest, News, Owner, QueueError, Renewal, TaskOutput};
 use crate::core::{Outcome, RunId, Task};
 
 /// The times that a queue works with.
@@ -99,6 +99,10 @@ pub trait LeaseQueue: Send + Sync {
 
     /// Prolongs leases; one answer for each, in order.
     async fn renew(&self, leases: &[LeaseId]) -> Result<Vec<Renewal>, QueueError>;
+
+    /// Passes on what tasks print to the owners that want them; one answer for each, in order. What a stale holder
+    /// has printed is dropped. Best effort: an owner that does not read its news may lose output, never an end.
+    async fn append_log(&self, outputs: &[TaskOutput]) -> Result<Vec<Renewal>, QueueError>;
 
     /// Ends a lease with the outcome of the run. The outputs of a success are in the store before.
     ///

@@ -23,7 +23,7 @@ pub use clock::ManualClock;
 pub use clock::{Clock, MonotonicClock};
 pub use error::QueueError;
 pub use in_process::InProcessQueue;
-pub use lease::{FencingToken, Lease, LeaseId, LeaseRequest, Renewal};
+pub use lease::{FencingToken, Lease, LeaseId, LeaseRequest, Renewal, TaskOutput};
 pub use lease_queue::{LeaseQueue, QueueOptions, QueueStats, Reaped};
 pub use news::{News, Owner};
 pub use presence::BlobPresence;

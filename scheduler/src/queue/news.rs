@@ -21,6 +21,25 @@ pub enum News {
         /// Who has it.
         worker: Arc<str>,
     },
+    /// The key was in the queue already when this owner first put it there: another owner has it executed. Told
+    /// before anything else about this run.
+    Joined {
+        /// The task.
+        key: ActionKey,
+        /// As enqueued by the owner who is told.
+        run: RunId,
+    },
+    /// It has printed something.
+    Log {
+        /// The task.
+        key: ActionKey,
+        /// As last enqueued by the owner who is told.
+        run: RunId,
+        /// Where in the output of this run it stands, bytes.
+        offset: u64,
+        /// With virtual paths.
+        data: Arc<[u8]>,
+    },
     /// It has left the queue.
     Done {
         /// The task.
@@ -34,10 +53,13 @@ pub enum News {
     },
 }
 
-impl From<News> for Event {
-    fn from(news: News) -> Self {
-        match news {
+impl News {
+    /// What the core is told of it: nothing of output.
+    pub fn event(self) -> Option<Event> {
+        Some(match self {
             News::Started { key, run, worker } => Event::TaskStarted { key, run, worker },
+            News::Joined { key, run } => Event::TaskJoined { key, run },
+            News::Log { .. } => return None,
             News::Done {
                 key,
                 run,
@@ -49,6 +71,6 @@ impl From<News> for Event {
                 worker,
                 outcome,
             },
-        }
+        })
     }
 }

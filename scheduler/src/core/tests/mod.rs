@@ -36,6 +36,7 @@ pub(super) fn node(does: &str, inputs: &[(u32, &str)]) -> NodeSpec {
         requested: false,
         source_bytes: 1000,
         estimate: None,
+        platform: None,
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn task(number: u8) -> Task {
 pub(super) fn request(worker: &str) -> LeaseRequest {
     LeaseRequest {
         worker: worker.into(),
-        pool: "default".into(),
+        pools: ["default".into()].into(),
         max: 8,
         wait: Duration::ZERO,
         running: 0,
@@ -126,7 +126,7 @@ pub(super) fn ends(news: Vec<News>) -> Vec<(u8, RunId, Outcome)> {
         News::Done {
             key, run, outcome, ..
         } => Some((key.0[0], run, outcome)),
-        News::Started { .. } => None,
+        News::Started { .. } | News::Joined { .. } | News::Log { .. } => None,
     });
     ends.collect()
 }

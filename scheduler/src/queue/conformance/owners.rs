@@ -35,6 +35,7 @@ impl Build {
             requested: false,
             source_bytes: 1,
             estimate: None,
+            platform: None,
         };
         let spec = BuildSpec::new(BuildId(1), BuildOptions::default(), (0..3).map(node));
         Build {
@@ -91,7 +92,9 @@ pub async fn rule_09_a_build_survives_lost_data<S: Subject>() {
             leases_lost += usize::from(completed.is_err());
         }
         let news = farm.news().await;
-        build.events.extend(news.into_iter().rev().map(Event::from));
+        build
+            .events
+            .extend(news.into_iter().rev().filter_map(News::event));
         let now = farm.queue.incarnation().await.unwrap();
         if now != incarnation {
             incarnation = now;
@@ -153,7 +156,8 @@ pub async fn rule_13_owners_share_a_task_and_hear_of_their_own_run<S: Subject>()
     farm.queue.complete(&lease, success(None)).await.unwrap();
     assert_eq!(farm.ends().await, [(1, RunId(1), success(None))]);
     let news = farm.queue.news(&other, 10, Duration::ZERO).await.unwrap();
-    assert!(matches!(news[0], News::Started { run: RunId(77), .. }));
+    assert!(matches!(news[0], News::Joined { run: RunId(77), .. }));
+    assert!(matches!(news[1], News::Started { run: RunId(77), .. }));
     assert_eq!(ends(news), [(1, RunId(77), success(None))]);
     let news = farm.queue.news(&stranger, 10, Duration::ZERO).await;
     assert_eq!(

@@ -187,7 +187,7 @@ pub async fn placement_keeps_pools_apart<S: Subject>() {
     farm.enqueue([elsewhere]).await;
     assert_eq!(farm.lease("w1").await.len(), 0);
     let other = LeaseRequest {
-        pool: "linux-arm64".into(),
+        pools: ["linux-arm64".into()].into(),
         ..request("w2")
     };
     assert_eq!(numbers(&farm.queue.lease(other).await.unwrap()), [1]);

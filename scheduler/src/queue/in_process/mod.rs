@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use self::state::State;
 use super::{
     BlobPresence, Clock, Lease, LeaseId, LeaseQueue, LeaseRequest, News, Owner, QueueError,
-    QueueOptions, QueueStats, Reaped, Renewal,
+    QueueOptions, QueueStats, Reaped, Renewal, TaskOutput,
 };
 use crate::core::{Outcome, RunId, Task};
 
@@ -138,6 +138,17 @@ impl LeaseQueue for InProcessQueue {
         let now = self.clock.now();
         let mut state = self.state();
         Ok(leases.iter().map(|lease| state.renew(lease, now)).collect())
+    }
+
+    async fn append_log(&self, outputs: &[TaskOutput]) -> Result<Vec<Renewal>, QueueError> {
+        let now = self.clock.now();
+        let renewals = {
+            let mut state = self.state();
+            let append = |output| state.append_log(output, now);
+            outputs.iter().map(append).collect()
+        };
+        self.news.notify_waiters();
+        Ok(renewals)
     }
 
     async fn complete(&self, lease: &LeaseId, outcome: Outcome) -> Result<(), QueueError> {

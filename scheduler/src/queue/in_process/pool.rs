@@ -232,7 +232,7 @@ fn is_there(worker: &Worker, now: Millis, ttl: Duration) -> bool {
     u128::from(now.since(worker.last_seen)) < ttl.as_millis()
 }
 
-fn need(task: &Task, options: &QueueOptions) -> Need {
+pub(super) fn need(task: &Task, options: &QueueOptions) -> Need {
     Need {
         bytes: task.memory_estimate.unwrap_or(options.assumed_memory),
         recorded: task.memory_estimate.is_some(),

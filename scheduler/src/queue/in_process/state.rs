@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use gofarm_proto::ActionKey;
 
-use super::pool::{Pool, Waiting};
+use super::pool::{Pool, Waiting, need};
 use crate::core::{Millis, Outcome, RunId, Task};
 use crate::queue::{
     FencingToken, Lease, LeaseId, LeaseRequest, News, Owner, QueueError, QueueOptions, QueueStats,
-    Reaped, Renewal,
+    Reaped, Renewal, TaskOutput,
 };
 
 #[derive(Debug)]
@@ -92,7 +92,14 @@ impl State {
         };
         match entry.owners.iter_mut().find(|other| other.owner == *owner) {
             Some(known) => *known = interest,
-            None => entry.owners.push(interest),
+            None => {
+                entry.owners.push(interest);
+                let news = News::Joined {
+                    key: task.key,
+                    run: task.run,
+                };
+                self.news.entry(owner.clone()).or_default().push_back(news);
+            }
         }
         match &entry.place {
             Place::Waiting(waiting) => {
@@ -149,15 +156,35 @@ impl State {
 
     /// Leases what fits the worker. Nothing between the choice and the lease can be seen from outside.
     pub fn lease(&mut self, request: &LeaseRequest, now: Millis) -> Vec<Lease> {
+        for name in request.pools.iter() {
+            let pool = self.pools.entry(name.clone()).or_default();
+            pool.meet(request, now);
+        }
+        let mut left = request.clone();
+        let mut leases = Vec::new();
+        for name in request.pools.iter() {
+            let taken = self.lease_from(name, &left, now);
+            let alone = taken.iter().any(|lease| lease.task.exclusive);
+            for lease in &taken {
+                let need = need(&lease.task, &self.options);
+                left.free_memory = left.free_memory.saturating_sub(need.bytes);
+            }
+            left.max -= taken.len();
+            left.running += taken.len();
+            leases.extend(taken);
+            if alone || left.max == 0 {
+                break;
+            }
+        }
+        leases
+    }
+
+    fn lease_from(&mut self, name: &str, request: &LeaseRequest, now: Millis) -> Vec<Lease> {
         let options = self.options;
         let mut leases = Vec::new();
         let mut free = request.free_memory;
-        self.pools
-            .entry(request.pool.clone())
-            .or_default()
-            .meet(request, now);
         while leases.len() < request.max {
-            let Some(pool) = self.pools.get_mut(&request.pool) else {
+            let Some(pool) = self.pools.get_mut(name) else {
                 break;
             };
             let Some((key, need)) = pool.choose(request, free, now, &options) else {
@@ -290,6 +317,37 @@ impl State {
             reaped.unplaceable += 1;
         }
         reaped
+    }
+
+    /// Passes on what a task has printed.
+    pub fn append_log(&mut self, output: &TaskOutput, now: Millis) -> Renewal {
+        match self.check(&output.lease, now) {
+            Ok(()) => {}
+            Err(QueueError::Stolen) => return Renewal::Stolen,
+            Err(_) => return Renewal::Lost,
+        }
+        let Some(Entry {
+            owners,
+            place: Place::Leased { deadline, .. },
+            ..
+        }) = self.entries.get(&output.lease.key)
+        else {
+            return Renewal::Lost;
+        };
+        for interest in owners.iter().filter(|interest| interest.wants) {
+            let news = News::Log {
+                key: output.lease.key,
+                run: interest.run,
+                offset: output.offset,
+                data: output.data.clone(),
+            };
+            let list = self.news.entry(interest.owner.clone()).or_default();
+            list.push_back(news);
+        }
+        Renewal::Held {
+            deadline: *deadline,
+            cancelled: !owners.iter().any(|interest| interest.wants),
+        }
     }
 
     /// Takes a task out of the queue and tells its owners.

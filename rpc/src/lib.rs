@@ -1,0 +1,1 @@
+//! How clients and workers talk to a farm.

@@ -1,0 +1,3 @@
+//! A scheduler of a farm.
+
+fn main() {}

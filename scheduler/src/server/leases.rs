@@ -1,0 +1,1 @@
+//! The service `gofarm.v1.Leases`.

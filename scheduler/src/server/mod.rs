@@ -1,0 +1,7 @@
+//! The scheduler as a process: gRPC services for clients and workers, HTTP for people and probes.
+//!
+//! Any number of replicas run behind one address, over one Redis and one store. Each build is owned by one of them; every
+//! one of them serves every client, worker and blob.
+
+pub mod blobs;
+pub mod leases;

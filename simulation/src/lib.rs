@@ -1,0 +1,1 @@
+//! Whole farms under simulated time, faults and network.
