@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use gofarm_plan::{BoundPlan, Plan, Planned};
 use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_scheduler::core::{
     ActionResult, BuildEvent, BuildId, BuildSummary, Failure, NodeEvent, NodeId, Resolution,
@@ -15,8 +15,9 @@ use gofarm_worker::TracedCommand;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{Environment, ExitCode, SubmitOptions};
-use crate::farm::{BuildWatch, WorkerWatch};
+use crate::cli::{Environment, ExitCode, ProgressChoice};
+use crate::farm::{BuildWatch, Supply, WorkerWatch};
+use crate::outline::Outline;
 use crate::report::{
     Built, Bytes, CgoText, Diagnostics, EventLog, Progress, Skipped, Subject, Summary,
 };
@@ -79,39 +80,65 @@ struct Screen {
 /// Shows one build.
 pub struct Console<'p> {
     screen: Arc<Mutex<Screen>>,
-    plan: &'p Plan,
-    cwd: PathBuf,
+    outline: &'p Outline,
     cgo_minor: u32,
-    options: &'p SubmitOptions,
+    showing: Showing,
     /// By definition digest.
     definitions: HashMap<Digest, NodeId>,
     skipped: Skipped,
     failures: Vec<Arc<Failure>>,
+    supply: Option<Arc<Supply>>,
     id: BuildId,
-    plan_ms: u64,
-    plan_reused: bool,
+    planning: Planning,
+}
+
+/// What is shown, and where.
+#[derive(Debug, Clone, Default)]
+pub struct Showing {
+    /// --progress.
+    pub progress: ProgressChoice,
+    /// --events.
+    pub events: Option<PathBuf>,
+    /// --summary-json.
+    pub summary_json: Option<PathBuf>,
+    /// -v.
+    pub verbose: bool,
+    /// -x.
+    pub print_commands: bool,
+    /// The summary for programs goes to stdout as well.
+    pub summary_on_stdout: bool,
+    /// The summary tells how long the build took, not this command, which may have come late.
+    pub wall_of_build: bool,
+}
+
+/// How long planning took, and whether anything was planned.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Planning {
+    /// How long.
+    pub time: Duration,
+    /// An earlier plan was used.
+    pub reused: bool,
 }
 
 impl<'p> Console<'p> {
-    /// Opens the files that the user asked for.
+    /// Opens the files that the user asked for. `started` is when the command began.
     pub fn new(
-        options: &'p SubmitOptions,
-        cwd: &Path,
-        planned: &'p Planned,
-        bound: &BoundPlan,
+        showing: Showing,
+        outline: &'p Outline,
+        graph: &v1::Graph,
         id: BuildId,
-        plan_ms: u64,
+        planning: Planning,
         started: Instant,
     ) -> anyhow::Result<Console<'p>> {
-        let events = options
+        let events = showing
             .events
             .as_deref()
             .map(EventLog::create)
             .transpose()?;
-        let mut progress = Progress::on_stderr(options.progress, &Environment::of_process())?;
+        let mut progress = Progress::on_stderr(showing.progress, &Environment::of_process())?;
         progress.stage("building");
-        let mut definitions = HashMap::with_capacity(bound.graph.nodes.len());
-        for (index, node) in bound.graph.nodes.iter().enumerate() {
+        let mut definitions = HashMap::with_capacity(graph.nodes.len());
+        for (index, node) in graph.nodes.iter().enumerate() {
             if let Some(Ok(digest)) = node.action.as_ref().map(Digest::try_from) {
                 definitions.insert(digest, NodeId(index as u32));
             }
@@ -121,24 +148,34 @@ impl<'p> Console<'p> {
                 progress,
                 events,
                 labels: HashMap::new(),
-                print_commands: options.print_commands,
+                print_commands: showing.print_commands,
                 started,
             })),
-            plan: &planned.plan,
-            cwd: cwd.to_owned(),
-            cgo_minor: minor(&planned.plan.go_version),
-            options,
+            outline,
+            cgo_minor: minor(&outline.go_version),
+            showing,
             definitions,
             skipped: Skipped::default(),
             failures: Vec::new(),
+            supply: None,
             id,
-            plan_ms,
-            plan_reused: planned.reused,
+            planning,
         };
-        for note in &planned.plan.notes {
+        for note in &outline.notes {
             console.print(format!("{note}\n").as_bytes());
         }
         Ok(console)
+    }
+
+    /// Lets failures name files of the user where only a blob is known.
+    pub fn naming(mut self, supply: Arc<Supply>) -> Console<'p> {
+        self.supply = Some(supply);
+        self
+    }
+
+    /// The build goes on under another id.
+    pub fn renamed(&mut self, id: BuildId) {
+        self.id = id;
     }
 
     /// For the worker, which runs on other threads.
@@ -165,12 +202,16 @@ impl<'p> Console<'p> {
         programs: usize,
     ) -> anyhow::Result<()> {
         let mut screen = lock(&self.screen);
+        let wall = match self.showing.wall_of_build {
+            true => Duration::from_millis(build.wall_ms),
+            false => screen.started.elapsed(),
+        };
         let summary = Summary::of_build(
             self.id,
             build,
-            screen.started.elapsed(),
-            Duration::from_millis(self.plan_ms),
-            self.plan_reused,
+            wall,
+            self.planning.time,
+            self.planning.reused,
             bytes,
         );
         screen.progress.clear();
@@ -179,10 +220,10 @@ impl<'p> Console<'p> {
             _ => "interrupted",
         });
         let packages = self
-            .plan
+            .outline
             .nodes
             .iter()
-            .filter(|node| node.action.kind() == v1::Kind::Compile)
+            .filter(|node| node.kind() == v1::Kind::Compile)
             .count();
         eprint!(
             "{}{}",
@@ -192,8 +233,13 @@ impl<'p> Console<'p> {
         if let Some(events) = screen.events.take() {
             events.finished(SystemTime::now(), &summary)?;
         }
-        if let Some(path) = &self.options.summary_json {
+        if let Some(path) = &self.showing.summary_json {
             summary.write(path)?;
+        }
+        if self.showing.summary_on_stdout {
+            let text = serde_json::to_string_pretty(&summary)?;
+            // Whoever does not read to the end has read enough.
+            let _ = writeln!(std::io::stdout(), "{text}");
         }
         Ok(())
     }
@@ -205,11 +251,8 @@ impl<'p> Console<'p> {
     }
 
     fn node_finished(&self, index: usize, how: Resolution, result: &ActionResult) {
-        let node = &self.plan.nodes[index];
-        if self.options.verbose
-            && how == Resolution::Executed
-            && node.action.kind() == v1::Kind::Compile
-        {
+        let node = &self.outline.nodes[index];
+        if self.showing.verbose && how == Resolution::Executed && node.kind() == v1::Kind::Compile {
             self.print(format!("{}\n", node.import_path).as_bytes());
         }
         if !result.log.is_empty() {
@@ -226,8 +269,9 @@ impl<'p> Console<'p> {
                 diagnostics.failure(subject, &result.log, cgo, None, result.exit_code)
             }),
             other => format!(
-                "# {}\ngofarm: {other}\n",
-                self.plan.nodes[index].action.package
+                "# {}\ngofarm: {other}{}\n",
+                self.outline.nodes[index].package,
+                self.file_of(other)
             )
             .into_bytes(),
         };
@@ -235,24 +279,45 @@ impl<'p> Console<'p> {
         self.failures.push(failure.clone());
     }
 
+    /// Which file of the user a blob was that is missing.
+    fn file_of(&self, failure: &Failure) -> String {
+        let Failure::MissingBlob { digest } = failure else {
+            return String::new();
+        };
+        let file = self.supply.as_ref().and_then(|supply| supply.file(digest));
+        file.map_or_else(String::new, |file| format!(" (it is {})", file.display()))
+    }
+
     fn diagnostics(
         &self,
         index: usize,
         render: impl Fn(&Diagnostics<'_>, &Subject<'_>, CgoText) -> Vec<u8>,
     ) -> Vec<u8> {
-        let node = &self.plan.nodes[index];
+        self.outline.diagnostics(index, self.cgo_minor, render)
+    }
+}
+
+impl Outline {
+    /// What tools said about a node, as `go build` of this release (its minor number) prints it.
+    pub fn diagnostics(
+        &self,
+        index: usize,
+        cgo_minor: u32,
+        render: impl Fn(&Diagnostics<'_>, &Subject<'_>, CgoText) -> Vec<u8>,
+    ) -> Vec<u8> {
+        let node = &self.nodes[index];
         let diagnostics = Diagnostics {
-            cwd: &self.cwd,
-            real: &|root| self.plan.roots.to_real(root),
+            cwd: Path::new(&self.folder),
+            real: &|root| self.to_real(root),
         };
         let folder = (!node.folder.is_empty()).then(|| Path::new(&node.folder));
         let subject = Subject {
             import_path: &node.import_path,
-            description: &node.action.package,
+            description: &node.package,
             folder,
         };
-        let uses_cgo = node.action.host_tools && node.action.kind() == v1::Kind::Compile;
-        let cgo = CgoText::of_release(self.cgo_minor, uses_cgo, self.options.print_commands);
+        let uses_cgo = node.host_tools && node.kind() == v1::Kind::Compile;
+        let cgo = CgoText::of_release(cgo_minor, uses_cgo, self.print_commands);
         render(&diagnostics, &subject, cgo)
     }
 }
@@ -260,7 +325,7 @@ impl<'p> Console<'p> {
 impl BuildWatch for Console<'_> {
     fn task(&mut self, key: &ActionKey, definition: &Digest) {
         if let Some(node) = self.definitions.get(definition) {
-            let label = self.plan.nodes[node.0 as usize].action.label.clone();
+            let label = self.outline.nodes[node.0 as usize].label.clone();
             lock(&self.screen).labels.insert(*key, label);
         }
     }
@@ -270,13 +335,13 @@ impl BuildWatch for Console<'_> {
             let mut screen = lock(&self.screen);
             if let BuildEvent::Accepted { total } = event {
                 screen.progress.total(*total);
-                let (id, packages) = (self.id, &self.options.packages);
+                let (id, packages) = (self.id, &self.outline.packages);
                 screen.event(|events, at| events.started(at, id, packages, *total));
             }
             return;
         };
         let index = node.0 as usize;
-        let label = &self.plan.nodes[index].action.label;
+        let label = &self.outline.nodes[index].label;
         {
             let mut screen = lock(&self.screen);
             let now = screen.now();
@@ -302,6 +367,10 @@ impl BuildWatch for Console<'_> {
         let mut screen = lock(&self.screen);
         let now = screen.now();
         screen.progress.tick(now);
+    }
+
+    fn stage(&mut self, text: &str) {
+        lock(&self.screen).progress.stage(text);
     }
 
     fn warn(&mut self, text: &str) {
@@ -378,7 +447,7 @@ fn lock(screen: &Mutex<Screen>) -> MutexGuard<'_, Screen> {
 }
 
 /// The minor number of a release such as `go1.27.3`.
-fn minor(version: &str) -> u32 {
+pub fn minor(version: &str) -> u32 {
     version
         .split_whitespace()
         .find_map(|word| word.strip_prefix("go1."))

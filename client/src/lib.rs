@@ -1,13 +1,16 @@
 //! The `gofarm` command.
 //!
-//! `cli` reads the command line, `submit` does a build from plan to programs, `farm` is the farm inside this process,
-//! `output` stamps and writes what was built, `report` tells the user about it, `verify` compares with `go build`.
+//! `cli` reads the command line, `submit` does a build from plan to programs, `farm` builds, inside this process or on many
+//! machines, `output` stamps and writes what was built, `report` tells the user about it, `verify` compares with
+//! `go build`, `ask` has the commands that ask a farm.
 
+mod ask;
 mod causes;
 pub mod cli;
 mod console;
 pub mod farm;
 mod folder;
+mod outline;
 mod output;
 pub mod report;
 mod submit;
@@ -32,6 +35,7 @@ pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
         }
         Ok(Command::Submit(request)) => submit::command(&request, &environment),
         Ok(Command::Verify(request)) => verify::command(&request, &environment),
+        Ok(Command::Farm(request)) => ask::command(&request, &environment),
         Err(error) => Err(error.into()),
     };
     match outcome {

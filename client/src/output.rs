@@ -1,6 +1,6 @@
 //! Programs and archives as they leave the farm: stamped with Go's identities and put where the user wants them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -11,35 +11,60 @@ use anyhow::{Context, anyhow};
 use gofarm_identity::{
     BINARY_BUILD_ID, PACKAGE_BUILD_ID, file_hash, full_archive, stamp_binary, stamp_package,
 };
-use gofarm_plan::{BoundPlan, Identities, Plan};
+use gofarm_plan::Identities;
 use gofarm_proto::{Digest, v1};
-use gofarm_scheduler::core::ActionResult;
+use gofarm_scheduler::core::{ActionResult, BuildResult};
 use gofarm_store::DiskStore;
 
 use crate::cli::UsageError;
+use crate::farm::Finished;
+use crate::outline::Outline;
 
 /// What a finished build knows for Go's identities.
 pub struct BuildIdentities<'a> {
-    plan: &'a Plan,
-    bound: &'a BoundPlan,
+    outline: &'a Outline,
     results: &'a [Option<Arc<ActionResult>>],
-    store: &'a DiskStore,
+    blobs: &'a dyn Blobs,
+    /// Hashes of profiles, by the node that made them.
+    profiles: HashMap<u32, String>,
+}
+
+/// Where what actions have made is read.
+pub trait Blobs {
+    /// The bytes of a blob, compared with its digest.
+    fn read(&self, digest: &Digest) -> anyhow::Result<Vec<u8>>;
+}
+
+impl Blobs for DiskStore {
+    fn read(&self, digest: &Digest) -> anyhow::Result<Vec<u8>> {
+        Ok(DiskStore::read(self, digest)?)
+    }
 }
 
 impl<'a> BuildIdentities<'a> {
-    /// From the results of a plan's nodes, in their order.
+    /// From the results of a build's nodes, in their order.
+    ///
+    /// # Errors
+    /// A profile cannot be read.
     pub fn new(
-        plan: &'a Plan,
-        bound: &'a BoundPlan,
+        outline: &'a Outline,
         results: &'a [Option<Arc<ActionResult>>],
-        store: &'a DiskStore,
-    ) -> Self {
-        BuildIdentities {
-            plan,
-            bound,
+        blobs: &'a dyn Blobs,
+    ) -> anyhow::Result<Self> {
+        let mut identities = BuildIdentities {
+            outline,
             results,
-            store,
+            blobs,
+            profiles: HashMap::new(),
+        };
+        for node in outline.profiles() {
+            let made = identities.result(node);
+            if let Some(digest) = made.and_then(|result| result.output("profile")) {
+                let hash = file_hash(&blobs.read(&digest)?);
+                identities.profiles.insert(node, hash);
+            }
         }
+        Ok(identities)
     }
 
     fn result(&self, node: u32) -> Option<&ActionResult> {
@@ -47,20 +72,25 @@ impl<'a> BuildIdentities<'a> {
     }
 
     fn action_id(&self, node: usize) -> Option<String> {
-        self.plan.nodes.get(node)?.identity.as_ref()?.evaluate(self)
+        self.outline
+            .nodes
+            .get(node)?
+            .identity
+            .as_ref()?
+            .evaluate(self)
     }
 
     /// `linkActionID/mainActionID/mainContentID` of a program.
     fn program_prefix(&self, node: usize) -> Option<String> {
         let link = self.action_id(node)?;
-        let main = self.plan.nodes.get(node)?.main?;
+        let main = self.outline.nodes.get(node)?.main?;
         Some(format!("{link}/{}", self.build_id(main)?))
     }
 }
 
 impl Identities for BuildIdentities<'_> {
     fn file_hash(&self, path: &str) -> Option<String> {
-        self.bound.go_hashes.get(path).cloned()
+        self.outline.go_hashes.get(path).cloned()
     }
 
     fn content_id(&self, node: u32) -> Option<String> {
@@ -77,8 +107,7 @@ impl Identities for BuildIdentities<'_> {
     }
 
     fn profile_hash(&self, node: u32) -> Option<String> {
-        let digest = self.result(node)?.output("profile")?;
-        Some(file_hash(&self.store.read(&digest).ok()?))
+        self.profiles.get(&node).cloned()
     }
 }
 
@@ -86,28 +115,24 @@ impl Identities for BuildIdentities<'_> {
 ///
 /// With -o as cmd/go says; otherwise into `./bin/`, by the name that `go build` would give it, or by import path, with `_`
 /// for `/`, where two programs would get the same.
-pub fn targets(
-    plan: &Plan,
-    cwd: &Path,
-    output: Option<&str>,
-    packages: &[String],
-) -> BTreeMap<usize, PathBuf> {
+pub fn targets(outline: &Outline, cwd: &Path) -> BTreeMap<usize, PathBuf> {
+    if outline.output.is_none() {
+        return programs_in(outline, &cwd.join("bin"));
+    }
+    let nodes = outline.nodes.iter().enumerate();
+    nodes
+        .filter_map(|(index, node)| Some((index, cwd.join(node.target.as_ref()?))))
+        .collect()
+}
+
+/// Where each program goes when all go into one folder.
+pub fn programs_in(outline: &Outline, folder: &Path) -> BTreeMap<usize, PathBuf> {
     let mut targets = BTreeMap::new();
-    for (index, node) in plan.nodes.iter().enumerate() {
-        if let (Some(target), Some(_)) = (&node.target, output) {
-            targets.insert(index, cwd.join(target));
-        }
-    }
-    if output.is_some() {
-        return targets;
-    }
-    let names: Vec<(usize, String)> = plan
+    let names: Vec<(usize, String)> = outline
         .programs()
         .map(|index| {
-            (
-                index,
-                program_name(&plan.nodes[index].import_path, packages),
-            )
+            let path = &outline.nodes[index].import_path;
+            (index, program_name(path, &outline.packages))
         })
         .collect();
     for (index, name) in &names {
@@ -116,14 +141,11 @@ pub fn targets(
             .any(|(other, same)| other != index && same == name);
         // Not a folder for each element: one program's name may be the beginning of another's path.
         let name = if clashes {
-            plan.nodes[*index].import_path.replace('/', "_")
+            outline.nodes[*index].import_path.replace('/', "_")
         } else {
             name.clone()
         };
-        targets.insert(
-            *index,
-            cwd.join("bin").join(format!("{name}{}", plan.exe_suffix)),
-        );
+        targets.insert(*index, folder.join(format!("{name}{}", outline.exe_suffix)));
     }
     targets
 }
@@ -153,7 +175,7 @@ fn program_name(import_path: &str, packages: &[String]) -> String {
 }
 
 /// Writes what a node made to its target, unless what is there is that already. Returns the bytes written.
-pub fn write(
+fn write(
     identities: &BuildIdentities<'_>,
     node: usize,
     target: &Path,
@@ -165,10 +187,10 @@ pub fn write(
     let unknown = || {
         anyhow!(
             "internal error: the Go identity of {} is not known",
-            identities.plan.nodes[node].action.label
+            identities.outline.nodes[node].label
         )
     };
-    let is_program = identities.plan.nodes[node].action.kind() == v1::Kind::Link;
+    let is_program = identities.outline.nodes[node].kind() == v1::Kind::Link;
     let build_id = if is_program {
         identities.program_prefix(node)
     } else {
@@ -184,10 +206,10 @@ pub fn write(
         let digest = result.output(name).ok_or_else(|| {
             anyhow!(
                 "internal error: {} has no output {name}",
-                identities.plan.nodes[node].action.label
+                identities.outline.nodes[node].label
             )
         })?;
-        Ok(identities.store.read(&digest)?)
+        identities.blobs.read(&digest)
     };
     let bytes = if is_program {
         let mut bytes = read("binary")?;
@@ -203,6 +225,33 @@ pub fn write(
         .with_context(|| format!("writing {}", target.display()))?;
     record.keep();
     Ok(bytes.len() as u64)
+}
+
+/// Writes what the nodes of a finished build have made to their targets, as far as there is anything. Returns what is
+/// there now and the bytes written. `records` is a folder for remembering what was written.
+///
+/// # Errors
+/// A blob that cannot be read, or a file that cannot be written.
+pub fn write_all(
+    outline: &Outline,
+    finished: &Finished,
+    blobs: &dyn Blobs,
+    targets: &BTreeMap<usize, PathBuf>,
+    records: &Path,
+) -> anyhow::Result<(Vec<PathBuf>, u64)> {
+    let mut written = Vec::new();
+    let mut bytes = 0;
+    if finished.summary.result == BuildResult::Cancelled {
+        return Ok((written, bytes));
+    }
+    let identities = BuildIdentities::new(outline, &finished.results, blobs)?;
+    for (&node, target) in targets {
+        if finished.results[node].is_some() {
+            bytes += write(&identities, node, target, records)?;
+            written.push(target.clone());
+        }
+    }
+    Ok((written, bytes))
 }
 
 /// Refuses to write over what is no program, as cmd/go does (`checkDstOverwrite` in cmd/go/internal/work/shell.go).

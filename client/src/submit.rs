@@ -4,29 +4,39 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 use gofarm_plan::{
     BoundPlan, GoCommand, Plan, PlanError, PlanRequest, Planned, Planner, SourceFiles, Unremembered,
 };
+use gofarm_rpc::{BlobError, RpcError};
 use gofarm_scheduler::core::{BuildId, BuildResult, BuildSummary, Failure};
 use gofarm_store::{DiskStore, DiskStoreOptions, FileIndex, History, StoreError};
 use gofarm_worker::{ExecuteError, Launcher, SandboxMode};
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::causes::with_causes;
 use crate::cli::{
-    self, Environment, ExitCode, SandboxChoice, SubmitOptions, SubmitRequest, UsageError,
+    self, Environment, ExitCode, FarmSettings, SandboxChoice, SubmitOptions, SubmitRequest,
+    UsageError,
 };
-use crate::console::Console;
-use crate::farm::{Build, Choices, Embedded, EmbeddedOptions, Finished, Uploader};
+use crate::console::{Console, Planning, Showing};
+use crate::farm::{
+    Build, BuildWatch, Choices, Embedded, EmbeddedOptions, Farm, Fetched, Finished, Remote,
+    Stopped, Supply,
+};
 use crate::folder::working_folder;
-use crate::output::{self, BuildIdentities};
+use crate::outline::{Asked, Outline};
+use crate::output::{self, Blobs};
 use crate::report::{Bytes, NoTerminal, Outcome, Summary};
 
 /// How often a build is done again because a blob was lost between the build and the writing of programs.
 const ATTEMPTS: usize = 3;
+/// How long a farm has for a sign of life before the build is done here, and where nothing else can be done.
+const REACH: Duration = Duration::from_secs(3);
+const INSIST: Duration = Duration::from_secs(10);
 
 /// Everything that a build works with, opened once.
 pub struct Workplace {
@@ -37,6 +47,8 @@ pub struct Workplace {
     store: DiskStore,
     index: Arc<FileIndex>,
     history: History,
+    /// The farm that was named.
+    farm_settings: Option<FarmSettings>,
     /// The client's own part of the cache folder.
     folder: PathBuf,
 }
@@ -82,6 +94,8 @@ impl Workplace {
             )
             .into());
         }
+        let farm_settings = options.server.settings(&go.cwd, environment)?;
+        check_place(&options, farm_settings.as_ref())?;
         let store = DiskStore::open(
             &options.cache_dir,
             DiskStoreOptions {
@@ -94,6 +108,7 @@ impl Workplace {
         Ok(Workplace {
             index: Arc::new(FileIndex::load(&folder.join("files"), now)?),
             history: History::load(&folder.join("history"), now)?,
+            farm_settings,
             folder,
             store,
             options,
@@ -143,40 +158,39 @@ impl Workplace {
     pub fn build(&self, instead: Option<&Path>, started: Instant) -> anyhow::Result<Done> {
         let session = self.store.session()?;
         let planned = self.bind();
-        let id = BuildId(uuid::Uuid::new_v4().as_u128());
+        let mut id = new_id();
         let plan_time = started.elapsed();
         if let (Err(_), Some(path)) = (&planned, &self.options.summary_json) {
             Summary::without_actions(id, Outcome::Failed, plan_time, plan_time).write(path)?;
         }
         let (mut planned, mut bound) = planned?;
         let _remembering = self.remember_plan(planned.unremembered.take());
-        let plan_ms = plan_time.as_millis() as u64;
-        let targets = match instead {
-            Some(folder) => output::targets(&planned.plan, folder, None, &self.options.packages),
-            None => output::targets(
-                &planned.plan,
-                &self.go.cwd,
-                self.options.output.as_deref(),
-                &self.options.packages,
-            ),
-        };
+        let outline = self.outline(&planned.plan, &bound, instead.is_some());
+        let targets = output::targets(&outline, instead.unwrap_or(&self.go.cwd));
         for target in targets.values() {
             output::check_target(target)?;
         }
+        for node in outline.read_for(targets.keys().copied()) {
+            bound.graph.nodes[node].requested = true;
+        }
+        let supply = Arc::new(Supply::new(&mut bound));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .context("starting the runtime")?;
-        let mut console = Console::new(
-            &self.options,
-            &self.go.cwd,
-            &planned,
-            &bound,
+        let planning = Planning {
+            time: plan_time,
+            reused: planned.reused,
+        };
+        let console = Console::new(
+            self.showing(),
+            &outline,
+            &bound.graph,
             id,
-            plan_ms,
+            planning,
             started,
         )?;
-        let mut uploader = Uploader::new(self.store.clone(), &mut bound);
+        let mut console = console.naming(supply.clone());
         let cancel = CancellationToken::new();
         let deadline = self.options.timeout.map(|timeout| started + timeout);
         let reason =
@@ -186,36 +200,80 @@ impl Workplace {
             keep_going: self.options.keep_going,
             no_cache: self.options.no_cache,
         };
-        let farm = self.farm()?;
+        let farm = self.farm(&runtime, &mut console)?;
+        let mut uploaded = 0;
         for attempt in 1.. {
             let worker_watch = console.worker_watch();
-            let finished = runtime.block_on(farm.build(
-                Build {
-                    id,
-                    bound: &bound,
-                    uploader: &mut uploader,
-                    history: &self.history,
-                    choices,
-                    watch: &mut console,
-                    worker_watch,
-                },
-                &cancel,
-            ));
-            let finished = match finished {
+            let build = Build {
+                id,
+                graph: &bound.graph,
+                outline: &outline,
+                supply: supply.clone(),
+                history: &self.history,
+                choices,
+                watch: &mut console,
+                worker_watch,
+                shows_logs: self.options.events.is_some(),
+                shows_commands: self.options.print_commands,
+            };
+            if let (Farm::Remote(farm), true) = (&farm, self.options.detach) {
+                let detached = runtime.block_on(farm.detach(build, &cancel));
+                console.abandon();
+                let code = match detached? {
+                    true => {
+                        println!("{id}");
+                        ExitCode::Success
+                    }
+                    false => reason.get().unwrap_or(ExitCode::Interrupted),
+                };
+                return Ok(Done {
+                    written: Vec::new(),
+                    code,
+                });
+            }
+            let mut finished = match runtime.block_on(farm.build(build, &cancel)) {
                 Ok(finished) => finished,
                 Err(error) => {
                     console.abandon();
                     return Err(error);
                 }
             };
-            self.remember(&planned.plan, &finished);
+            uploaded += finished.uploaded;
 
-            let written = self.write(&planned.plan, &bound, &finished, &targets);
-            let (written, downloaded) = match written {
+            let fetched = match &farm {
+                Farm::Remote(farm) => Some(Fetched::new(
+                    farm,
+                    &self.store,
+                    runtime.handle().clone(),
+                    cancel.clone(),
+                )),
+                Farm::Embedded(_) => {
+                    self.remember(&planned.plan, &finished);
+                    None
+                }
+            };
+            let blobs: &dyn Blobs = match &fetched {
+                Some(fetched) => fetched,
+                None => &self.store,
+            };
+            let written = output::write_all(
+                &outline,
+                &finished,
+                blobs,
+                &targets,
+                &self.folder.join("outputs"),
+            );
+            let (written, bytes) = match written {
                 Err(error) if is_lost_blob(&error) && attempt < ATTEMPTS => {
-                    // Found damaged only now; it has been set aside, so its action runs again.
+                    // Found damaged or lost only now; it has been set aside, so its action runs again.
                     choices.no_cache = false;
+                    id = new_id();
+                    console.renamed(id);
                     continue;
+                }
+                Err(error) if error.is::<Stopped>() => {
+                    finished.summary.result = BuildResult::Cancelled;
+                    (Vec::new(), 0)
                 }
                 Err(error) => {
                     console.abandon();
@@ -226,18 +284,43 @@ impl Workplace {
             let stopped = reason.get();
             let code = stopped.unwrap_or_else(|| exit_code(&finished.summary, console.failures()));
             let bytes = Bytes {
-                uploaded: uploader.uploaded(),
-                downloaded,
+                uploaded,
+                downloaded: fetched.as_ref().map_or(bytes, Fetched::bytes),
             };
             console.finish(&finished.summary, stopped, bytes, written.len())?;
             drop(session);
-            if finished.summary.counts.executed > 0 {
+            let changed = match &farm {
+                Farm::Embedded(_) => finished.summary.counts.executed > 0,
+                Farm::Remote(_) => bytes.downloaded > 0,
+            };
+            if changed {
                 self.store.evict()?;
             }
             runtime.shutdown_background();
             return Ok(Done { written, code });
         }
         unreachable!("the loop ends by returning")
+    }
+
+    fn outline(&self, plan: &Plan, bound: &BoundPlan, elsewhere: bool) -> Outline {
+        let asked = Asked {
+            packages: &self.options.packages,
+            folder: &self.go.cwd,
+            output: self.options.output.as_deref().filter(|_| !elsewhere),
+            print_commands: self.options.print_commands,
+        };
+        Outline::new(plan, bound, asked)
+    }
+
+    fn showing(&self) -> Showing {
+        Showing {
+            progress: self.options.progress,
+            events: self.options.events.clone(),
+            summary_json: self.options.summary_json.clone(),
+            verbose: self.options.verbose,
+            print_commands: self.options.print_commands,
+            ..Showing::default()
+        }
     }
 
     /// Keeps the plan and the digests of files, on a thread.
@@ -252,7 +335,37 @@ impl Workplace {
         })))
     }
 
-    fn farm(&self) -> anyhow::Result<Embedded> {
+    /// The farm that builds: the one that was named, if it can be reached.
+    fn farm(&self, runtime: &Runtime, console: &mut Console<'_>) -> anyhow::Result<Farm> {
+        let Some(settings) = &self.farm_settings else {
+            return Ok(Farm::Embedded(self.embedded()?));
+        };
+        if let Some(flag) = &self.options.parallel {
+            console.warn(&format!(
+                "{flag} counts only for embedded builds: on a farm, the workers say how much runs at once"
+            ));
+        }
+        let fallback = self.options.fallback && !self.options.detach;
+        let patience = if fallback { REACH } else { INSIST };
+        let reached = runtime.block_on(async {
+            let remote = Remote::new(settings)?;
+            remote.reach(patience).await?;
+            Ok::<Remote, RpcError>(remote)
+        });
+        match reached {
+            Ok(remote) => Ok(Farm::Remote(Box::new(remote))),
+            Err(error) if error.is_transient() && fallback => {
+                console.warn(&format!("{error}; this build goes on embedded"));
+                Ok(Farm::Embedded(self.embedded()?))
+            }
+            Err(error) => {
+                console.abandon();
+                Err(error.into())
+            }
+        }
+    }
+
+    fn embedded(&self) -> anyhow::Result<Embedded> {
         // Stays this program when its file is replaced while it runs.
         let own = Path::new("/proc/self/exe");
         let program = if own.exists() {
@@ -293,26 +406,6 @@ impl Workplace {
         // An order that is guessed once more is no harm.
         let _ = self.history.save();
     }
-
-    fn write(
-        &self,
-        plan: &Plan,
-        bound: &BoundPlan,
-        finished: &Finished,
-        targets: &std::collections::BTreeMap<usize, PathBuf>,
-    ) -> anyhow::Result<(Vec<PathBuf>, u64)> {
-        let mut written = Vec::new();
-        let mut bytes = 0;
-        let identities = BuildIdentities::new(plan, bound, &finished.results, &self.store);
-        for (&node, target) in targets {
-            if finished.results[node].is_some() && finished.summary.result != BuildResult::Cancelled
-            {
-                bytes += output::write(&identities, node, target, &self.folder.join("outputs"))?;
-                written.push(target.clone());
-            }
-        }
-        Ok((written, bytes))
-    }
 }
 
 /// Something that is written beside the build. Waited for before the process ends, however it does.
@@ -326,6 +419,25 @@ impl Drop for Remembering {
     }
 }
 
+/// Refuses what the place where the build is to be done cannot heed.
+fn check_place(options: &SubmitOptions, farm: Option<&FarmSettings>) -> Result<(), UsageError> {
+    match (farm, &options.embedded_only) {
+        (Some(farm), Some(flag)) => Err(UsageError::new(format!(
+            "gofarm: {flag} is for embedded builds only, and {} would build: its workers have their own --slots and \
+             --sandbox; leave it out, or build here with --server=off",
+            farm.server
+        ))),
+        (None, _) if options.detach => Err(UsageError::new(
+            "gofarm: --detach needs a farm that the build can be left to; name one with --server",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn new_id() -> BuildId {
+    BuildId(uuid::Uuid::new_v4().as_u128())
+}
+
 fn is_lost_blob(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause
@@ -335,9 +447,11 @@ fn is_lost_blob(error: &anyhow::Error) -> bool {
 }
 
 /// The worst of what failed decides.
-fn exit_code(summary: &BuildSummary, failures: &[Arc<Failure>]) -> ExitCode {
-    if summary.result == BuildResult::Succeeded {
-        return ExitCode::Success;
+pub fn exit_code(summary: &BuildSummary, failures: &[Arc<Failure>]) -> ExitCode {
+    match summary.result {
+        BuildResult::Succeeded => return ExitCode::Success,
+        BuildResult::Cancelled => return ExitCode::Interrupted,
+        BuildResult::Failed => {}
     }
     failures
         .iter()
@@ -369,6 +483,12 @@ pub fn explain(error: &anyhow::Error) -> (ExitCode, String) {
         return (code, text);
     }
     let class = error.chain().find_map(|cause| {
+        if let Some(farm) = cause.downcast_ref::<RpcError>() {
+            return Some(class_of(farm));
+        }
+        if let Some(BlobError::Rpc(farm)) = cause.downcast_ref::<BlobError>() {
+            return Some(class_of(farm));
+        }
         if let Some(store) = cause.downcast_ref::<StoreError>() {
             return Some(store.class());
         }
@@ -382,8 +502,22 @@ pub fn explain(error: &anyhow::Error) -> (ExitCode, String) {
     });
     let code = match class {
         Some(gofarm_store::ErrorClass::Bug) => ExitCode::Defect,
+        Some(gofarm_store::ErrorClass::User) if is_setting(error) => ExitCode::Usage,
         _ if error.to_string().starts_with("internal error") => ExitCode::Defect,
         _ => ExitCode::Environment,
     };
     (code, format!("gofarm: {}", with_causes(error.as_ref())))
+}
+
+fn class_of(error: &RpcError) -> gofarm_store::ErrorClass {
+    match error {
+        // What a farm asks of those who use it is not a matter of the command line alone.
+        RpcError::Token { .. } => gofarm_store::ErrorClass::Environment,
+        error => error.class(),
+    }
+}
+
+/// Whether the farm's address, token or certificates were written wrong.
+fn is_setting(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.is::<RpcError>())
 }

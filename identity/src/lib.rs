@@ -6,10 +6,12 @@
 //! depends on them, and writes the real ones afterwards. After [`stamp_binary`] a binary is byte for byte what
 //! `go build -trimpath` makes of the same inputs.
 //!
-//! Nothing here runs a tool, knows a clock or reads a file that was not named by the caller.
+//! Nothing here runs a tool, knows a clock or reads a file that was not named by the caller; but for [`c_toolchain`], which
+//! looks at the C compiler of this machine and is given the means to run it.
 
 pub mod archive;
 mod binary;
+pub mod c_toolchain;
 mod codesign;
 mod elf;
 mod fields;

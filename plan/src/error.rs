@@ -1,5 +1,7 @@
 //! What can go wrong while planning, sorted by whose trouble it is.
 
+use gofarm_identity::c_toolchain::CToolchainError;
+
 use crate::dryrun::script::ScriptError;
 
 /// A failure to plan.
@@ -64,6 +66,29 @@ pub enum PlanError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] gofarm_store::StoreError),
+}
+
+impl From<CToolchainError> for PlanError {
+    fn from(error: CToolchainError) -> PlanError {
+        match error {
+            CToolchainError::NotFound { program } => PlanError::Tool {
+                program,
+                detail: "not found on PATH; install a C compiler, or set CGO_ENABLED=0".to_owned(),
+            },
+            CToolchainError::Run { program, source } => PlanError::Tool {
+                program,
+                detail: source.to_string(),
+            },
+            CToolchainError::File { path, source } => PlanError::File {
+                path: path.display().to_string(),
+                source,
+            },
+            error @ CToolchainError::TooMany { .. } => PlanError::Tool {
+                program: "listing the C compiler's header folders".to_owned(),
+                detail: error.to_string(),
+            },
+        }
+    }
 }
 
 /// Whose trouble an error is.

@@ -73,16 +73,21 @@ impl GoCommand {
 
     /// Runs another program of the user's machine that the planner asks for facts.
     pub fn run_tool(&self, argv: &[String], cwd: &Path) -> Result<Output, PlanError> {
+        self.ask_tool(argv, cwd).map_err(|error| PlanError::Tool {
+            program: argv.join(" "),
+            detail: error.to_string(),
+        })
+    }
+
+    /// As [`run_tool`](GoCommand::run_tool), with the system's own error.
+    pub(crate) fn ask_tool(&self, argv: &[String], cwd: &Path) -> std::io::Result<Output> {
         let mut command = process(Path::new(&argv[0]), cwd);
         command
             .args(&argv[1..])
             .env_clear()
             .envs(self.env.iter().cloned())
             .env("LC_ALL", "C");
-        command.output().map_err(|error| PlanError::Tool {
-            program: argv.join(" "),
-            detail: error.to_string(),
-        })
+        command.output()
     }
 
     /// The settings that apply to every command: GOFLAGS, from the environment or `go env -w`.

@@ -177,7 +177,7 @@ impl DiskStore {
     }
 
     /// Sets the blob aside and says so. All is well when it is another file by now.
-    fn reject(&self, digest: &Digest, path: &Path, metadata: &Metadata) -> Result<()> {
+    pub(crate) fn reject(&self, digest: &Digest, path: &Path, metadata: &Metadata) -> Result<()> {
         match self.set_aside(path, metadata, Damaged::Blob)? {
             Some(aside) => Err(StoreError::Corrupt {
                 digest: *digest,

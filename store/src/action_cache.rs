@@ -148,12 +148,12 @@ impl DiskStore {
 }
 
 /// An entry under another key is no entry.
-fn context(key: &ActionKey) -> Vec<u8> {
+pub(crate) fn context(key: &ActionKey) -> Vec<u8> {
     [b"gofarm action result 1 ".as_slice(), &key.0].concat()
 }
 
 /// What makes two results the same: their outputs. Logs and costs differ from run to run.
-fn outputs(
+pub(crate) fn outputs(
     result: &v1::ActionResult,
 ) -> std::result::Result<BTreeMap<&str, (Digest, bool)>, String> {
     if result.exit_code != 0 {

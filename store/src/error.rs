@@ -39,6 +39,38 @@ pub enum StoreError {
         /// Where the damaged bytes are now.
         aside: PathBuf,
     },
+    /// What came for a blob are the bytes of another one.
+    #[error(
+        "cannot store blob {digest}: the {received} bytes that came for it are not its bytes; send it again from its source"
+    )]
+    WrongBytes {
+        /// The blob that was announced.
+        digest: Digest,
+        /// How many bytes came.
+        received: u64,
+    },
+    /// The address of a farm's store is malformed, or settings that belong to it are missing.
+    #[error(
+        "cannot use {url:?} as the store of a farm: {reason}; write file:///folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix, and set the variables AWS_*, GOOGLE_* or AZURE_* that belong to it"
+    )]
+    Address {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The object store does not do what it was asked.
+    #[error(
+        "cannot {verb} {object}: {source}; check the address, the keys and the network of the object store"
+    )]
+    Objects {
+        /// What was tried.
+        verb: &'static str,
+        /// On what.
+        object: String,
+        /// What the object store said, or the network.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// No space left, or the quota is used up.
     #[error(
         "cannot write below {}: the disk is full; free some space there, or set a smaller size bound or another folder for the cache",
@@ -144,15 +176,18 @@ impl StoreError {
     /// Whose matter this is.
     pub fn class(&self) -> ErrorClass {
         match self {
-            StoreError::InTheWay { .. }
+            StoreError::Address { .. }
+            | StoreError::InTheWay { .. }
             | StoreError::Format { .. }
             | StoreError::NotAFile { .. }
             | StoreError::Changed { .. } => ErrorClass::User,
             StoreError::Missing { .. }
             | StoreError::Corrupt { .. }
+            | StoreError::WrongBytes { .. }
             | StoreError::Full { .. }
             | StoreError::ReadOnly { .. }
             | StoreError::Denied { .. }
+            | StoreError::Objects { .. }
             | StoreError::ShuttingDown
             | StoreError::Io { .. } => ErrorClass::Environment,
             StoreError::Exists { .. } | StoreError::BadResult { .. } => ErrorClass::Bug,

@@ -155,7 +155,7 @@ impl DiskStore {
 
     /// Sealed before it has its name, so that nobody sees it unsealed. Where another process was faster,
     /// its file is replaced by the same bytes.
-    fn finish(&self, mut temporary: TemporaryFile, digest: &Digest) -> Result<()> {
+    pub(crate) fn finish(&self, mut temporary: TemporaryFile, digest: &Digest) -> Result<()> {
         let path = self.path(digest);
         seal(&temporary.file).map_err(self.failed("seal", temporary.path()))?;
         temporary

@@ -1,8 +1,9 @@
 //! What a build keeps on the local disk: the content-addressed store (CAS), the action cache, the index of
 //! source files and the history of durations.
 //!
-//! Start reading at [`DiskStore`]. Everything here is synchronous and built on `std::fs`; callers on an async
-//! runtime use a blocking thread for anything that moves bytes.
+//! Start reading at [`DiskStore`]. It and all that belongs to it is synchronous and built on `std::fs`; callers on an
+//! async runtime use a blocking thread for anything that moves bytes. `FarmStore` (feature `farm`) is the store of a
+//! farm: such a folder, alone or in front of an object store, behind async calls.
 //!
 //! # The folder
 //!
@@ -43,9 +44,11 @@ mod frame;
 mod gate;
 mod go_hash;
 mod history;
+mod incoming;
 mod ingest;
 mod layout;
 mod quarantine;
+mod reader;
 mod scan;
 mod seal;
 mod session;
@@ -62,5 +65,7 @@ pub use farm_store::FarmStore;
 pub use file_index::{FileIndex, FileRecord};
 pub use go_hash::GoFileHash;
 pub use history::{Estimate, History};
+pub use incoming::Incoming;
+pub use reader::BlobReader;
 pub use scan::Usage;
 pub use session::Session;

@@ -123,6 +123,9 @@ pub enum ExecuteError {
         /// What the tools had printed.
         log: Vec<u8>,
     },
+    /// Its inputs could not be brought to this machine, for another reason than that nobody has them.
+    #[error("cannot fetch the inputs of the action: {0}")]
+    Fetch(String),
     /// The store refused.
     #[error(transparent)]
     Store(StoreError),
@@ -162,6 +165,7 @@ impl ExecuteError {
             | ExecuteError::CannotStart { .. }
             | ExecuteError::SandboxUnavailable { .. }
             | ExecuteError::Full { .. }
+            | ExecuteError::Fetch(_)
             | ExecuteError::Io { .. }
             | ExecuteError::Launcher(_) => ErrorClass::Environment,
         }

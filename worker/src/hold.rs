@@ -1,21 +1,29 @@
 //! One lease from its taking to its end: kept while its task waits or runs, and given up at once when it is not ours any more.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::error::{ExecuteError, Result};
 use crate::executor::Executor;
-use crate::lease::{Lease, LeaseSource, LeaseToken, Renewal};
+use crate::lease::{Lease, LeaseSource, LeaseToken, Lost, SourceError};
 use crate::log::{LogSink, TraceSink, TracedCommand};
+use crate::task::Execution;
 
-/// A lease is renewed when this part of its time has passed.
-const RENEW_AFTER: u32 = 3;
+/// An execution that finds inputs gone, although they were there when it was prepared, is begun anew so often: a damaged
+/// blob is noticed only when it is used.
+const REFETCHES: u32 = 3;
 
-/// A lease that could not be renewed is taken for lost when only this part of its time is left: the processes must be gone
-/// before somebody else has it.
-const MARGIN: u32 = 5;
+/// What a worker tells a lease, and hears of it.
+pub(crate) struct Orders {
+    /// The task has room, and begins. When the sender is dropped instead, the lease is given back.
+    pub begun: oneshot::Receiver<()>,
+    /// Whatever runs is broken off, and the lease given back.
+    pub give_back: CancellationToken,
+    /// Is sent the id of the tokio task when no process runs any more: what is left to do needs no room.
+    pub ran: mpsc::Sender<tokio::task::Id>,
+}
 
 /// Sends what the tools print, and which they are, to the queue.
 struct Watch<S> {
@@ -35,46 +43,42 @@ impl<S: LeaseSource> TraceSink for Watch<S> {
     }
 }
 
-/// Executes the task once `begun` is sent to, and reports. Gives the lease back when `begun` is dropped.
+/// Fetches what the task needs, executes it once it has room, and reports.
 pub(crate) async fn hold<S: LeaseSource>(
     source: Arc<S>,
     executor: Executor,
     lease: Lease,
-    begun: oneshot::Receiver<()>,
+    orders: Orders,
 ) {
     let cancel = CancellationToken::new();
     let token = lease.token;
-    let watch = Watch {
-        source: source.clone(),
-        token,
-    };
-    let execution = async {
-        tokio::select! {
-            begun = begun => begun.ok()?,
-            () = cancel.cancelled() => return None,
-        }
-        Some(
-            executor
-                .execute(&lease.task, &cancel, &watch, Some(&watch))
-                .await,
-        )
-    };
+    let execution = perform(&source, &executor, &lease, orders.begun, &cancel);
     tokio::pin!(execution);
-    let outcome = tokio::select! {
+    let reported = tokio::select! {
         biased;
-        outcome = &mut execution => outcome,
-        why = lost(&*source, &lease) => {
-            tracing::info!(%token, task = %lease.task.key, why, "gave up a lease");
+        outcome = &mut execution => {
+            // The room may be used by another while this one is reported. When nobody listens, nobody waits for room.
+            let _ = orders.ran.send(tokio::task::id()).await;
+            report(&*source, token, outcome).await
+        }
+        why = source.lost(&lease) => {
+            tracing::info!(%token, task = %lease.task.key, %why, "gave up a lease");
             cancel.cancel();
             // Until the last process is reaped. The result, if there still came one, is discarded.
             execution.await;
-            return;
+            match why {
+                Lost::Cancelled => source.fail(token, ExecuteError::Cancelled).await,
+                Lost::Expired | Lost::Stolen | Lost::NotRenewed => return,
+            }
         }
-    };
-    let reported = match outcome {
-        None => source.release(token).await,
-        Some(Ok(execution)) => source.complete(token, execution).await,
-        Some(Err(error)) => source.fail(token, error).await,
+        () = orders.give_back.cancelled() => {
+            cancel.cancel();
+            match execution.await {
+                // It was just at its end.
+                Some(Ok(execution)) => source.complete(token, execution).await,
+                _ => source.release(token).await,
+            }
+        }
     };
     if let Err(error) = reported {
         // The lease expires, and the result, if there is one, is found in the store by the next attempt.
@@ -82,33 +86,72 @@ pub(crate) async fn hold<S: LeaseSource>(
     }
 }
 
-/// Keeps renewing. Returns only when the lease is ours no longer, and says why.
-async fn lost<S: LeaseSource>(source: &S, lease: &Lease) -> &'static str {
-    let mut ttl = lease.ttl;
-    // By our own clock, and from before each question, so that we never believe to have it for longer than the queue does.
-    let mut since = Instant::now();
-    let mut pause = ttl / RENEW_AFTER;
+/// `None`: it was not begun.
+async fn perform<S: LeaseSource>(
+    source: &Arc<S>,
+    executor: &Executor,
+    lease: &Lease,
+    mut begun: oneshot::Receiver<()>,
+    cancel: &CancellationToken,
+) -> Option<Result<Execution>> {
+    let fetched = async {
+        let fetch = source.fetch(lease);
+        tokio::pin!(fetch);
+        tokio::select! {
+            begin = &mut begun => {
+                begin.ok()?;
+                Some(fetch.await)
+            }
+            fetched = &mut fetch => {
+                if fetched.is_ok() {
+                    begun.await.ok()?;
+                }
+                Some(fetched)
+            }
+        }
+    };
+    let fetched = tokio::select! {
+        fetched = fetched => fetched?,
+        () = cancel.cancelled() => return None,
+    };
+    if let Err(error) = fetched {
+        return Some(Err(error));
+    }
+    let watch = Watch {
+        source: source.clone(),
+        token: lease.token,
+    };
+    let mut refetches = 0;
     loop {
-        let end = since + (ttl - ttl / MARGIN);
-        tokio::time::sleep(pause.min(end.saturating_duration_since(Instant::now()))).await;
-        let asked = Instant::now();
-        let answer = tokio::time::timeout_at(end.into(), source.renew(lease.token)).await;
-        match answer {
-            Ok(Ok(Renewal::Kept { ttl: new })) => {
-                (ttl, since) = (new, asked);
-                pause = ttl / RENEW_AFTER;
+        let outcome = executor
+            .execute(&lease.task, cancel, &watch, Some(&watch))
+            .await;
+        match outcome {
+            Err(ExecuteError::MissingInputs(lost)) if refetches < REFETCHES => {
+                refetches += 1;
+                let again = tokio::select! {
+                    again = source.fetch(lease) => again,
+                    () = cancel.cancelled() => Err(ExecuteError::Cancelled),
+                };
+                match again {
+                    Ok(true) => {}
+                    Ok(false) => return Some(Err(ExecuteError::MissingInputs(lost))),
+                    Err(error) => return Some(Err(error)),
+                }
             }
-            Ok(Ok(Renewal::Lost)) => return "it has expired",
-            Ok(Ok(Renewal::Stolen)) => return "it has expired and another worker has the task",
-            Ok(Ok(Renewal::Cancelled)) => return "nobody wants the result any more",
-            Ok(Err(error)) => {
-                tracing::warn!(token = %lease.token, %error, "cannot renew a lease");
-                pause = ttl / 20;
-            }
-            Err(_) => return "it could not be renewed in time",
+            outcome => return Some(outcome),
         }
-        if Instant::now() >= since + (ttl - ttl / MARGIN) {
-            return "it could not be renewed in time";
-        }
+    }
+}
+
+async fn report<S: LeaseSource>(
+    source: &S,
+    token: LeaseToken,
+    outcome: Option<Result<Execution>>,
+) -> Result<(), SourceError> {
+    match outcome {
+        None => source.release(token).await,
+        Some(Ok(execution)) => source.complete(token, execution).await,
+        Some(Err(error)) => source.fail(token, error).await,
     }
 }

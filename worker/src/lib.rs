@@ -34,7 +34,7 @@ mod workspace;
 pub use error::{ErrorClass, ExecuteError, Result};
 pub use executor::{Executor, ExecutorOptions, SandboxMode, SandboxState};
 pub use launcher::launcher_main;
-pub use lease::{Capacity, Lease, LeaseSource, LeaseToken, Renewal, SourceError};
+pub use lease::{Capacity, Lease, LeaseSource, LeaseToken, Lost, Renewal, SourceError};
 pub use log::{LOG_LIMIT, LogSink, TraceSink, TracedCommand};
 pub use machine::{Machine, machine};
 pub use process::Launcher;

@@ -4,12 +4,12 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::executor::Executor;
-use crate::hold::hold;
+use crate::hold::{Orders, hold};
 use crate::lease::{Capacity, Lease, LeaseSource};
 use crate::room::{Need, Room};
 
@@ -47,7 +47,12 @@ impl<S: LeaseSource> WorkerLoop<S> {
     ///
     /// Dropping the future ends it at once: everything that runs is killed, and its leases expire.
     pub async fn run(&self, drain: &CancellationToken) {
-        let mut slots = Slots::new(self.options);
+        self.run_until(drain, &CancellationToken::new()).await;
+    }
+
+    /// As [`run`](WorkerLoop::run); when `give_back` is cancelled, what runs is broken off and given back.
+    pub async fn run_until(&self, drain: &CancellationToken, give_back: &CancellationToken) {
+        let mut slots = Slots::new(self.options, give_back);
         let mut open = true;
         while open || !slots.tasks.is_empty() {
             slots.begin_what_fits();
@@ -64,6 +69,7 @@ impl<S: LeaseSource> WorkerLoop<S> {
                         slots.ended(error.id());
                     }
                 },
+                Some(id) = slots.ran.recv() => slots.ran(id),
                 // Asked anew whenever the room changes.
                 taken = self.acquire(capacity) => match taken {
                     Some(leases) => for lease in leases {
@@ -101,6 +107,12 @@ struct Slots {
     held: HashMap<Id, Held>,
     /// Not yet begun, in the order in which they came: nothing overtakes a task that waits for more room.
     waiting: VecDeque<Id>,
+    /// How many are being reported, and how many may be before no more is taken: results must not pile up.
+    reporting: usize,
+    most_reporting: usize,
+    ran: mpsc::Receiver<Id>,
+    tell_ran: mpsc::Sender<Id>,
+    give_back: CancellationToken,
 }
 
 /// One lease.
@@ -114,13 +126,21 @@ enum Stage {
     Waiting(oneshot::Sender<()>),
     /// Has taken room.
     Begun,
+    /// Takes no room any more; its end is being told.
+    Reporting,
     /// Takes no room, and is about to end.
     GivenBack,
 }
 
 impl Slots {
-    fn new(options: WorkerOptions) -> Slots {
+    fn new(options: WorkerOptions, give_back: &CancellationToken) -> Slots {
+        let (tell_ran, ran) = mpsc::channel(options.slots.max(1));
         Slots {
+            reporting: 0,
+            most_reporting: options.slots.max(1),
+            ran,
+            tell_ran,
+            give_back: give_back.clone(),
             room: Room::new(options.slots, options.memory),
             tasks: JoinSet::new(),
             held: HashMap::new(),
@@ -134,7 +154,12 @@ impl Slots {
             alone: lease.task.exclusive,
         };
         let (begin, begun) = oneshot::channel();
-        let hold = hold(source.clone(), executor.clone(), lease, begun);
+        let orders = Orders {
+            begun,
+            give_back: self.give_back.clone(),
+            ran: self.tell_ran.clone(),
+        };
+        let hold = hold(source.clone(), executor.clone(), lease, orders);
         let id = self.tasks.spawn(hold).id();
         let stage = Stage::Waiting(begin);
         self.held.insert(id, Held { need, stage });
@@ -159,7 +184,8 @@ impl Slots {
 
     /// Nothing more is asked for while something waits, or the small would keep the large waiting for ever.
     fn capacity(&self) -> Option<Capacity> {
-        self.room.capacity().filter(|_| self.waiting.is_empty())
+        let free = self.waiting.is_empty() && self.reporting < self.most_reporting;
+        self.room.capacity().filter(|_| free)
     }
 
     fn give_back_waiting(&mut self) {
@@ -170,13 +196,28 @@ impl Slots {
         }
     }
 
-    fn ended(&mut self, id: Id) {
-        if let Some(Held {
-            need,
-            stage: Stage::Begun,
-        }) = self.held.remove(&id)
+    /// No process of this task runs any more.
+    fn ran(&mut self, id: Id) {
+        if let Some(held) = self.held.get_mut(&id)
+            && matches!(held.stage, Stage::Begun)
         {
-            self.room.leave(need);
+            held.stage = Stage::Reporting;
+            self.room.leave(held.need);
+            self.reporting += 1;
+        }
+    }
+
+    fn ended(&mut self, id: Id) {
+        match self.held.remove(&id) {
+            Some(Held {
+                need,
+                stage: Stage::Begun,
+            }) => self.room.leave(need),
+            Some(Held {
+                stage: Stage::Reporting,
+                ..
+            }) => self.reporting -= 1,
+            _ => {}
         }
     }
 }

@@ -31,23 +31,32 @@ pub(super) enum Role {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Setting {
     All,
+    Ca,
     CacheDir,
     CacheSize,
     Chdir,
+    Detach,
     DryRun,
     Events,
+    Fallback,
+    Follow,
+    Json,
     KeepGoing,
     KeepWork,
     NoCache,
+    Open,
     Output,
     Parallel,
+    Pool,
     PrintCommands,
     Progress,
     Sandbox,
     Server,
     SummaryJson,
     Timeout,
+    TokenFile,
     Trimpath,
+    User,
     Verbose,
     Workers,
 }
@@ -89,7 +98,7 @@ const fn plan(name: &'static str, value: ValueKind) -> Flag {
     }
 }
 
-const fn go(name: &'static str, value: ValueKind, setting: Setting) -> Flag {
+pub(super) const fn go(name: &'static str, value: ValueKind, setting: Setting) -> Flag {
     Flag {
         name,
         value,
@@ -97,7 +106,7 @@ const fn go(name: &'static str, value: ValueKind, setting: Setting) -> Flag {
     }
 }
 
-const fn own(
+pub(super) const fn own(
     name: &'static str,
     value: ValueKind,
     setting: Setting,
@@ -191,16 +200,22 @@ pub(super) static FLAGS: &[Flag] = &[
     go("work", ValueKind::Bool, Setting::KeepWork),
     go("x", ValueKind::Bool, Setting::PrintCommands),
 
+    own("ca", ValueKind::Text, Setting::Ca, Some("GOFARM_CA")),
     own("cache-dir", ValueKind::Text, Setting::CacheDir, Some("GOFARM_CACHE_DIR")),
     own("cache-size", ValueKind::Text, Setting::CacheSize, Some("GOFARM_CACHE_SIZE")),
+    own("detach", ValueKind::Bool, Setting::Detach, None),
     own("events", ValueKind::Text, Setting::Events, None),
+    own("fallback", ValueKind::Bool, Setting::Fallback, Some("GOFARM_FALLBACK")),
     own("keep-going", ValueKind::Bool, Setting::KeepGoing, Some("GOFARM_KEEP_GOING")),
     own("no-cache", ValueKind::Bool, Setting::NoCache, Some("GOFARM_NO_CACHE")),
+    own("pool", ValueKind::Text, Setting::Pool, Some("GOFARM_POOL")),
     own("progress", ValueKind::OneOf(PROGRESS), Setting::Progress, Some("GOFARM_PROGRESS")),
     own("sandbox", ValueKind::OneOf(SANDBOX), Setting::Sandbox, Some("GOFARM_SANDBOX")),
     own("server", ValueKind::Text, Setting::Server, Some("GOFARM_SERVER")),
     own("summary-json", ValueKind::Text, Setting::SummaryJson, None),
     own("timeout", ValueKind::Text, Setting::Timeout, Some("GOFARM_TIMEOUT")),
+    own("token-file", ValueKind::Text, Setting::TokenFile, None),
+    own("user", ValueKind::Text, Setting::User, Some("GOFARM_USER")),
     own("workers", ValueKind::Int, Setting::Workers, Some("GOFARM_WORKERS")),
 ];
 

@@ -6,18 +6,32 @@ use super::nearest::nearest;
 pub(super) const OVERVIEW: &str = include_str!("help/overview.txt");
 pub(super) const SUBMIT: &str = include_str!("help/submit.txt");
 pub(super) const VERIFY: &str = include_str!("help/verify.txt");
+pub(super) const LOGS: &str = include_str!("help/logs.txt");
+pub(super) const BUILDS: &str = include_str!("help/builds.txt");
+pub(super) const STATUS: &str = include_str!("help/status.txt");
+pub(super) const ATTACH: &str = include_str!("help/attach.txt");
+pub(super) const CANCEL: &str = include_str!("help/cancel.txt");
+pub(super) const WORKERS: &str = include_str!("help/workers.txt");
 const VERSION: &str = include_str!("help/version.txt");
 const ENVIRONMENT: &str = include_str!("help/environment.txt");
+const FARM: &str = include_str!("help/farm.txt");
 const EXIT_CODES: &str = include_str!("help/exit-codes.txt");
 
-const TOPICS: [(&str, &str); 7] = [
+const TOPICS: [(&str, &str); 14] = [
     ("submit", SUBMIT),
     ("build", SUBMIT),
     ("verify", VERIFY),
+    ("logs", LOGS),
+    ("builds", BUILDS),
+    ("status", STATUS),
+    ("attach", ATTACH),
+    ("cancel", CANCEL),
+    ("workers", WORKERS),
     ("version", VERSION),
     ("help", OVERVIEW),
     ("environment", ENVIRONMENT),
     ("exit-codes", EXIT_CODES),
+    ("farm", FARM),
 ];
 
 /// The text for `gofarm help` and the words behind it.

@@ -8,6 +8,8 @@ mod duration;
 mod environment;
 mod error;
 mod exit;
+mod farm_command;
+mod farm_settings;
 mod flag;
 mod goflags;
 mod help;
@@ -15,6 +17,7 @@ mod nearest;
 mod options;
 mod quoted;
 mod request;
+mod said;
 mod scan;
 mod size;
 mod value;
@@ -28,12 +31,15 @@ use std::path::PathBuf;
 pub use environment::Environment;
 pub use error::UsageError;
 pub use exit::ExitCode;
+pub use farm_command::{AttachOptions, FarmCommand, FarmOptions, FarmRequest};
+pub use farm_settings::{FarmSettings, ServerChoice};
 pub use help::version;
 pub use options::{ProgressChoice, SandboxChoice, SubmitOptions};
 pub use request::{DEFAULT_CACHE_SIZE, SubmitRequest};
 
 use error::Usage;
 use nearest::nearest;
+use scan::Grammar;
 
 /// What `gofarm` is asked to do.
 #[derive(Debug)]
@@ -42,6 +48,8 @@ pub enum Command {
     Submit(SubmitRequest),
     /// `gofarm verify`.
     Verify(SubmitRequest),
+    /// `gofarm logs` and the other commands that ask a farm.
+    Farm(FarmRequest),
     /// `gofarm version`.
     Version,
     /// This text was asked for; it belongs on stdout.
@@ -87,17 +95,35 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         "version" => Err(UsageError::new("usage: gofarm version")),
         "-version" | "--version" | "-V" => Ok(Command::Version),
         "help" | "-h" | "-help" | "--help" => help::of(&rest).map(Command::Help),
-        unknown => {
-            let meant = nearest(unknown, COMMANDS).map(|name| format!("gofarm {name}"));
-            let error = UsageError::new(format!("gofarm {unknown}: unknown command"));
-            Err(error.suggest(meant).usage(Usage::Commands))
+        other => {
+            match farm_command::parse(other, chdir, rest) {
+                Some(Ok(farm_command::Parsed::Request(request))) => {
+                    return Ok(Command::Farm(request));
+                }
+                Some(Ok(farm_command::Parsed::Help(text))) => return Ok(Command::Help(text)),
+                Some(Err(error)) => return Err(error),
+                None => {}
+            }
+            unknown(other)
         }
     }
 }
 
+fn unknown(unknown: &str) -> Result<Command, UsageError> {
+    let meant = nearest(unknown, COMMANDS.into_iter().chain(farm_command::names()))
+        .map(|name| format!("gofarm {name}"));
+    let error = UsageError::new(format!("gofarm {unknown}: unknown command"));
+    Err(error.suggest(meant).usage(Usage::Commands))
+}
+
 fn submit(chdir: Option<PathBuf>, args: Vec<String>, verify: bool) -> Result<Command, UsageError> {
     let usage = if verify { VERIFY } else { SUBMIT };
-    let scanned = scan::scan(args, usage)?;
+    let grammar = Grammar {
+        flags: flag::FLAGS.iter().collect(),
+        usage,
+        mixed: false,
+    };
+    let scanned = scan::scan(args, &grammar)?;
     if scanned.help {
         return Ok(Command::Help(if verify {
             help::VERIFY

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::farm_settings::ServerChoice;
+
 /// Everything that the flags, GOFLAGS and the environment say.
 ///
 /// Paths that were given relative are relative to the folder that `-C` names: cmd/go changes there before anything else.
@@ -51,6 +53,16 @@ pub struct SubmitOptions {
     pub cache_dir: PathBuf,
     /// --cache-size: bytes that the store may hold.
     pub cache_size: u64,
+    /// --server and what belongs to it, as far as flags and environment say.
+    pub server: ServerChoice,
+    /// --detach: end when the farm has all that it needs.
+    pub detach: bool,
+    /// --fallback: build embedded when the farm cannot be reached.
+    pub fallback: bool,
+    /// --workers or --sandbox as it stands on the command line: only an embedded build can heed it.
+    pub embedded_only: Option<String>,
+    /// -p as it stands on the command line: as above, but `go build` has it, so it is no reason to refuse.
+    pub parallel: Option<String>,
 }
 
 /// --progress.
@@ -85,6 +97,7 @@ impl SubmitOptions {
         self.cache_dir = cwd.join(self.cache_dir);
         self.summary_json = self.summary_json.map(|path| cwd.join(path));
         self.events = self.events.map(|path| cwd.join(path));
+        self.server = self.server.rooted_at(cwd);
         self
     }
 }

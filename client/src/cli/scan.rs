@@ -1,8 +1,33 @@
 //! Reads flags exactly as Go's flag package does (src/flag/flag.go, parseOne).
 
 use super::error::{Usage, UsageError};
-use super::flag::{self, FLAGS, Flag};
+use super::flag::Flag;
 use super::nearest::nearest;
+
+/// What a command takes.
+pub(super) struct Grammar {
+    /// Its flags.
+    pub flags: Vec<&'static Flag>,
+    /// What stands below a message.
+    pub usage: Usage,
+    /// Flags may stand behind words, too. Not for what `go` reads as packages: there, a word ends the flags.
+    pub mixed: bool,
+}
+
+impl Grammar {
+    fn find(&self, name: &str) -> Option<&'static Flag> {
+        self.flags.iter().copied().find(|flag| flag.name == name)
+    }
+
+    fn undefined(&self, name: &str) -> UsageError {
+        let meant = nearest(name, self.flags.iter().map(|flag| flag.name))
+            .and_then(|name| self.find(name))
+            .map(Flag::spelling);
+        UsageError::new(format!("flag provided but not defined: -{name}"))
+            .suggest(meant)
+            .usage(self.usage)
+    }
+}
 
 /// A flag that was given, and its value in canonical spelling.
 #[derive(Debug, Clone)]
@@ -23,14 +48,15 @@ pub(super) enum Origin {
 #[derive(Debug, Default)]
 pub(super) struct Scanned {
     pub given: Vec<Given>,
-    /// What stands behind the flags.
-    pub packages: Vec<String>,
+    /// What is no flag: packages, or what a command names.
+    pub words: Vec<String>,
     /// -h or -help was met; nothing behind it was read.
     pub help: bool,
 }
 
-/// Reads flags up to the first word that is none, or up to `--`.
-pub(super) fn scan(args: Vec<String>, usage: Usage) -> Result<Scanned, UsageError> {
+/// Reads flags up to the first word that is none (unless the two may be mixed), or up to `--`.
+pub(super) fn scan(args: Vec<String>, grammar: &Grammar) -> Result<Scanned, UsageError> {
+    let usage = grammar.usage;
     let mut scanned = Scanned::default();
     let mut args = args.into_iter();
     while let Some(arg) = args.next() {
@@ -38,7 +64,10 @@ pub(super) fn scan(args: Vec<String>, usage: Usage) -> Result<Scanned, UsageErro
             break;
         }
         let Some(text) = arg.strip_prefix('-').filter(|text| !text.is_empty()) else {
-            scanned.packages.push(arg);
+            scanned.words.push(arg);
+            if grammar.mixed {
+                continue;
+            }
             break;
         };
         let text = text.strip_prefix('-').unwrap_or(text);
@@ -49,12 +78,12 @@ pub(super) fn scan(args: Vec<String>, usage: Usage) -> Result<Scanned, UsageErro
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (text, None),
         };
-        let Some(flag) = flag::find(name) else {
+        let Some(flag) = grammar.find(name) else {
             if matches!(name, "h" | "help") {
                 scanned.help = true;
                 return Ok(scanned);
             }
-            return Err(undefined(name).usage(usage));
+            return Err(grammar.undefined(name));
         };
         let value = match value {
             Some(value) => value,
@@ -78,14 +107,6 @@ pub(super) fn scan(args: Vec<String>, usage: Usage) -> Result<Scanned, UsageErro
             origin: Origin::CommandLine,
         });
     }
-    scanned.packages.extend(args);
+    scanned.words.extend(args);
     Ok(scanned)
-}
-
-fn undefined(name: &str) -> UsageError {
-    let names = FLAGS.iter().map(|flag| flag.name);
-    let meant = nearest(name, names)
-        .and_then(flag::find)
-        .map(Flag::spelling);
-    UsageError::new(format!("flag provided but not defined: -{name}")).suggest(meant)
 }

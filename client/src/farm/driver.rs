@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gofarm_proto::{ActionKey, Digest, v1};
+use gofarm_proto::{ActionKey, v1};
 use gofarm_scheduler::core::{
     ActionResult, BuildEvent, BuildId, BuildSpec, BuildSummary, Core, CoreOptions, Effect, Event,
     NodeEvent, Outcome, Resolution, Task,
@@ -13,6 +13,7 @@ use gofarm_scheduler::queue::{Clock, LeaseQueue, MonotonicClock, News, Owner};
 use gofarm_store::{DiskStore, Recorded};
 use tokio_util::sync::CancellationToken;
 
+use crate::farm::build::{BuildWatch, Finished};
 use crate::farm::upload::Uploader;
 
 /// How long one question for news waits for an answer.
@@ -22,33 +23,10 @@ const BATCH: usize = 256;
 /// How often the blobs of one action are uploaded again before their loss counts against the action.
 const UPLOADS: u32 = 3;
 
-/// Is told what happens in a build.
-pub trait BuildWatch: Send {
-    /// A task is put into the queue for the node with this definition.
-    fn task(&mut self, key: &ActionKey, definition: &Digest);
-    /// In the order in which it happens.
-    fn event(&mut self, event: &BuildEvent);
-    /// About ten times a second.
-    fn tick(&mut self);
-    /// Something that the user should know and that fails nothing.
-    fn warn(&mut self, text: &str);
-}
-
 /// Starts whatever executes, once.
 pub(super) trait Start: Send {
     /// Called before the first task is put into the queue. Returns what the user should know.
     fn start(&mut self) -> anyhow::Result<Option<String>>;
-}
-
-/// A build that is over.
-#[derive(Debug)]
-pub struct Finished {
-    /// What the core says of it.
-    pub summary: BuildSummary,
-    /// The results of the nodes, in their order; none for nodes that failed or were not run.
-    pub results: Vec<Option<Arc<ActionResult>>>,
-    /// The nodes that this build had executed.
-    pub executed: Vec<usize>,
 }
 
 /// Drives one build.
@@ -58,7 +36,7 @@ pub(super) struct Driver<'a> {
     store: &'a DiskStore,
     queue: Arc<dyn LeaseQueue>,
     owner: Owner,
-    uploader: &'a mut Uploader,
+    uploader: Uploader,
     watch: &'a mut dyn BuildWatch,
     start: Option<&'a mut dyn Start>,
     uploads: HashMap<ActionKey, u32>,
@@ -73,7 +51,7 @@ impl<'a> Driver<'a> {
     pub fn new(
         store: &'a DiskStore,
         queue: Arc<dyn LeaseQueue>,
-        uploader: &'a mut Uploader,
+        uploader: Uploader,
         watch: &'a mut dyn BuildWatch,
         start: &'a mut dyn Start,
         nodes: usize,
@@ -109,6 +87,7 @@ impl<'a> Driver<'a> {
                 // A blob that a client asked for was there when the core looked; nothing of this build is evicted
                 // while its session lives.
                 return Ok(Finished {
+                    uploaded: self.uploader.uploaded(),
                     summary,
                     results: self.results,
                     executed: self.executed,

@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gofarm_plan::BoundPlan;
 use gofarm_proto::Digest;
-use gofarm_scheduler::core::{BuildId, BuildOptions, BuildSpec, Estimate};
+use gofarm_scheduler::core::{BuildOptions, BuildSpec, Estimate};
 use gofarm_scheduler::queue::{
     BlobPresence, InProcessQueue, LeaseQueue, MonotonicClock, QueueOptions,
 };
-use gofarm_store::{DiskStore, History};
+use gofarm_store::DiskStore;
 use gofarm_worker::{
     Executor, ExecutorOptions, Launcher, SandboxMode, SandboxState, WorkerLoop, WorkerOptions,
     go_tools, machine,
@@ -18,7 +17,8 @@ use gofarm_worker::{
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::farm::driver::{BuildWatch, Driver, Finished, Start};
+use crate::farm::build::{Build, Finished};
+use crate::farm::driver::{Driver, Start};
 use crate::farm::source::{QueueSource, WorkerWatch};
 use crate::farm::upload::Uploader;
 
@@ -42,38 +42,11 @@ pub struct EmbeddedOptions {
     pub launcher: Launcher,
 }
 
-/// What a build may and may not do.
-#[derive(Debug, Clone, Copy)]
-pub struct Choices {
-    /// Go on where nothing failed.
-    pub keep_going: bool,
-    /// Execute again what the cache has.
-    pub no_cache: bool,
-}
-
 /// A farm of one process: one worker over the store's own folder, so nothing is copied or sent.
 #[derive(Debug)]
 pub struct Embedded {
     store: DiskStore,
     options: EmbeddedOptions,
-}
-
-/// What one build brings along.
-pub struct Build<'a> {
-    /// Names it.
-    pub id: BuildId,
-    /// What is built.
-    pub bound: &'a BoundPlan,
-    /// Has its blobs.
-    pub uploader: &'a mut Uploader,
-    /// What earlier builds have measured.
-    pub history: &'a History,
-    /// How it is to be done.
-    pub choices: Choices,
-    /// Is told what happens.
-    pub watch: &'a mut dyn BuildWatch,
-    /// Is shown what the worker does.
-    pub worker_watch: Arc<dyn WorkerWatch>,
 }
 
 impl Embedded {
@@ -95,7 +68,7 @@ impl Embedded {
             pool: POOL.into(),
             by_platform: false,
         };
-        let spec = BuildSpec::from_graph(build.id, options, &build.bound.graph, |node| {
+        let spec = BuildSpec::from_graph(build.id, options, build.graph, |node| {
             let recorded = build.history.estimate(&node.package, node.kind())?;
             Some(Estimate {
                 duration_ms: recorded.duration_ms,
@@ -117,10 +90,10 @@ impl Embedded {
         let driver = Driver::new(
             &self.store,
             queue,
-            build.uploader,
+            Uploader::new(self.store.clone(), build.supply),
             build.watch,
             &mut crew,
-            build.bound.graph.nodes.len(),
+            build.graph.nodes.len(),
         );
         let finished = driver.run(spec, build.id, cancel).await;
         crew.stop(finished.is_ok()).await;

@@ -1,14 +1,15 @@
 //! Brings what an action reads into the store: its definition and its sources.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use gofarm_plan::BoundPlan;
 use gofarm_proto::Digest;
 use gofarm_store::{DiskStore, StoreError};
+
+use crate::farm::supply::Supply;
 
 /// A file was not what it had been when the build was planned.
 #[derive(Debug, thiserror::Error)]
@@ -34,11 +35,7 @@ pub struct Uploader {
 #[derive(Debug)]
 struct Blobs {
     store: DiskStore,
-    /// Definition digests in the order of the plan.
-    order: Vec<Digest>,
-    /// By definition digest: the encoded action and the digests of its sources.
-    actions: HashMap<Digest, (Vec<u8>, Vec<Digest>)>,
-    sources: HashMap<Digest, PathBuf>,
+    supply: Arc<Supply>,
     /// Blobs that have been seen in the store.
     present: Mutex<HashSet<Digest>>,
     uploaded: AtomicU64,
@@ -46,25 +43,12 @@ struct Blobs {
 }
 
 impl Uploader {
-    /// For the blobs of this plan.
-    pub fn new(store: DiskStore, bound: &mut BoundPlan) -> Uploader {
-        let definitions = std::mem::take(&mut bound.definitions);
-        let node_sources = std::mem::take(&mut bound.node_sources);
-        let order: Vec<Digest> = definitions
-            .iter()
-            .map(|definition| Digest::of(definition))
-            .collect();
-        let actions = order
-            .iter()
-            .copied()
-            .zip(definitions.into_iter().zip(node_sources))
-            .collect();
+    /// For these blobs.
+    pub fn new(store: DiskStore, supply: Arc<Supply>) -> Uploader {
         Uploader {
             blobs: Arc::new(Blobs {
                 store,
-                order,
-                actions,
-                sources: std::mem::take(&mut bound.sources),
+                supply,
                 present: Mutex::default(),
                 uploaded: AtomicU64::new(0),
                 stop: AtomicBool::new(false),
@@ -91,7 +75,7 @@ impl Uploader {
     /// Uploads a blob again that was found missing; false when it is none of this build's sources.
     pub fn again(&mut self, digest: &Digest) -> Result<bool, UploadError> {
         self.blobs.present().remove(digest);
-        if self.blobs.actions.contains_key(digest) {
+        if self.blobs.supply.action(digest).is_some() {
             self.blobs.upload(digest)?;
             return Ok(true);
         }
@@ -110,7 +94,7 @@ impl Drop for Uploader {
 
 impl Blobs {
     fn upload_ahead(&self) {
-        for definition in &self.order {
+        for definition in self.supply.definitions() {
             // What goes wrong here goes wrong again, and is told, when the action's turn comes.
             if self.stop.load(Ordering::Relaxed) || self.upload(definition).is_err() {
                 return;
@@ -119,7 +103,7 @@ impl Blobs {
     }
 
     fn upload(&self, definition: &Digest) -> Result<(), UploadError> {
-        let Some((bytes, sources)) = self.actions.get(definition) else {
+        let Some((bytes, sources)) = self.supply.action(definition) else {
             return Ok(());
         };
         for digest in sources {
@@ -136,13 +120,15 @@ impl Blobs {
     }
 
     fn source(&self, digest: &Digest) -> Result<bool, UploadError> {
-        let Some(path) = self.sources.get(digest) else {
+        let Some(path) = self.supply.file(digest) else {
             return Ok(false);
         };
         if self.is_missing(digest) {
             let put = self.store.put_file(path)?;
             if put != *digest {
-                return Err(UploadError::Changed { path: path.clone() });
+                return Err(UploadError::Changed {
+                    path: path.to_owned(),
+                });
             }
             self.arrived(digest);
         }

@@ -29,3 +29,4 @@ pub use short_path::short_path;
 pub use skipped::Skipped;
 pub use summary::{ActionCounts, Built, Bytes, Outcome, Summary, SummaryError};
 pub use terminal::{Display, NoTerminal, Terminal};
+pub use timestamp::rfc3339;

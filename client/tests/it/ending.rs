@@ -4,32 +4,15 @@ use std::fs;
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Finished, Process, Running, Site, Summary, shown};
+use crate::harness::{Finished, Process, Running, SLOW_PRINTS, Site, Summary, shown};
 
-/// A module with a program, a package that takes seconds to compile, and one below it that does not. No other run has
-/// built it.
+/// A module with a program, a package that takes seconds to compile, and one below it that does not.
 fn slow_module() -> Site {
-    let site = Site::new();
-    let unique = site.path("").display().to_string();
-    let mut slow =
-        "package slow\n\nimport \"example.com/m/quick\"\n\nvar Table = map[string]func(int) int{\n"
-            .to_owned();
-    for i in 0..2000 {
-        slow.push_str(&format!(
-            "\t\"k{i}\": func(n int) int {{\n\t\tm := map[int]string{{}}\n\t\tfor j := range n {{\n\t\t\tm[j*{i}] = quick.Name\n\t\t\tif j%7 == {} {{\n\t\t\t\tdelete(m, j)\n\t\t\t}}\n\t\t}}\n\t\treturn len(m)\n\t}},\n",
-            i % 7
-        ));
-    }
-    slow.push_str(&format!("}}\n\nvar Text = {unique:?}\n"));
-    site.module(&[
-        ("main.go", &format!("package main\n\nimport \"example.com/m/slow\"\n\nvar text = {unique:?}\n\nfunc main() {{ println(len(slow.Table)) }}\n")),
-        ("slow/slow.go", &slow),
-        ("quick/quick.go", &format!("package quick\n\nvar Name = {unique:?}\n")),
-    ])
+    Site::new().slow_module(1)
 }
 
 /// The compiler of the slow package.
-const COMPILE: &[&str] = &["/compile", "example.com/m/slow"];
+const COMPILE: &[&str] = &["/compile", "example.com/m/slow0"];
 
 fn start(site: &Site, flags: &[&str]) -> Running {
     let flag = format!("--summary-json={}", site.path("summary.json").display());
@@ -48,7 +31,7 @@ fn goes_on(site: &Site) {
         "{summary:#?}"
     );
     let ran: Finished = site.command(&site.src("bin/m"), &[]).run().ok();
-    assert_eq!(ran.stderr, "2000\n");
+    assert_eq!(ran.stderr, SLOW_PRINTS);
 }
 
 /// Nothing of the build is left, neither processes nor files of actions.
@@ -149,7 +132,7 @@ fn a_killed_tool_is_tried_again_alone() {
     );
     assert_eq!(
         site.command(&site.src("bin/m"), &[]).run().ok().stderr,
-        "2000\n"
+        SLOW_PRINTS
     );
 }
 

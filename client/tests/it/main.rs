@@ -17,6 +17,7 @@
 mod code_errors;
 mod damage;
 mod ending;
+mod farm;
 mod goroot;
 mod harness;
 mod identity;

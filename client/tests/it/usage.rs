@@ -58,3 +58,68 @@ fn a_variable_that_cannot_be_understood() {
     let finished = site.gofarm(&["submit"]).env("GOFARM_WORKERS", "many").run();
     assert_snapshot!(shown(&site, &finished));
 }
+
+#[test]
+fn a_farm_that_is_no_url() {
+    assert_snapshot!(refused(&["submit", "--server=farm:8980", "./..."]));
+}
+
+#[test]
+fn a_flag_that_only_an_embedded_build_heeds() {
+    assert_snapshot!(refused(&[
+        "submit",
+        "--server=http://farm:8980",
+        "--sandbox=off",
+        "./..."
+    ]));
+}
+
+#[test]
+fn nobody_to_leave_the_build_to() {
+    assert_snapshot!(refused(&["submit", "--detach", "./..."]));
+}
+
+#[test]
+fn a_farm_that_is_not_named() {
+    assert_snapshot!(refused(&["builds"]));
+}
+
+#[test]
+fn a_build_that_is_not_named() {
+    assert_snapshot!(refused(&["logs", "-f", "--server=http://farm:8980"]));
+}
+
+#[test]
+fn a_key_that_is_not_known() {
+    let site = Site::cold().module(&[
+        ("main.go", "package main\n\nfunc main() {}\n"),
+        ("gofarm.toml", "sever = \"http://farm:8980\"\n"),
+    ]);
+    let finished = site.gofarm(&["submit"]).run();
+    assert_snapshot!(shown(&site, &finished));
+}
+
+/// Port 1 of this machine: nobody listens there.
+const NOBODY: &str = "--server=http://127.0.0.1:1";
+
+#[test]
+fn a_farm_that_cannot_be_reached() {
+    assert_snapshot!(refused(&["submit", NOBODY, "--fallback=false"]));
+}
+
+#[test]
+fn a_farm_that_cannot_be_reached_is_done_without() {
+    let site = Site::cold().module(&[("m.go", "package m\n")]);
+    let finished = site.gofarm(&["submit", NOBODY]).run().ok();
+    let warnings: Vec<&str> = finished
+        .stderr
+        .lines()
+        .filter(|line| line.ends_with("; this build goes on embedded"))
+        .collect();
+    assert_eq!(warnings.len(), 1, "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("gofarm: compiled 1 package in "),
+        "{}",
+        finished.stderr
+    );
+}

@@ -195,8 +195,7 @@ impl Assembly<'_> {
             identities.push(toolchain.identity);
             folders.push(toolchain.folder);
         }
-        identities.dedup();
-        platform.c_toolchain = identities.join("+");
+        platform.c_toolchain = toolchain::joined(identities.iter().map(String::as_str));
         let env = environment::with_c_compiler(self.env, self.go, &self.roots, &folders);
         Ok((env, platform))
     }

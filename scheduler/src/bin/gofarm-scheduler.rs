@@ -1,3 +1,255 @@
 //! A scheduler of a farm.
 
-fn main() {}
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use gofarm_proto::v1::builds_server::BuildsServer;
+use gofarm_proto::v1::farm_server::FarmServer;
+use gofarm_proto::{Digest, FILE_DESCRIPTOR_SET};
+use gofarm_scheduler::queue::{InProcessQueue, LeaseQueue, MonotonicClock, RedisQueue};
+use gofarm_scheduler::server::access::{Access, Token};
+use gofarm_scheduler::server::blobs::{BlobsService, Presence};
+use gofarm_scheduler::server::builds::BuildsService;
+use gofarm_scheduler::server::engine::{Engine, EngineOptions};
+use gofarm_scheduler::server::farm::FarmService;
+use gofarm_scheduler::server::http::{self, Check, Readiness, Views};
+use gofarm_scheduler::server::leases::LeasesService;
+use gofarm_scheduler::server::listen::{self, Ports, Services, told_to_stop};
+use gofarm_scheduler::server::metrics::{self, MeteredQueue, Metrics};
+use gofarm_scheduler::server::options::{LogFormat, Options};
+use gofarm_scheduler::server::registry::{MemoryRegistry, RedisRegistry, Registry};
+use gofarm_scheduler::server::roster::Roster;
+use gofarm_store::{DiskStore, DiskStoreOptions, FarmStore};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tracing_subscriber::EnvFilter;
+
+/// The command line or a variable cannot be understood. As clap has it.
+const USAGE: u8 = 2;
+
+/// A setting cannot be followed, or something that the scheduler needs is not there.
+const ENVIRONMENT: u8 = 3;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    if let Err(error) = log_to_stderr(options.log_format) {
+        eprintln!("error: {error:#}");
+        return ExitCode::from(USAGE);
+    }
+    let ended = tokio::runtime::Runtime::new()
+        .context("threads cannot be started")
+        .and_then(|runtime| runtime.block_on(run(options)));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The chain on one line, for those who read logs by line.
+            tracing::error!("{error:#}");
+            ExitCode::from(ENVIRONMENT)
+        }
+    }
+}
+
+fn log_to_stderr(format: LogFormat) -> anyhow::Result<()> {
+    let filter = std::env::var("RUST_LOG").unwrap_or_default();
+    let filter = if filter.is_empty() { "info" } else { &filter };
+    let filter = EnvFilter::try_new(filter)
+        .with_context(|| format!("RUST_LOG={filter} says nothing about log lines; try info, or gofarm_scheduler=debug,warn"))?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => log.json().init(),
+        LogFormat::Text => log.with_ansi(false).init(),
+    }
+    Ok(())
+}
+
+async fn run(options: Options) -> anyhow::Result<()> {
+    // Before anything that takes time: a scheduler that is told to end while it starts ends.
+    let stop = told_to_stop().context("signals cannot be caught")?;
+    let access = Access::new(token(&options)?);
+    listen::guarded(&options, &access)?;
+    let tls = listen::server_tls(&options)?;
+    let ports = Ports {
+        grpc: listen::bind("--listen", options.listen).await?,
+        http: listen::bind("--http", options.http).await?,
+    };
+    let (grpc, http) = (ports.grpc.local_addr()?, ports.http.local_addr()?);
+
+    let replica = uuid::Uuid::new_v4().simple().to_string();
+    let metrics = Arc::new(Metrics::new());
+    let (store, url) = store(&options)?;
+    let (queue, registry) = shared_state(&options, &store).await?;
+    let queue: Arc<dyn LeaseQueue> = Arc::new(MeteredQueue::new(queue, metrics.clone()));
+    let engine = Engine::start(
+        EngineOptions::new(replica.clone()),
+        queue.clone(),
+        registry.clone(),
+        store.clone(),
+    );
+
+    let readiness = readiness(&queue, &store, &metrics);
+    let builds = Arc::new(BuildsService::new(engine.clone()));
+    let farm = Arc::new(FarmService::new(registry.clone()));
+    let closing = CancellationToken::new();
+    let roster = Arc::new(Roster::start(registry));
+    let leases = LeasesService::new(queue.clone(), store.clone(), roster, closing.clone());
+    let (health, health_service) = tonic_health::server::health_reporter();
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .context("the services cannot be described")?;
+    let routes = Routes::new(health_service)
+        .add_service(reflection)
+        .add_service(BlobsService::new(store.clone()).into_server())
+        .add_service(BuildsServer::from_arc(builds.clone()))
+        .add_service(FarmServer::from_arc(farm.clone()))
+        .add_service(leases.into_server());
+    let views = Views {
+        builds,
+        farm: farm.clone(),
+        queue: queue.clone(),
+    };
+    let services = Services {
+        routes,
+        http: http::router(readiness.clone(), metrics.clone(), views, access.clone()),
+        access,
+        rpc: metrics.rpc.clone(),
+        tls,
+    };
+    tokio::spawn(metrics::sample(
+        metrics,
+        queue,
+        farm,
+        Duration::from_secs(5),
+    ));
+    tokio::spawn(keep_size(store));
+    tokio::spawn(tell_health(readiness.clone(), health));
+
+    tracing::info!(%grpc, %http, replica, store = url, version = env!("CARGO_PKG_VERSION"), "serving");
+    let going = async {
+        readiness.close();
+        closing.cancel();
+        engine.shutdown().await;
+    };
+    ports
+        .serve(services, stop, going, options.drain_timeout)
+        .await?;
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// A file goes before the variable, as flags do.
+fn token(options: &Options) -> anyhow::Result<Option<Token>> {
+    if let Some(path) = &options.token_file {
+        return Ok(Some(Token::read(path)?));
+    }
+    match std::env::var_os("GOFARM_TOKEN").filter(|token| !token.is_empty()) {
+        Some(token) => Ok(Some(Token::new(&token.to_string_lossy(), "GOFARM_TOKEN")?)),
+        None => Ok(None),
+    }
+}
+
+/// The store, and its URL for the log.
+fn store(options: &Options) -> anyhow::Result<(FarmStore, String)> {
+    let url = options.store_url()?;
+    // A store in a folder of this machine is that folder, and needs no other.
+    let folder = match url.strip_prefix("file://") {
+        Some(path) => PathBuf::from(path),
+        None => options.local_folder()?,
+    };
+    let bounds = DiskStoreOptions {
+        max_bytes: options.local_size,
+        ..DiskStoreOptions::default()
+    };
+    let local = DiskStore::open(&folder, bounds)
+        .with_context(|| format!("the folder {} cannot be used", Path::display(&folder)))?;
+    let store = FarmStore::open(&url, local)
+        .with_context(|| format!("the store {url} cannot be used; see --store"))?;
+    Ok((store, url))
+}
+
+/// What replicas share: in Redis, or of this process alone.
+async fn shared_state(
+    options: &Options,
+    store: &FarmStore,
+) -> anyhow::Result<(Arc<dyn LeaseQueue>, Arc<dyn Registry>)> {
+    let blobs = Arc::new(Presence::new(store.clone()));
+    let Some(url) = &options.redis else {
+        tracing::warn!(
+            "no --redis: this is the farm's only scheduler, and builds under way are lost when it ends"
+        );
+        let clock = Arc::new(MonotonicClock::new());
+        let queue = InProcessQueue::new(options.queue(), clock, blobs);
+        return Ok((Arc::new(queue), Arc::new(MemoryRegistry::new())));
+    };
+    // The URL may hold a password, so messages do not repeat it.
+    let queue = RedisQueue::connect(url, &options.namespace, options.queue(), blobs)
+        .await
+        .context("the queue in Redis cannot be used; see --redis")?;
+    let registry = RedisRegistry::connect(url, &options.namespace)
+        .context("the registry in Redis cannot be used; see --redis")?;
+    Ok((Arc::new(queue), Arc::new(registry)))
+}
+
+/// Ready when Redis and the store answer.
+fn readiness(queue: &Arc<dyn LeaseQueue>, store: &FarmStore, metrics: &Arc<Metrics>) -> Readiness {
+    let queue = queue.clone();
+    let (store, metrics) = (store.clone(), metrics.clone());
+    Readiness::new(vec![
+        Check::new("queue", move || {
+            let queue = queue.clone();
+            async move {
+                let life = queue.incarnation().await;
+                life.map(drop).map_err(|error| error.to_string())
+            }
+        }),
+        Check::new("store", move || {
+            let (store, metrics) = (store.clone(), metrics.clone());
+            async move {
+                // Asks for a blob that nobody has, so that the answer is not one that is remembered.
+                let nobodys = Digest::of(uuid::Uuid::new_v4().as_bytes());
+                let asked = metrics.store.time("probe", store.missing(vec![nobodys]));
+                asked.await.map(drop).map_err(|error| error.to_string())
+            }
+        }),
+    ])
+}
+
+/// Keeps the folder of this machine below its size; never ends.
+async fn keep_size(store: FarmStore) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(60));
+    loop {
+        ticks.tick().await;
+        if let Err(error) = store.evict().await {
+            tracing::warn!(%error, "the local folder was not brought below its size");
+        }
+    }
+}
+
+/// Tells gRPC health what the readiness probe says; never ends.
+async fn tell_health(readiness: Readiness, health: tonic_health::server::HealthReporter) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        ticks.tick().await;
+        let status = if readiness.report().await.ready {
+            tonic_health::ServingStatus::Serving
+        } else {
+            tonic_health::ServingStatus::NotServing
+        };
+        for service in [
+            "",
+            "gofarm.v1.Blobs",
+            "gofarm.v1.Builds",
+            "gofarm.v1.Farm",
+            "gofarm.v1.Leases",
+        ] {
+            health.set_service_status(service, status).await;
+        }
+    }
+}

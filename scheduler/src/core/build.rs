@@ -7,7 +7,7 @@ use gofarm_proto::{ActionKey, Digest};
 
 use super::flight::KeyMap;
 use super::spec::{BuildSpec, NodeInfo};
-use super::{ActionResult, BuildId, Counts, Failure, Millis, Priority, Resolution};
+use super::{ActionResult, BuildId, Counts, Failure, Millis, Prior, Priority, Resolution};
 
 /// Where a node stands. Done, failed, skipped and cancelled are *ended*; only done can be left again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub(super) struct Node {
     pub key: ActionKey,
     /// When done; kept when reopened, to see what changed.
     pub result: Option<Arc<ActionResult>>,
+    /// What was told of it before this core had the build, until it comes to something here.
+    pub prior: Option<Box<Prior>>,
 }
 
 #[derive(Debug)]
@@ -87,7 +89,7 @@ impl Build {
         let producers = spec.graph.link_dependents();
         let durations: Vec<u64> = spec.nodes.iter().map(|node| node.duration_ms).collect();
         let priorities = super::estimate::remaining_paths(&spec.graph, &durations);
-        let nodes = producers
+        let mut nodes: Vec<Node> = producers
             .into_iter()
             .map(|pending| Node {
                 state: State::Waiting,
@@ -100,8 +102,12 @@ impl Build {
                 duration_ms: 0,
                 key: ActionKey([0; 32]),
                 result: None,
+                prior: None,
             })
             .collect();
+        for (node, prior) in std::mem::take(&mut spec.priors) {
+            nodes[node.index()].prior = Some(Box::new(prior));
+        }
         let total = spec.nodes.len() as u32;
         let mut kinds: Vec<Counts> = Vec::new();
         for node in &spec.nodes {

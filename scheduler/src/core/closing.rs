@@ -6,13 +6,24 @@ use super::build::{Build, State};
 use super::effect::{BuildEvent, BuildResult, BuildSummary, Counts, Effect, NodeEvent};
 use super::flight::Waiter;
 use super::machine::Core;
-use super::{BuildId, NodeId};
+use super::{BuildId, NodeId, Prior};
 
 impl Core {
     pub(super) fn cancel(&mut self, build: BuildId, out: &mut Vec<Effect>) {
         if self.builds.contains_key(&build) {
             self.abort(build, BuildResult::Cancelled, out);
         } else {
+            self.ignored.unknown_build += 1;
+        }
+    }
+
+    /// Lets go of a build without a word.
+    pub(super) fn forget(&mut self, id: BuildId, out: &mut Vec<Effect>) {
+        let count = self.builds.get(&id).map_or(0, |build| build.nodes.len());
+        for node in 0..count as u32 {
+            self.detach(Waiter { build: id, node }, out);
+        }
+        if self.builds.remove(&id).is_none() {
             self.ignored.unknown_build += 1;
         }
     }
@@ -27,6 +38,11 @@ impl Core {
             };
             if state.is_active() {
                 self.detach(waiter, out);
+            }
+            if self.keep_prior(waiter) {
+                continue;
+            }
+            if state.is_active() {
                 out.push(waiter.notify(NodeEvent::Cancelled));
             }
             if !state.is_ended()
@@ -36,6 +52,30 @@ impl Core {
             }
         }
         self.close(id, result, out);
+    }
+
+    /// A node that is not ended here but was said to be done stays so.
+    fn keep_prior(&mut self, waiter: Waiter) -> bool {
+        let Some(build) = self.builds.get_mut(&waiter.build) else {
+            return false;
+        };
+        let node = build.node_mut(waiter.node);
+        match node.prior.take().map(|prior| *prior) {
+            Some(Prior::Done { how, result, .. }) => {
+                node.duration_ms = Prior::duration_ms(how, &result);
+                build.set_state(waiter.node, State::Done(how));
+                true
+            }
+            Some(Prior::Skipped) => {
+                build.set_state(waiter.node, State::Skipped);
+                true
+            }
+            Some(Prior::Failed(_)) => {
+                build.set_state(waiter.node, State::Failed);
+                true
+            }
+            None => false,
+        }
     }
 
     pub(super) fn close_if_over(&mut self, id: BuildId, out: &mut Vec<Effect>) {

@@ -8,7 +8,7 @@ use super::build::State;
 use super::effect::{BuildResult, Effect, NodeEvent, Resolution};
 use super::flight::{Flight, Phase, Waiter};
 use super::machine::Core;
-use super::{ActionResult, Attempt, Failure, Outcome, RunId};
+use super::{ActionResult, Attempt, Failure, Outcome, Prior, RunId};
 
 impl Core {
     pub(super) fn task_done(
@@ -67,7 +67,8 @@ impl Core {
             Outcome::BlobsMissing(digests) => self.inputs_missing(flight, &digests, out),
             Outcome::OutOfMemory => {
                 tried("out of memory");
-                if flight.task.exclusive {
+                // One that joined another scheduler's run may have joined one that was not alone.
+                if flight.task.exclusive && !flight.joined {
                     let history = std::mem::take(&mut flight.history).into();
                     self.fail_all(flight, Failure::OutOfMemory { history }, out);
                 } else {
@@ -179,9 +180,26 @@ impl Core {
         let Some(build) = self.builds.get_mut(&waiter.build) else {
             return;
         };
-        build.set_state(waiter.node, State::Done(how));
         let node = build.node_mut(waiter.node);
         let key = node.key;
+        let (mut how, mut duration_ms, mut told) = (how, duration_ms, false);
+        match node.prior.take().map(|prior| *prior) {
+            // It came to the same without being executed again.
+            Some(Prior::Done {
+                key: prior_key,
+                how: prior,
+                result: earlier,
+            }) if prior_key == key && earlier.outputs == result.outputs => {
+                duration_ms = Prior::duration_ms(prior, &earlier);
+                (how, told) = (prior, true);
+            }
+            Some(Prior::Done { .. }) => {
+                out.push(waiter.notify(NodeEvent::Reopened { lost: false }));
+            }
+            Some(Prior::Failed(_) | Prior::Skipped) | None => {}
+        }
+        build.set_state(waiter.node, State::Done(how));
+        let node = build.node_mut(waiter.node);
         let before = node.result.replace(result.clone());
         node.verified = verified;
         node.duration_ms = duration_ms;
@@ -191,7 +209,9 @@ impl Core {
                 self.compare(waiter, key, &before, &result, out);
             }
         }
-        out.push(waiter.notify(NodeEvent::Finished { how, key, result }));
+        if !told {
+            out.push(waiter.notify(NodeEvent::Finished { how, key, result }));
+        }
         let Some(build) = self.builds.get_mut(&waiter.build) else {
             return;
         };
@@ -228,12 +248,15 @@ impl Core {
 
     /// A node will never have a result, and so will nothing that waits for it.
     pub(super) fn fail(&mut self, waiter: Waiter, failure: Arc<Failure>, out: &mut Vec<Effect>) {
+        self.retract(waiter, true, out);
         let Some(build) = self.builds.get_mut(&waiter.build) else {
             return;
         };
         build.set_state(waiter.node, State::Failed);
         build.failures.insert(waiter.node, failure.clone());
-        out.push(waiter.notify(NodeEvent::Failed { failure }));
+        if build.node_mut(waiter.node).prior.take().is_none() {
+            out.push(waiter.notify(NodeEvent::Failed { failure }));
+        }
         self.skip_dependents(waiter, waiter.node, out);
         let Some(build) = self.builds.get_mut(&waiter.build) else {
             return;
@@ -247,32 +270,28 @@ impl Core {
 
     /// Skips whatever waits for `waiter`, directly or not; `cause` is the failed node.
     pub(super) fn skip_dependents(&mut self, waiter: Waiter, cause: u32, out: &mut Vec<Effect>) {
-        let Some(build) = self.builds.get_mut(&waiter.build) else {
-            return;
-        };
-        let label = build.info(cause).label.clone();
         let mut lost = vec![waiter.node];
         while let Some(node) = lost.pop() {
+            let Some(build) = self.builds.get(&waiter.build) else {
+                return;
+            };
             let extra = build.extra.iter().filter(|(from, _)| *from == node);
             let mut waiting: Vec<u32> = extra.map(|(_, waiting)| *waiting).collect();
             waiting.extend_from_slice(build.dependents(node));
             for dependent in waiting {
-                // One that is on its way has what it needs; if not, it will come back and see.
-                if build.node(dependent).state != State::Waiting {
-                    continue;
-                }
-                build.set_state(dependent, State::Skipped);
-                build.node_mut(dependent).waits_for = cause;
                 let skipped = Waiter {
                     build: waiter.build,
                     node: dependent,
                 };
-                let waits_for = label.clone();
-                out.push(skipped.notify(NodeEvent::Skipped { waits_for }));
-                lost.push(dependent);
+                // One that is on its way has what it needs; if not, it will come back and see.
+                if self.is_in(skipped, State::Waiting) {
+                    self.skip(skipped, cause, out);
+                    lost.push(dependent);
+                }
             }
         }
-        if build.open == 0 {
+        let build = self.builds.get(&waiter.build);
+        if build.is_some_and(|build| build.open == 0) {
             self.closing.push(waiter.build);
         }
     }

@@ -8,7 +8,7 @@ use super::build::State;
 use super::effect::{Effect, NodeEvent, Resolution};
 use super::flight::{Flight, Phase, Waiter};
 use super::machine::Core;
-use super::{ActionResult, RunId, Task};
+use super::{ActionResult, Prior, RunId, Task};
 
 impl Core {
     /// Sends a node on its way, if all its inputs are done and it is not on its way yet.
@@ -20,6 +20,10 @@ impl Core {
         if node.state != State::Waiting || node.pending != 0 {
             return;
         }
+        if let Some(Prior::Failed(failure)) = node.prior.as_deref() {
+            let failure = failure.clone();
+            return self.fail(waiter, failure, out);
+        }
         let bypass = node.bypass;
         let produced = match build.produced(waiter.node) {
             Ok(produced) => produced,
@@ -28,7 +32,12 @@ impl Core {
         let info = build.info(waiter.node);
         let (requested, no_cache) = (info.requested, build.spec.options.no_cache);
         let key = ActionKey::new(&info.definition, produced);
-        build.node_mut(waiter.node).key = key;
+        let node = build.node_mut(waiter.node);
+        node.key = key;
+        // What this build has had executed before is not executed again by its next owner.
+        let prior = node.prior.as_deref();
+        let told = matches!(prior, Some(Prior::Done { key: prior, .. }) if *prior == key);
+        let no_cache = no_cache && !told;
 
         if self.take_from_twin(waiter, out) {
             return;
@@ -127,6 +136,7 @@ impl Core {
 
     /// Joins the task of the node's key, or puts one into the queue. `missed`: the cache had no usable result.
     fn execute(&mut self, waiter: Waiter, missed: bool, out: &mut Vec<Effect>) {
+        self.retract(waiter, true, out);
         let Some(build) = self.builds.get_mut(&waiter.build) else {
             return;
         };

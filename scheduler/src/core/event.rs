@@ -60,6 +60,9 @@ pub enum Event {
     },
     /// The client no longer wants it.
     Cancel(BuildId),
+    /// The build is another scheduler's now. It leaves without a word to its watchers; what only it wanted is
+    /// cancelled, which for a queue means that this scheduler no longer wants it.
+    Forget(BuildId),
     /// The queue or the cache lost what it was told, or may have: everything that is still open is said again.
     /// [`super::Effect::Enqueue`], [`super::Effect::LookUp`] and [`super::Effect::CancelTask`] are idempotent, so it is
     /// always safe.

@@ -1,6 +1,7 @@
 //! Names and numbers: nodes, builds, runs, times, priorities.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// Index of a node in its build's graph. Edges point only to smaller indices.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -20,6 +21,24 @@ pub struct BuildId(pub u128);
 impl fmt::Display for BuildId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
+    }
+}
+
+/// A text that is not a build id.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("not a build id: {0:?} (expected 32 hexadecimal digits)")]
+pub struct ParseBuildIdError(pub String);
+
+impl FromStr for BuildId {
+    type Err = ParseBuildIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let id = digits
+            .then(|| u128::from_str_radix(text, 16).ok())
+            .flatten();
+        id.map(BuildId)
+            .ok_or_else(|| ParseBuildIdError(text.to_owned()))
     }
 }
 
@@ -54,5 +73,19 @@ impl Priority {
     /// By the longest path of work that waits for this task, itself included, in milliseconds.
     pub fn of_remaining_path(ms: u64) -> Priority {
         Priority(ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_id_is_32_hexadecimal_digits() {
+        let id = BuildId(0xabc);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for text in ["", "abc", &"g".repeat(32), &format!("+{}", "1".repeat(31))] {
+            assert!(text.parse::<BuildId>().is_err(), "{text:?}");
+        }
     }
 }

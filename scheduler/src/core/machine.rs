@@ -1,14 +1,14 @@
 //! The core's state and its one entrance.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use gofarm_proto::ActionKey;
+use gofarm_proto::{ActionKey, Digest};
 
 use super::build::Build;
 use super::effect::{BuildEvent, Effect, NodeEvent};
 use super::flight::{Flight, KeyMap, Lookups, Phase, Waiter};
-use super::{BuildId, BuildSpec, Event, Millis, NodeId, RunId};
+use super::{BuildId, BuildSpec, Counts, Event, Millis, NodeId, RunId};
 
 /// Bounds on trying again.
 #[derive(Clone, Copy, Debug)]
@@ -118,6 +118,7 @@ impl Core {
             } => self.task_done(key, run, worker, outcome, out),
             Event::OutputsMissing { key, digests } => self.outputs_missing(key, &digests, out),
             Event::Cancel(build) => self.cancel(build, out),
+            Event::Forget(build) => self.forget(build, out),
             Event::Republish => self.republish(out),
         }
         while let Some(waiter) = self.ready.pop_front() {
@@ -154,13 +155,16 @@ impl Core {
             self.ignored.submitted_twice += 1;
             return;
         }
+        let resumed = spec.resumed;
         let build = Build::new(spec, self.now, self.step);
-        out.push(Effect::Notify {
-            build: id,
-            event: BuildEvent::Accepted {
-                total: build.counts.total,
-            },
-        });
+        if !resumed {
+            out.push(Effect::Notify {
+                build: id,
+                event: BuildEvent::Accepted {
+                    total: build.counts.total,
+                },
+            });
+        }
         for (node, state) in build.nodes.iter().enumerate() {
             if state.pending == 0 {
                 self.ready.push_back(Waiter {
@@ -172,6 +176,25 @@ impl Core {
         self.builds.insert(id, build);
         // An empty graph is over at once.
         self.closing.push(id);
+    }
+
+    /// How far an open build has come: what has not ended is in `total` alone.
+    pub fn counts(&self, build: BuildId) -> Option<Counts> {
+        Some(self.builds.get(&build)?.counts)
+    }
+
+    /// Those of the blobs that no action before this node has made in this build, so that no other run can bring
+    /// them back: sources and definitions. Empty for a build that is not open.
+    pub fn unmade(&self, build: BuildId, node: NodeId, digests: &[Digest]) -> Vec<Digest> {
+        let Some(build) = self.builds.get(&build) else {
+            return Vec::new();
+        };
+        let before = build.nodes.iter().take(node.index());
+        let results = before.filter_map(|node| node.result.as_ref());
+        let outputs = results.flat_map(|result| result.outputs.iter());
+        let made: HashSet<Digest> = outputs.map(|output| output.digest).collect();
+        let unmade = digests.iter().filter(|digest| !made.contains(*digest));
+        unmade.copied().collect()
     }
 
     fn task_joined(&mut self, key: ActionKey, run: RunId) {

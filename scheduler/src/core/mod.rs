@@ -27,6 +27,7 @@ mod flight;
 mod graph;
 mod id;
 mod machine;
+mod prior;
 mod recovery;
 mod result;
 mod spec;
@@ -39,8 +40,9 @@ pub use effect::{BuildEvent, BuildResult, BuildSummary, Counts, Effect, NodeEven
 pub use estimate::Estimate;
 pub use event::Event;
 pub use failure::{Failure, FailureClass};
-pub use id::{BuildId, Millis, NodeId, Priority, RunId};
+pub use id::{BuildId, Millis, NodeId, ParseBuildIdError, Priority, RunId};
 pub use machine::{Core, CoreOptions, Ignored};
+pub use prior::Prior;
 pub use result::{ActionResult, MalformedResult, OutputFile};
 pub use spec::{BuildOptions, BuildSpec, Edge, GraphError, NodeSpec, platform_pool};
 pub use task::{Attempt, Outcome, Task};

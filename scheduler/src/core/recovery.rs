@@ -208,10 +208,7 @@ impl Core {
                 }
             }
             Err(cause) => {
-                build.set_state(waiter.node, State::Skipped);
-                build.node_mut(waiter.node).waits_for = cause;
-                let waits_for = build.info(cause).label.clone();
-                out.push(waiter.notify(NodeEvent::Skipped { waits_for }));
+                self.skip(waiter, cause, out);
                 self.skip_dependents(waiter, cause, out);
             }
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gofarm_proto::{Digest, ParseDigestError, v1};
 
 use super::graph::Graph;
-use super::{BuildId, Estimate, NodeId};
+use super::{BuildId, Estimate, NodeId, Prior};
 
 /// What a build may and may not do.
 #[derive(Clone, Debug)]
@@ -106,6 +106,10 @@ pub struct BuildSpec {
     pub(super) graph: Graph,
     /// Names of outputs; edges refer to them by index.
     pub(super) names: Vec<Arc<str>>,
+    /// An earlier owner has told its watchers that the build is accepted.
+    pub(super) resumed: bool,
+    /// What it has told of nodes, each at most once.
+    pub(super) priors: Vec<(NodeId, Prior)>,
 }
 
 /// A graph that cannot be built. Refused whole: it comes from a client that is broken or of another version.
@@ -244,6 +248,15 @@ impl BuildSpec {
         Ok(assembly.finish())
     }
 
+    /// Goes on where an earlier owner of the build left off: `priors` is how the nodes stood by its last events, for
+    /// those that had ended. What was told is not told again. Nodes that the graph does not have are passed over.
+    pub fn resume(&mut self, priors: impl IntoIterator<Item = (NodeId, Prior)>) {
+        let count = self.nodes.len();
+        let known = |(node, _): &(NodeId, Prior)| node.index() < count;
+        self.resumed = true;
+        self.priors = priors.into_iter().filter(known).collect();
+    }
+
     /// The build's id.
     pub fn id(&self) -> BuildId {
         self.id
@@ -283,6 +296,8 @@ impl Assembly {
                 nodes: Vec::new(),
                 graph: Graph::default(),
                 names: Vec::new(),
+                resumed: false,
+                priors: Vec::new(),
             },
             name_index: HashMap::new(),
             pools: Vec::new(),

@@ -24,6 +24,11 @@ pub struct QueueOptions {
     pub assumed_memory: u64,
     /// A waiting worker or owner looks at least this often, rung for or not.
     pub poll_interval: Duration,
+    /// How long an owner that neither enqueues, cancels nor asks for news counts as there. Then its tasks are let go
+    /// of; if it comes back it is told so, see [`News::Forgotten`].
+    pub owner_ttl: Duration,
+    /// Bytes of output that may wait among an owner's news; what is printed beyond is dropped for this owner.
+    pub log_backlog: usize,
 }
 
 impl Default for QueueOptions {
@@ -35,6 +40,8 @@ impl Default for QueueOptions {
             exclusive_patience: Duration::from_secs(2),
             assumed_memory: 256 << 20,
             poll_interval: Duration::from_millis(250),
+            owner_ttl: Duration::from_secs(30),
+            log_backlog: 4 << 20,
         }
     }
 }
@@ -46,6 +53,8 @@ pub struct Reaped {
     pub leases: usize,
     /// Tasks that no worker could ever take.
     pub unplaceable: usize,
+    /// Tasks that only owners wanted who are gone. One that is leased ends when its worker has heard of it.
+    pub orphans: usize,
 }
 
 /// What there is.
@@ -78,7 +87,8 @@ pub trait LeaseQueue: Send + Sync {
     /// leased, or if it is not known (the queue may have lost it); else when its worker has ended it.
     async fn cancel(&self, owner: &Owner, tasks: &[(ActionKey, RunId)]) -> Result<(), QueueError>;
 
-    /// Takes at most `max` news for this owner, oldest first, waiting up to `wait` for a first.
+    /// Takes at most `max` news for this owner, oldest first, waiting up to `wait` for a first. An owner calls it
+    /// again and again as long as it wants anything: one that does not is taken to be gone.
     async fn news(
         &self,
         owner: &Owner,
@@ -101,7 +111,8 @@ pub trait LeaseQueue: Send + Sync {
     async fn renew(&self, leases: &[LeaseId]) -> Result<Vec<Renewal>, QueueError>;
 
     /// Passes on what tasks print to the owners that want them; one answer for each, in order. What a stale holder
-    /// has printed is dropped. Best effort: an owner that does not read its news may lose output, never an end.
+    /// has printed is dropped. Best effort: an owner that does not read its news loses output beyond
+    /// [`QueueOptions::log_backlog`], never an end.
     async fn append_log(&self, outputs: &[TaskOutput]) -> Result<Vec<Renewal>, QueueError>;
 
     /// Ends a lease with the outcome of the run. The outputs of a success are in the store before.
@@ -121,7 +132,8 @@ pub trait LeaseQueue: Send + Sync {
         self.complete(lease, Outcome::Released).await
     }
 
-    /// Ends leases that have run out and tasks that no worker could ever take, at most `limit` of both together.
+    /// Ends leases that have run out, tasks that no worker could ever take and tasks that only owners want who are
+    /// gone, at most `limit` of all together.
     /// Called about every second by anyone, by several at once if need be.
     async fn reap(&self, limit: usize) -> Result<Reaped, QueueError>;
 

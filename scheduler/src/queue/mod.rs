@@ -5,8 +5,8 @@
 //! the one place that counts attempts. So everything in here is soft: a queue that lost all it knew is made whole
 //! by its owners with [`crate::core::Event::Republish`], and only work is repeated.
 //!
-//! [`LeaseQueue`] is the contract, [`InProcessQueue`] the implementation for one process, `conformance` the suite
-//! that every implementation passes.
+//! [`LeaseQueue`] is the contract, [`InProcessQueue`] the implementation for one process, `RedisQueue` (feature
+//! `server`) that for many, `conformance` the suite that every implementation passes.
 
 mod clock;
 #[cfg(any(test, feature = "conformance"))]
@@ -17,6 +17,8 @@ mod lease;
 mod lease_queue;
 mod news;
 mod presence;
+#[cfg(feature = "server")]
+mod redis;
 
 #[cfg(any(test, feature = "conformance"))]
 pub use clock::ManualClock;
@@ -27,3 +29,5 @@ pub use lease::{FencingToken, Lease, LeaseId, LeaseRequest, Renewal, TaskOutput}
 pub use lease_queue::{LeaseQueue, QueueOptions, QueueStats, Reaped};
 pub use news::{News, Owner};
 pub use presence::BlobPresence;
+#[cfg(feature = "server")]
+pub use redis::RedisQueue;

@@ -40,6 +40,9 @@ pub enum News {
         /// With virtual paths.
         data: Arc<[u8]>,
     },
+    /// The owner was not heard of for so long that its tasks were let go of, and the news about them with them. It
+    /// enqueues again what it still wants.
+    Forgotten,
     /// It has left the queue.
     Done {
         /// The task.
@@ -60,6 +63,7 @@ impl News {
             News::Started { key, run, worker } => Event::TaskStarted { key, run, worker },
             News::Joined { key, run } => Event::TaskJoined { key, run },
             News::Log { .. } => return None,
+            News::Forgotten => Event::Republish,
             News::Done {
                 key,
                 run,

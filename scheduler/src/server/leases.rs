@@ -1,1 +1,300 @@
-//! The service `gofarm.v1.Leases`.
+//! The service `gofarm.v1.Leases`: the lease queue, as workers see it.
+//!
+//! Everything of weight is the queue's; here requests are read, workers are noted, and a worker that cannot bring
+//! anything to an end is kept from taking the farm's tasks one after the other (see [`standing`]).
+
+mod message;
+mod standing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use gofarm_proto::{ActionKey, v1};
+use gofarm_store::{FarmStore, Recorded};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use self::message::Asked;
+use self::standing::{Allowance, Standings, Verdict};
+use crate::core::{ActionResult, Outcome};
+use crate::queue::{Lease, LeaseQueue, QueueError};
+
+/// The longest wait for a first task that a worker may ask for.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// When a worker hangs up, the queue may be in the middle of giving it something: a wait that is broken off between two
+/// looks costs nothing, a look that is broken off costs what it would have found. No look takes so long.
+const MID_GIFT: Duration = Duration::from_millis(50);
+
+/// Where workers are noted for those who list them.
+pub trait WorkerTable: Send + Sync {
+    /// This worker has just been heard of.
+    fn note_worker(&self, worker: v1::Worker);
+}
+
+/// See the module's text.
+pub struct LeasesService {
+    queue: Arc<dyn LeaseQueue>,
+    store: FarmStore,
+    workers: Arc<dyn WorkerTable>,
+    closing: CancellationToken,
+    standings: Mutex<Standings>,
+    /// Cancelled to answer the calls with which a worker waits.
+    waiting: Mutex<HashMap<Arc<str>, CancellationToken>>,
+}
+
+impl LeasesService {
+    /// The service of one replica. When `closing` is cancelled, waiting workers are sent away with an empty answer;
+    /// everything else goes on until the server ends.
+    pub fn new(
+        queue: Arc<dyn LeaseQueue>,
+        store: FarmStore,
+        workers: Arc<dyn WorkerTable>,
+        closing: CancellationToken,
+    ) -> LeasesService {
+        LeasesService {
+            queue,
+            store,
+            workers,
+            closing,
+            standings: Mutex::default(),
+            waiting: Mutex::default(),
+        }
+    }
+
+    /// The tonic service, with room for batches of results that carry their output along.
+    pub fn into_server(self) -> v1::leases_server::LeasesServer<LeasesService> {
+        const LIMIT: usize = 64 << 20;
+        v1::leases_server::LeasesServer::new(self)
+            .max_decoding_message_size(LIMIT)
+            .max_encoding_message_size(LIMIT)
+    }
+
+    fn standings(&self) -> MutexGuard<'_, Standings> {
+        // Counters and times: whatever a panic left is as good as any.
+        self.standings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the waiting calls of a worker listen to.
+    fn waits(&self, worker: &Arc<str>) -> CancellationToken {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.entry(worker.clone()).or_default().clone()
+    }
+
+    /// Answers the waiting calls of a worker. One that is about to leave asks for nothing, and then reads all its
+    /// answers: if it hung up instead, what it is given in just that moment would be lost until its lease runs out.
+    fn dismiss(&self, worker: &str) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waits) = waiting.remove(worker) {
+            waits.cancel();
+        }
+    }
+
+    /// Takes tasks for a worker, waiting for a first as long as it asks for.
+    async fn grant(&self, asked: Asked) -> Result<Vec<v1::Lease>, QueueError> {
+        let now = Instant::now();
+        let end = now + asked.request.wait;
+        let (allowance, worker) = self.standings().meet(asked.worker, now);
+        self.workers.note_worker(worker);
+        let mut request = asked.request;
+        let name = request.worker.clone();
+        if request.max == 0 {
+            self.dismiss(&name);
+            return Ok(Vec::new());
+        }
+        let dismissed = self.waits(&name);
+        match allowance {
+            Allowance::All => {}
+            Allowance::Probe => request.max = request.max.min(1),
+            Allowance::Nothing { until } => {
+                tokio::select! {
+                    () = sleep_until(end.min(until)) => {}
+                    () = dismissed.cancelled() => {}
+                    () = self.closing.cancelled() => {}
+                }
+                return Ok(Vec::new());
+            }
+        }
+        let (mut answer, answered) = oneshot::channel();
+        let queue = self.queue.clone();
+        // A task of its own, which outlives the call: what the queue is just giving when the worker hangs up is given
+        // back, instead of being lost until its lease runs out.
+        tokio::spawn(async move {
+            request.wait = end.saturating_duration_since(Instant::now());
+            let hung_up = async {
+                answer.closed().await;
+                sleep(MID_GIFT).await;
+            };
+            let leased = tokio::select! {
+                leased = queue.lease(request) => leased,
+                () = hung_up => return,
+            };
+            // Not heard, it is given back.
+            let _ = answer.send(leased.map(|leases| Unclaimed {
+                queue: queue.clone(),
+                leases,
+            }));
+        });
+        let leases = tokio::select! {
+            leases = answered => leases.map_or_else(|_| Ok(Vec::new()), |leases| leases.map(Unclaimed::claim))?,
+            () = dismissed.cancelled() => Vec::new(),
+            () = self.closing.cancelled() => Vec::new(),
+        };
+        if allowance == Allowance::Probe && !leases.is_empty() {
+            self.standings().probing(&name, Instant::now());
+        }
+        Ok(leases.iter().map(message::lease).collect())
+    }
+
+    /// A result that counts is in the action cache before anybody else hears of it: the owner of its build may just
+    /// have died, and whoever takes over looks there.
+    async fn record(&self, key: ActionKey, result: &ActionResult) {
+        let recorded = self
+            .store
+            .record_action(key, v1::ActionResult::from(result))
+            .await;
+        match recorded {
+            Ok(Recorded::NonDeterministic { .. }) => {
+                tracing::warn!(%key, "an action gave another result than before; both are kept");
+            }
+            Ok(_) => {}
+            // The owner of the build records it again.
+            Err(error) => tracing::warn!(%key, %error, "cannot record the result of an action"),
+        }
+    }
+}
+
+/// Leases on their way to a worker that may hang up. Dropped, they are given back.
+struct Unclaimed {
+    queue: Arc<dyn LeaseQueue>,
+    leases: Vec<Lease>,
+}
+
+impl Unclaimed {
+    fn claim(mut self) -> Vec<Lease> {
+        std::mem::take(&mut self.leases)
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        let leases = std::mem::take(&mut self.leases);
+        // Without a runtime the process is at its end, and its leases run out.
+        let runtime = tokio::runtime::Handle::try_current();
+        if let (false, Ok(runtime)) = (leases.is_empty(), runtime) {
+            let queue = self.queue.clone();
+            runtime.spawn(async move { give_back(&*queue, &leases).await });
+        }
+    }
+}
+
+async fn give_back(queue: &dyn LeaseQueue, leases: &[Lease]) {
+    for lease in leases {
+        if let Err(error) = queue.release(&lease.id).await {
+            tracing::warn!(
+                key = %lease.id.key, %error,
+                "cannot give back a task whose worker hung up; its lease will run out"
+            );
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl v1::leases_server::Leases for LeasesService {
+    async fn acquire(
+        &self,
+        request: Request<v1::AcquireRequest>,
+    ) -> Result<Response<v1::AcquireResponse>, Status> {
+        let mut asked = Asked::read(request.into_inner())?;
+        asked.request.wait = asked.request.wait.min(LONGEST_WAIT);
+        let leases = self.grant(asked).await.map_err(unavailable)?;
+        Ok(Response::new(v1::AcquireResponse { leases }))
+    }
+
+    async fn renew(
+        &self,
+        request: Request<v1::RenewRequest>,
+    ) -> Result<Response<v1::RenewResponse>, Status> {
+        let request = request.into_inner();
+        let leases = request.leases.iter();
+        let leases: Vec<_> = leases.map(message::lease_id).collect::<Result<_, _>>()?;
+        let renewed = self.queue.renew(&leases).await.map_err(unavailable)?;
+        let now = Instant::now();
+        let heard = self.standings().heard(&request.worker, leases.len(), now);
+        if let Some(worker) = heard {
+            self.workers.note_worker(worker);
+        }
+        Ok(Response::new(v1::RenewResponse {
+            states: renewed.iter().map(message::state).collect(),
+        }))
+    }
+
+    async fn complete(
+        &self,
+        request: Request<v1::CompleteRequest>,
+    ) -> Result<Response<v1::CompleteResponse>, Status> {
+        let request = request.into_inner();
+        let lease = message::lease_id(&request.lease.unwrap_or_default())?;
+        let next = request.next.map(Asked::read).transpose()?;
+        let outcome = message::outcome(request.outcome)?;
+        let verdict = Verdict::of(&outcome);
+        let result = match &outcome {
+            Outcome::Succeeded(result) => Some(result.clone()),
+            _ => None,
+        };
+        let mut response = v1::CompleteResponse::default();
+        let state = match self.queue.complete(&lease, outcome).await {
+            Ok(()) => {
+                if let Some(result) = result {
+                    self.record(lease.key, &result).await;
+                }
+                let now = Instant::now();
+                self.standings().judge(&request.worker, verdict, now);
+                v1::LeaseState::LeaseHeld
+            }
+            Err(QueueError::NotUploaded { missing }) => {
+                response.missing = missing.into_iter().map(Into::into).collect();
+                v1::LeaseState::LeaseHeld
+            }
+            Err(QueueError::Lost) => v1::LeaseState::LeaseLost,
+            Err(QueueError::Stolen) => v1::LeaseState::LeaseStolen,
+            Err(error) => return Err(unavailable(error)),
+        };
+        response.set_state(state);
+        if let Some(mut next) = next {
+            next.request.wait = Duration::ZERO;
+            match self.grant(next).await {
+                Ok(leases) => response.leases = leases,
+                // What was completed stays so; the worker asks again.
+                Err(error) => {
+                    tracing::warn!(worker = request.worker, %error, "cannot give the next tasks")
+                }
+            }
+        }
+        Ok(Response::new(response))
+    }
+
+    async fn append_log(
+        &self,
+        request: Request<v1::AppendLogRequest>,
+    ) -> Result<Response<v1::AppendLogResponse>, Status> {
+        let outputs = request.into_inner().outputs.into_iter();
+        let outputs: Vec<_> = outputs.map(message::output).collect::<Result<_, _>>()?;
+        let appended = self.queue.append_log(&outputs).await.map_err(unavailable)?;
+        Ok(Response::new(v1::AppendLogResponse {
+            states: appended.iter().map(message::state).collect(),
+        }))
+    }
+}
+
+/// What cannot be said now can be said later.
+fn unavailable(error: QueueError) -> Status {
+    Status::unavailable(error.to_string())
+}

@@ -3,5 +3,15 @@
 //! Any number of replicas run behind one address, over one Redis and one store. Each build is owned by one of them; every
 //! one of them serves every client, worker and blob.
 
+pub mod access;
 pub mod blobs;
+pub mod builds;
+pub mod engine;
+pub mod farm;
+pub mod http;
 pub mod leases;
+pub mod listen;
+pub mod metrics;
+pub mod options;
+pub mod registry;
+pub mod roster;

@@ -8,6 +8,10 @@
 mod farm;
 mod go;
 mod processes;
+#[cfg(feature = "remote")]
+mod remote;
+#[cfg(feature = "remote")]
+mod remote_farm;
 mod sandbox;
 mod slots;
 mod steps;

@@ -285,7 +285,16 @@ async fn a_lease_that_is_no_longer_ours_ends_its_processes_and_is_not_reported()
             pid
         });
         assert_gone(&[&pid]).await;
-        assert!(queue.ends.lock().unwrap().is_empty(), "{answer:?}");
+        let ends = queue.ends.lock().unwrap();
+        match answer {
+            // The lease still holds, and has to be ended.
+            Some(Renewal::Cancelled) => assert!(
+                matches!(ends[..], [(1, End::Failed(ExecuteError::Cancelled))]),
+                "{ends:?}"
+            ),
+            _ => assert!(ends.is_empty(), "{answer:?}"),
+        }
+        drop(ends);
         farm.assert_clean();
     }
 }
@@ -312,6 +321,24 @@ async fn a_drained_worker_ends_what_runs_and_gives_back_what_waits() {
         ends.iter().any(|end| matches!(end, (2, End::Released))),
         "{ends:?}"
     );
+}
+
+#[tokio::test]
+async fn a_worker_that_cannot_wait_any_longer_gives_back_what_runs() {
+    let farm = Farm::new(SandboxMode::Off);
+    let queue = Arc::new(Queue::default());
+    queue.put(1, task(&farm, FOREVER, false), 1, TTL);
+    let worker = worker(&farm, &queue, 2);
+    let (drain, give_back) = (CancellationToken::new(), CancellationToken::new());
+    let ((), pid) = tokio::join!(worker.run_until(&drain, &give_back), async {
+        let pid = queue.line(1, "child ").await;
+        drain.cancel();
+        give_back.cancel();
+        pid
+    });
+    assert_gone(&[&pid]).await;
+    let ends = queue.ends.lock().unwrap();
+    assert!(matches!(ends[..], [(1, End::Released)]), "{ends:?}");
 }
 
 #[tokio::test]

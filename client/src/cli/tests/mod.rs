@@ -1,5 +1,6 @@
 //! Whole command lines: what they mean, and in which words they are refused.
 
+mod farm;
 mod refusals;
 mod sources;
 
@@ -63,6 +64,11 @@ fn without_flags_the_defaults_hold() {
         sandbox: SandboxChoice::Auto,
         cache_dir: "/home/u/.cache/gofarm".into(),
         cache_size: 20 << 30,
+        server: ServerChoice::default(),
+        detach: false,
+        fallback: true,
+        embedded_only: None,
+        parallel: None,
     };
     assert_eq!(options("submit ./..."), expected);
     assert_eq!(options("build ./..."), expected);
@@ -157,7 +163,7 @@ fn help_is_found_and_mentions_every_flag() {
     let text = help("help submit");
     for flag in flag::FLAGS
         .iter()
-        .filter(|flag| !flag.name.starts_with("debug-") && flag.name != "server")
+        .filter(|flag| !flag.name.starts_with("debug-"))
     {
         assert!(
             text.contains(&flag.spelling()),
@@ -167,11 +173,8 @@ fn help_is_found_and_mentions_every_flag() {
     }
     let variables = help("help environment");
     for flag in flag::FLAGS {
-        if let flag::Role::Own(setting, Some(variable)) = flag.role {
-            assert!(
-                variables.contains(variable) || setting == flag::Setting::Server,
-                "{variable}"
-            );
+        if let flag::Role::Own(_, Some(variable)) = flag.role {
+            assert!(variables.contains(variable), "{variable}");
         }
     }
     for text in [
@@ -180,6 +183,13 @@ fn help_is_found_and_mentions_every_flag() {
         help("help verify"),
         variables,
         help("help exit-codes"),
+        help("help farm"),
+        help("logs -h"),
+        help("builds -h"),
+        help("status -h"),
+        help("attach -h"),
+        help("cancel -h"),
+        help("workers -h"),
     ] {
         assert!(
             text.lines()

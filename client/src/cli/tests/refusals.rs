@@ -90,8 +90,12 @@ fn values_of_our_own_are_refused_with_a_way_out() {
             "gofarm: -n cannot be given to verify: it compares what was built",
         ),
         (
-            "submit --server=http://farm:9090",
-            "gofarm: --server is not supported yet: this release builds embedded only",
+            "verify --detach",
+            "gofarm: --detach cannot be given to verify: it compares what was built",
+        ),
+        (
+            "submit --detach --events=e",
+            "gofarm: --events=e cannot be given with --detach, which ends before the build does; give it to gofarm attach",
         ),
     ] {
         assert_eq!(refused(line), message, "{line}");

@@ -134,9 +134,9 @@ fn wrong_variables_are_named() {
             "gofarm: GOFARM_CACHE_DIR is relative; must be absolute path: c",
         ),
         (
-            "GOFARM_SERVER",
-            "u",
-            "gofarm: GOFARM_SERVER is not supported yet: this release builds embedded only",
+            "GOFARM_FALLBACK",
+            "no",
+            "gofarm: invalid value \"no\" for GOFARM_FALLBACK: parse error",
         ),
     ] {
         assert_eq!(with("submit .", "", &[(name, value)]).unwrap_err(), message);

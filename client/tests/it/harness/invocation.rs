@@ -143,6 +143,15 @@ fn text(mut file: &File) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
+impl Drop for Running {
+    fn drop(&mut self) {
+        // A test that failed leaves nothing running.
+        if thread::panicking() {
+            let _ = (self.child.kill(), self.child.wait());
+        }
+    }
+}
+
 /// A command that has ended.
 #[derive(Debug)]
 pub struct Finished {

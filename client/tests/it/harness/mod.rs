@@ -1,15 +1,23 @@
 //! What the tests stand on: folders of their own, caches that they share, real processes.
 
 mod facts;
+mod farm;
+mod front;
 mod invocation;
 mod processes;
+mod redis;
+mod service;
 mod shown;
 mod site;
 mod summary;
 
 pub use facts::{examples, facts};
+pub use farm::{FARM, Farm, LEASE_TTL, Size, is_what_go_builds, same, summary};
+pub use front::Front;
 pub use invocation::{Finished, Invocation, Running};
 pub use processes::{Process, mentioning};
+pub use redis::Redis;
+pub use service::{Recipe, Service, built, free_port};
 pub use shown::shown;
-pub use site::Site;
+pub use site::{SLOW_PRINTS, Site};
 pub use summary::Summary;

@@ -10,6 +10,9 @@ use tempfile::TempDir;
 use super::facts::examples;
 use super::{Invocation, Summary, facts, mentioning};
 
+/// What the program of a [`slow_module`](Site::slow_module) prints on stderr.
+pub const SLOW_PRINTS: &str = "2000\n";
+
 /// A change of a file less than this ago may be followed by another one with the same time.
 const TICK: Duration = Duration::from_millis(30);
 
@@ -56,6 +59,41 @@ impl Site {
         }
         self.age();
         self
+    }
+
+    /// Makes a cache folder that has what the shared one has. Its blobs are the same files: never written, but taken away or
+    /// replaced.
+    pub fn copy_cache(&self, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for name in ["cas", "actions", "format", "CACHEDIR.TAG"] {
+            link(&facts().cache.join(name), &to.join(name));
+        }
+    }
+
+    /// A module with a program and packages that each take seconds to compile. No other run has built it. The program
+    /// prints [`SLOW_PRINTS`].
+    pub fn slow_module(self, packages: usize) -> Site {
+        let unique = self.path("").display().to_string();
+        let mut main = "package main\n\n".to_owned();
+        let mut sum = String::new();
+        let mut files = Vec::new();
+        for number in 0..packages {
+            main.push_str(&format!("import \"example.com/m/slow{number}\"\n"));
+            sum.push_str(&format!(" + len(slow{number}.Table)"));
+            let name = format!("slow{number}/slow.go");
+            files.push((name, slow_package(&format!("slow{number}"), &unique)));
+        }
+        main.push_str(&format!(
+            "\nvar text = {unique:?}\n\nfunc main() {{ println((0{sum}) / {packages}) }}\n"
+        ));
+        files.push(("main.go".to_owned(), main));
+        let quick = format!("package quick\n\nvar Name = {unique:?}\n");
+        files.push(("quick/quick.go".to_owned(), quick));
+        let files: Vec<(&str, &str)> = files
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str()))
+            .collect();
+        self.module(&files)
     }
 
     /// The cache folder of gofarm.
@@ -169,6 +207,20 @@ impl Drop for Site {
     }
 }
 
+fn slow_package(name: &str, unique: &str) -> String {
+    let mut text = format!(
+        "package {name}\n\nimport \"example.com/m/quick\"\n\nvar Table = map[string]func(int) int{{\n"
+    );
+    for i in 0..2000 {
+        text.push_str(&format!(
+            "\t\"k{i}\": func(n int) int {{\n\t\tm := map[int]string{{}}\n\t\tfor j := range n {{\n\t\t\tm[j*{i}] = quick.Name\n\t\t\tif j%7 == {} {{\n\t\t\t\tdelete(m, j)\n\t\t\t}}\n\t\t}}\n\t\treturn len(m)\n\t}},\n",
+            i % 7
+        ));
+    }
+    text.push_str(&format!("}}\n\nvar Text = {unique:?}\n"));
+    text
+}
+
 fn hour_ago() -> SystemTime {
     SystemTime::now() - Duration::from_secs(3600)
 }
@@ -181,6 +233,19 @@ fn age(path: &Path, time: SystemTime) {
     }
     if !path.is_symlink() {
         File::open(path).unwrap().set_modified(time).unwrap();
+    }
+}
+
+fn link(from: &Path, to: &Path) {
+    if from.is_dir() {
+        fs::create_dir(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let name = entry.unwrap().file_name();
+            link(&from.join(&name), &to.join(&name));
+        }
+    } else if let Err(error) = fs::hard_link(from, to) {
+        // Another test may be taking it away just now.
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}");
     }
 }
 

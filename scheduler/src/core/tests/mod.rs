@@ -6,6 +6,7 @@ mod keep_going;
 mod model;
 mod properties;
 mod recovery;
+mod resume;
 mod retries;
 mod simple;
 mod world;

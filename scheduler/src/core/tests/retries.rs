@@ -68,6 +68,19 @@ fn out_of_memory_is_tried_once_more_alone() {
 }
 
 #[test]
+fn out_of_memory_in_the_run_of_another_scheduler_says_nothing_about_being_alone() {
+    let mut bench = started();
+    end(&mut bench, Outcome::OutOfMemory);
+    // Meanwhile another scheduler, which knows nothing of this, has put the key into the queue, and it is leased.
+    let Task { key, run, .. } = bench.task("a");
+    bench.step(Event::TaskJoined { key, run });
+    end(&mut bench, Outcome::OutOfMemory);
+    assert!(bench.task("a").exclusive);
+    end(&mut bench, Outcome::OutOfMemory);
+    assert!(failure(&bench).starts_with("out of memory, also when run alone: "));
+}
+
+#[test]
 fn a_failed_action_is_not_tried_again() {
     let mut bench = started();
     bench.fail("a");

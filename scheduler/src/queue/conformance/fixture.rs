@@ -9,17 +9,17 @@ use super::{OPTIONS, Subject};
 use crate::core::{ActionResult, Outcome, OutputFile, Priority, RunId, Task};
 use crate::queue::{Lease, LeaseQueue, LeaseRequest, News, Owner, QueueOptions};
 
-pub(super) const GIB: u64 = 1 << 30;
+pub(in crate::queue) const GIB: u64 = 1 << 30;
 
 /// Longer than anything happens in; not waited for unless a test fails.
-pub(super) const LONG: Duration = Duration::from_secs(20);
+pub(in crate::queue) const LONG: Duration = Duration::from_secs(20);
 
-pub(super) fn owner() -> Owner {
+pub(in crate::queue) fn owner() -> Owner {
     "scheduler-1".into()
 }
 
 /// A task by number, which is also its run and its priority.
-pub(super) fn task(number: u8) -> Task {
+pub(in crate::queue) fn task(number: u8) -> Task {
     Task {
         key: ActionKey([number; 32]),
         run: RunId(number.into()),
@@ -37,7 +37,7 @@ pub(super) fn task(number: u8) -> Task {
 }
 
 /// A worker with 8 slots and 8 GiB, none of it used.
-pub(super) fn request(worker: &str) -> LeaseRequest {
+pub(in crate::queue) fn request(worker: &str) -> LeaseRequest {
     LeaseRequest {
         worker: worker.into(),
         pools: ["default".into()].into(),
@@ -49,7 +49,7 @@ pub(super) fn request(worker: &str) -> LeaseRequest {
     }
 }
 
-pub(super) fn success(output: Option<Digest>) -> Outcome {
+pub(in crate::queue) fn success(output: Option<Digest>) -> Outcome {
     let outputs = output.into_iter().map(|digest| OutputFile {
         name: "export".into(),
         digest,
@@ -62,7 +62,7 @@ pub(super) fn success(output: Option<Digest>) -> Outcome {
 }
 
 /// A queue with its surroundings and one owner's point of view.
-pub(super) struct Fixture<S> {
+pub(in crate::queue) struct Fixture<S> {
     pub subject: S,
     pub queue: Arc<dyn LeaseQueue>,
 }
@@ -103,6 +103,17 @@ impl<S: Subject> Fixture<S> {
         leases.remove(0)
     }
 
+    /// The task with this number, of several that could be had.
+    pub async fn lease_one_of(&self, number: u8) -> Lease {
+        let one = LeaseRequest {
+            max: 1,
+            ..request("w1")
+        };
+        let mut leases = self.queue.lease(one).await.unwrap();
+        assert_eq!(numbers(&leases), [number]);
+        leases.remove(0)
+    }
+
     pub async fn news(&self) -> Vec<News> {
         let news = self.queue.news(&owner(), 1000, Duration::ZERO).await;
         news.unwrap()
@@ -121,17 +132,17 @@ impl<S: Subject> Fixture<S> {
     }
 }
 
-pub(super) fn ends(news: Vec<News>) -> Vec<(u8, RunId, Outcome)> {
+pub(in crate::queue) fn ends(news: Vec<News>) -> Vec<(u8, RunId, Outcome)> {
     let ends = news.into_iter().filter_map(|news| match news {
         News::Done {
             key, run, outcome, ..
         } => Some((key.0[0], run, outcome)),
-        News::Started { .. } | News::Joined { .. } | News::Log { .. } => None,
+        News::Started { .. } | News::Joined { .. } | News::Log { .. } | News::Forgotten => None,
     });
     ends.collect()
 }
 
 /// Numbers of leased tasks.
-pub(super) fn numbers(leases: &[Lease]) -> Vec<u8> {
+pub(in crate::queue) fn numbers(leases: &[Lease]) -> Vec<u8> {
     leases.iter().map(|lease| lease.task.key.0[0]).collect()
 }

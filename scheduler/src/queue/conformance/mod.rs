@@ -11,8 +11,10 @@
 )]
 
 mod fencing;
-mod fixture;
+pub(super) mod fixture;
 mod leasing;
+mod liveness;
+mod output;
 mod owners;
 mod placement;
 
@@ -26,6 +28,8 @@ use super::{LeaseQueue, QueueOptions};
 
 pub use fencing::*;
 pub use leasing::*;
+pub use liveness::*;
+pub use output::*;
 pub use owners::*;
 pub use placement::*;
 
@@ -37,6 +41,8 @@ pub const OPTIONS: QueueOptions = QueueOptions {
     exclusive_patience: Duration::from_millis(200),
     assumed_memory: 256 << 20,
     poll_interval: Duration::from_millis(50),
+    owner_ttl: Duration::from_secs(2),
+    log_backlog: 64 << 10,
 };
 
 /// A queue under test, and its surroundings. Each test starts its own.
@@ -67,6 +73,7 @@ macro_rules! lease_queue_conformance {
             rule_02_every_effect_is_fenced,
             rule_02_a_lease_ends_at_its_deadline,
             rule_02_an_outcome_is_told_once,
+            rule_02_output_is_fenced,
             rule_03_tokens_survive_lost_data,
             rule_04_a_late_result_is_refused_and_the_other_one_counts,
             rule_05_upload_comes_before_complete,
@@ -79,6 +86,12 @@ macro_rules! lease_queue_conformance {
             rule_12_nothing_is_missed_between_subscribing_and_reading,
             rule_12_saying_everything_again_changes_nothing,
             rule_13_owners_share_a_task_and_hear_of_their_own_run,
+            rule_13_who_joins_a_task_is_told_before_anything_else,
+            rule_13_output_reaches_all_who_want_the_task,
+            rule_13_output_that_nobody_reads_is_bounded,
+            rule_13_tasks_of_dead_owners_go_away,
+            rule_13_a_dead_sharer_changes_nothing_for_the_others,
+            rule_13_an_owner_that_comes_back_is_told,
             rule_14_what_fits_nowhere_fails_with_the_reason,
             rule_14_what_fits_nowhere_does_not_block_what_fits,
             rule_14_a_pool_without_workers_fails_its_tasks,
@@ -91,6 +104,8 @@ macro_rules! lease_queue_conformance {
             placement_of_an_exclusive_task_is_alone,
             placement_of_an_exclusive_task_is_not_put_off_for_ever,
             placement_keeps_pools_apart,
+            placement_looks_at_pools_in_order,
+            placement_shares_a_worker_between_pools,
         );
     };
     ($subject:ty: $($rule:ident,)*) => {

@@ -194,3 +194,81 @@ pub async fn placement_keeps_pools_apart<S: Subject>() {
     let started = farm.news().await;
     assert!(matches!(&started[..], [News::Started { worker, .. }] if **worker == *"w2"));
 }
+
+/// As far as there is room; memory and slots are shared.
+pub async fn placement_looks_at_pools_in_order<S: Subject>() {
+    let farm = Fixture::<S>::start().await;
+    let of = |pool: &str, number: u8| Task {
+        pool: pool.into(),
+        ..needing(number, 2 * GIB)
+    };
+    farm.enqueue([
+        of("default:linux/amd64", 3),
+        of("default:linux/amd64/gcc", 9),
+        of("default:linux/amd64/gcc", 8),
+        of("default:linux/amd64", 2),
+        of("big", 7),
+        of("default:linux/arm64", 10),
+    ])
+    .await;
+    let all = |max| LeaseRequest {
+        pools: [
+            "default:linux/amd64".into(),
+            "default:linux/amd64/gcc".into(),
+            "big".into(),
+        ]
+        .into(),
+        max,
+        free_memory: 8 * GIB,
+        ..request("w1")
+    };
+    let leases = farm.queue.lease(all(3)).await.unwrap();
+    assert_eq!(numbers(&leases), [3, 2, 9]);
+    let rest = LeaseRequest {
+        running: 3,
+        free_memory: 2 * GIB,
+        ..all(8)
+    };
+    assert_eq!(numbers(&farm.queue.lease(rest).await.unwrap()), [8]);
+    assert_eq!(numbers(&farm.queue.lease(all(8)).await.unwrap()), [7]);
+    for lease in leases {
+        farm.queue.complete(&lease.id, success(None)).await.unwrap();
+    }
+    assert_eq!(farm.queue.stats().await.unwrap().queued, 1);
+}
+
+/// A task that is to run alone is alone whatever pool the others are of.
+pub async fn placement_shares_a_worker_between_pools<S: Subject>() {
+    let farm = Fixture::<S>::start().await;
+    let gcc = |task: Task| Task {
+        pool: "default:gcc".into(),
+        ..task
+    };
+    let both = |running| LeaseRequest {
+        pools: ["default:go".into(), "default:gcc".into()].into(),
+        running,
+        ..request("w1")
+    };
+    let go = |number| Task {
+        pool: "default:go".into(),
+        ..task(number)
+    };
+    farm.enqueue([go(1)]).await;
+    let first = farm.queue.lease(both(0)).await.unwrap();
+    assert_eq!(numbers(&first), [1]);
+    farm.enqueue([gcc(alone(2))]).await;
+    assert_eq!(farm.queue.lease(both(0)).await.unwrap().len(), 0);
+    farm.queue
+        .complete(&first[0].id, success(None))
+        .await
+        .unwrap();
+    let second = farm.queue.lease(both(0)).await.unwrap();
+    assert_eq!(numbers(&second), [2]);
+    farm.enqueue([go(3)]).await;
+    assert_eq!(farm.queue.lease(both(1)).await.unwrap().len(), 0);
+    farm.queue
+        .complete(&second[0].id, success(None))
+        .await
+        .unwrap();
+    assert_eq!(numbers(&farm.queue.lease(both(0)).await.unwrap()), [3]);
+}

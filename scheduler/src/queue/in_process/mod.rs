@@ -90,6 +90,7 @@ impl LeaseQueue for InProcessQueue {
         let now = self.clock.now();
         {
             let mut state = self.state();
+            state.hear_of(owner, now);
             for task in tasks {
                 state.enqueue(owner, task, now);
             }
@@ -103,6 +104,7 @@ impl LeaseQueue for InProcessQueue {
     async fn cancel(&self, owner: &Owner, tasks: &[(ActionKey, RunId)]) -> Result<(), QueueError> {
         {
             let mut state = self.state();
+            state.hear_of(owner, self.clock.now());
             for (key, run) in tasks {
                 state.cancel(owner, *key, *run);
             }
@@ -117,7 +119,11 @@ impl LeaseQueue for InProcessQueue {
         max: usize,
         wait: Duration,
     ) -> Result<Vec<News>, QueueError> {
-        let look = || self.state().take_news(owner, max);
+        let look = || {
+            let mut state = self.state();
+            state.hear_of(owner, self.clock.now());
+            state.take_news(owner, max)
+        };
         Ok(self.wait_for(&self.news, wait, look).await)
     }
 

@@ -145,6 +145,12 @@ impl Pool {
         self.ready.best(free, idle)
     }
 
+    /// Whether this worker gets nothing more until it is idle.
+    pub fn keeps_free(&self, worker: &str) -> bool {
+        let reservation = self.reservation.as_ref();
+        reservation.is_some_and(|reservation| *reservation.worker == *worker)
+    }
+
     /// A reservation ends with its task or with its worker.
     fn drop_stale_reservation(&mut self, now: Millis, options: &QueueOptions) {
         let Some(reservation) = &self.reservation else {

@@ -28,6 +28,16 @@ struct Interest {
     wants: bool,
 }
 
+/// What an owner has still to hear.
+#[derive(Debug, Default)]
+struct Mailbox {
+    news: VecDeque<News>,
+    /// Bytes of output in it.
+    output: usize,
+    /// When the owner was last heard of; none once it has been let go of.
+    heard: Option<Millis>,
+}
+
 #[derive(Debug)]
 enum Place {
     Waiting(Waiting),
@@ -49,7 +59,7 @@ pub(super) struct State {
     pools: BTreeMap<Arc<str>, Pool>,
     /// Every lease by the time it runs out.
     deadlines: BTreeSet<(Millis, u64, ActionKey)>,
-    news: HashMap<Owner, VecDeque<News>>,
+    news: HashMap<Owner, Mailbox>,
 }
 
 impl State {
@@ -98,7 +108,7 @@ impl State {
                     key: task.key,
                     run: task.run,
                 };
-                self.news.entry(owner.clone()).or_default().push_back(news);
+                mailbox(&mut self.news, owner).news.push_back(news);
             }
         }
         match &entry.place {
@@ -120,7 +130,7 @@ impl State {
                     run: task.run,
                     worker: worker.clone(),
                 };
-                self.news.entry(owner.clone()).or_default().push_back(news);
+                mailbox(&mut self.news, owner).news.push_back(news);
             }
         }
     }
@@ -162,7 +172,12 @@ impl State {
         }
         let mut left = request.clone();
         let mut leases = Vec::new();
+        let mut pools = request.pools.iter();
+        if pools.any(|name| self.holds_alone(name, &request.worker)) {
+            return leases;
+        }
         for name in request.pools.iter() {
+            left.running = request.running + self.held(request);
             let taken = self.lease_from(name, &left, now);
             let alone = taken.iter().any(|lease| lease.task.exclusive);
             for lease in &taken {
@@ -170,13 +185,32 @@ impl State {
                 left.free_memory = left.free_memory.saturating_sub(need.bytes);
             }
             left.max -= taken.len();
-            left.running += taken.len();
             leases.extend(taken);
-            if alone || left.max == 0 {
+            let pool = self.pools.get(name);
+            // Kept free for a task of this pool: it gets nothing of the others either.
+            let kept = pool.is_some_and(|pool| pool.keeps_free(&request.worker));
+            if alone || kept || left.max == 0 {
                 break;
             }
         }
         leases
+    }
+
+    fn holds_alone(&mut self, pool: &str, worker: &str) -> bool {
+        let pool = self.pools.get_mut(pool);
+        let worker = pool.and_then(|pool| pool.worker(worker));
+        worker.is_some_and(|worker| worker.alone)
+    }
+
+    /// Leases that the worker holds of the pools that it asks for.
+    fn held(&mut self, request: &LeaseRequest) -> usize {
+        let mut held = 0;
+        for name in request.pools.iter() {
+            let pool = self.pools.get_mut(name);
+            let worker = pool.and_then(|pool| pool.worker(&request.worker));
+            held += worker.map_or(0, |worker| worker.leases.len());
+        }
+        held
     }
 
     fn lease_from(&mut self, name: &str, request: &LeaseRequest, now: Millis) -> Vec<Lease> {
@@ -225,8 +259,8 @@ impl State {
                     run: interest.run,
                     worker: request.worker.clone(),
                 };
-                let list = self.news.entry(interest.owner.clone()).or_default();
-                list.push_back(news);
+                let mailbox = mailbox(&mut self.news, &interest.owner);
+                mailbox.news.push_back(news);
             }
         }
         leases
@@ -316,6 +350,8 @@ impl State {
             self.end(&key, Outcome::Unplaceable { reason });
             reaped.unplaceable += 1;
         }
+        let room = limit - reaped.leases - reaped.unplaceable;
+        reaped.orphans = self.forget_owners(room, now);
         reaped
     }
 
@@ -335,14 +371,19 @@ impl State {
             return Renewal::Lost;
         };
         for interest in owners.iter().filter(|interest| interest.wants) {
+            let mailbox = mailbox(&mut self.news, &interest.owner);
+            // An owner that does not read loses output, never ends.
+            if mailbox.output + output.data.len() > self.options.log_backlog {
+                continue;
+            }
+            mailbox.output += output.data.len();
             let news = News::Log {
                 key: output.lease.key,
                 run: interest.run,
                 offset: output.offset,
                 data: output.data.clone(),
             };
-            let list = self.news.entry(interest.owner.clone()).or_default();
-            list.push_back(news);
+            mailbox.news.push_back(news);
         }
         Renewal::Held {
             deadline: *deadline,
@@ -389,12 +430,47 @@ impl State {
     }
 
     fn tell(&mut self, owner: &Owner, news: News) {
-        self.news.entry(owner.clone()).or_default().push_back(news);
+        mailbox(&mut self.news, owner).news.push_back(news);
+    }
+
+    /// Takes note that this owner is there.
+    pub fn hear_of(&mut self, owner: &Owner, now: Millis) {
+        mailbox(&mut self.news, owner).heard = Some(now);
+    }
+
+    /// Lets go of at most `limit` tasks of owners that were not heard of; says how many nobody else wants.
+    fn forget_owners(&mut self, limit: usize, now: Millis) -> usize {
+        let ttl = self.options.owner_ttl;
+        for mailbox in self.news.values_mut() {
+            let gone = |heard| u128::from(now.since(heard)) >= ttl.as_millis();
+            if mailbox.heard.is_some_and(gone) {
+                *mailbox = Mailbox::default();
+                mailbox.news.push_back(News::Forgotten);
+            }
+        }
+        let there = |interest: &Interest| {
+            let mailbox = self.news.get(&interest.owner);
+            mailbox.is_some_and(|mailbox| mailbox.heard.is_some())
+        };
+        let left = self.entries.iter_mut().filter_map(|(key, entry)| {
+            let before = entry.owners.len();
+            entry.owners.retain(there);
+            let wanted = entry.owners.iter().any(|interest| interest.wants);
+            (entry.owners.len() < before && !wanted).then_some(*key)
+        });
+        let orphans: Vec<ActionKey> = left.take(limit).collect();
+        for key in &orphans {
+            let entry = self.entries.get(key);
+            if entry.is_some_and(|entry| matches!(entry.place, Place::Waiting(_))) {
+                self.end(key, Outcome::Cancelled);
+            }
+        }
+        orphans.len()
     }
 
     pub fn take_news(&mut self, owner: &Owner, max: usize) -> Vec<News> {
         match self.news.get_mut(owner) {
-            Some(list) => list.drain(..max.min(list.len())).collect(),
+            Some(mailbox) => mailbox.take(max),
             None => Vec::new(),
         }
     }
@@ -410,6 +486,22 @@ impl State {
             fenced: self.fenced,
         }
     }
+}
+
+impl Mailbox {
+    fn take(&mut self, max: usize) -> Vec<News> {
+        let taken: Vec<News> = self.news.drain(..max.min(self.news.len())).collect();
+        for news in &taken {
+            if let News::Log { data, .. } = news {
+                self.output -= data.len();
+            }
+        }
+        taken
+    }
+}
+
+fn mailbox<'a>(all: &'a mut HashMap<Owner, Mailbox>, owner: &Owner) -> &'a mut Mailbox {
+    all.entry(owner.clone()).or_default()
 }
 
 fn after(now: Millis, options: &QueueOptions) -> Millis {

@@ -1,0 +1,432 @@
+//! `gofarm logs`: what the actions of a build have printed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gofarm_proto::{ActionKey, Digest, v1};
+use gofarm_rpc::Backoff;
+use gofarm_scheduler::core::{BuildEvent, Failure, NodeEvent};
+use gofarm_worker::TracedCommand;
+use tokio_util::sync::CancellationToken;
+
+use super::blob::Known;
+use super::{Asking, say};
+use crate::cli::{ExitCode, UsageError};
+use crate::console::minor;
+use crate::farm::{
+    BuildWatch, OnCancel, PATIENCE, Remote, Stopped, Story, Submission, WorkerWatch,
+};
+use crate::outline::Outline;
+use crate::report::Diagnostics;
+use crate::submit::exit_code;
+
+/// More than any worker keeps of one action's output, bytes.
+const LOG_LIMIT: usize = 64 << 20;
+/// A build that goes on and says nothing for so long has said all that there was when it was asked.
+const QUIET: Duration = Duration::from_secs(2);
+
+impl Asking {
+    pub(super) fn logs(
+        &self,
+        id: &str,
+        action: Option<&str>,
+        follow: bool,
+    ) -> anyhow::Result<ExitCode> {
+        let known = self.known(id)?;
+        let outline = known.outline_or_labels();
+        match action {
+            None => self.all(&known, &outline, follow),
+            Some(action) => {
+                for node in nodes(&outline, action)? {
+                    self.one(&known.build.build, &outline, node, follow)?;
+                }
+                Ok(ExitCode::Success)
+            }
+        }
+    }
+
+    /// The output of all actions as they end, or have ended.
+    fn all(&self, known: &Known, outline: &Outline, follow: bool) -> anyhow::Result<ExitCode> {
+        let enough = CancellationToken::new();
+        let counts = known.build.counts.unwrap_or_default();
+        let is_over = known.build.finished_ms > 0;
+        let ended = counts.executed + counts.cached + counts.joined + counts.failed;
+        let mut blocks = Blocks {
+            outline,
+            json: self.json,
+            stop_after: (!follow && !is_over).then_some(ended),
+            ended: 0,
+            heard: Instant::now(),
+            enough: enough.clone(),
+            failures: Vec::new(),
+            broken: None,
+        };
+        blocks.check();
+        let remote = {
+            let _entered = self.runtime.enter();
+            Remote::new(&self.settings)?
+        };
+        let submission = Submission::of_known(&known.build);
+        let mut story = Story::new(&known.graph, &mut blocks, Arc::new(Unwatched), None);
+        let watched = self.runtime.block_on(remote.watch(
+            &submission,
+            &mut story,
+            false,
+            &enough,
+            OnCancel::Leave,
+        ));
+        if let Some(error) = blocks.broken {
+            return Err(error);
+        }
+        match watched {
+            Ok(summary) if follow => Ok(exit_code(&summary, &blocks.failures)),
+            Ok(_) => Ok(ExitCode::Success),
+            Err(error) if error.is::<Stopped>() => Ok(ExitCode::Success),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The output of one action.
+    fn one(&self, build: &str, outline: &Outline, node: usize, follow: bool) -> anyhow::Result<()> {
+        let mut page = Page {
+            outline,
+            node,
+            json: self.json,
+            follow,
+            attempt: 0,
+            position: 0,
+            pending: Vec::new(),
+        };
+        self.runtime.block_on(self.read(build, &mut page))?;
+        page.end()
+    }
+
+    async fn read(&self, build: &str, page: &mut Page<'_>) -> anyhow::Result<()> {
+        const WHAT: &str = "read the log of an action";
+        let mut backoff = Backoff::new();
+        let mut heard = tokio::time::Instant::now();
+        loop {
+            let request = v1::ActionLogRequest {
+                build: build.to_owned(),
+                node: page.node as u32,
+                offset: page.position,
+                follow: page.follow,
+            };
+            let mut client = self.connection.builds();
+            let status = match client.action_log(request).await {
+                Err(status) => status,
+                Ok(stream) => {
+                    let mut stream = stream.into_inner();
+                    loop {
+                        match stream.message().await {
+                            Ok(Some(piece)) => {
+                                heard = tokio::time::Instant::now();
+                                backoff.reset();
+                                page.take(&piece)?;
+                            }
+                            Ok(None) => return Ok(()),
+                            Err(status) => break status,
+                        }
+                    }
+                }
+            };
+            let error = self.connection.error(WHAT, status);
+            if !error.is_transient() || !backoff.wait(heard + PATIENCE).await {
+                return Err(error.into());
+            }
+        }
+    }
+}
+
+/// The nodes that a word means: by number, by label, or by import path.
+fn nodes(outline: &Outline, action: &str) -> Result<Vec<usize>, UsageError> {
+    if let Some(node) = action
+        .parse()
+        .ok()
+        .filter(|node| *node < outline.nodes.len())
+    {
+        return Ok(vec![node]);
+    }
+    let all = || outline.nodes.iter().enumerate();
+    let by_label = all().find(|(_, node)| node.label == action);
+    if let Some((node, _)) = by_label {
+        return Ok(vec![node]);
+    }
+    let named = all().filter(|(_, node)| node.package == action || node.import_path == action);
+    let found: Vec<usize> = named.map(|(node, _)| node).collect();
+    if found.is_empty() {
+        return Err(UsageError::new(format!(
+            "gofarm logs: no action {action:?} in this build; name one by its label (such as \"compile net/http\"), its \
+             number, or an import path"
+        )));
+    }
+    Ok(found)
+}
+
+/// A piece of output, for programs.
+fn json_line(outline: &Outline, node: usize, text: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(&serde_json::json!({
+        "node": node,
+        "label": outline.nodes[node].label,
+        "text": String::from_utf8_lossy(text),
+    }))?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+fn block(outline: &Outline, node: usize, log: &[u8]) -> Vec<u8> {
+    outline.diagnostics(
+        node,
+        minor(&outline.go_version),
+        |diagnostics, subject, cgo| diagnostics.block(subject, log, cgo),
+    )
+}
+
+/// Prints what actions have printed when they have ended.
+struct Blocks<'a> {
+    outline: &'a Outline,
+    json: bool,
+    /// So many actions had ended when the build was asked for.
+    stop_after: Option<u32>,
+    ended: u32,
+    /// When something was heard last.
+    heard: Instant,
+    enough: CancellationToken,
+    failures: Vec<Arc<Failure>>,
+    /// What kept the text from being written.
+    broken: Option<anyhow::Error>,
+}
+
+impl Blocks<'_> {
+    fn print(&mut self, node: usize, log: &[u8], otherwise: Option<String>) {
+        let mut text = block(self.outline, node, log);
+        if let (true, Some(otherwise)) = (text.is_empty(), otherwise) {
+            text = format!("# {}\n{otherwise}\n", self.outline.nodes[node].package).into_bytes();
+        }
+        if text.is_empty() || self.broken.is_some() {
+            return;
+        }
+        let text = match self.json {
+            true => json_line(self.outline, node, &text),
+            false => Ok(text),
+        };
+        if let Err(error) = text.and_then(|text| say(&text)) {
+            self.broken = Some(error);
+            self.enough.cancel();
+        }
+    }
+
+    fn check(&mut self) {
+        let all = self.stop_after.is_some_and(|count| self.ended >= count);
+        let quiet = self.stop_after.is_some() && self.heard.elapsed() > QUIET;
+        if all || quiet {
+            self.enough.cancel();
+        }
+    }
+}
+
+impl BuildWatch for Blocks<'_> {
+    fn task(&mut self, _key: &ActionKey, _definition: &Digest) {}
+
+    fn event(&mut self, event: &BuildEvent) {
+        self.heard = Instant::now();
+        let BuildEvent::Node { node, event } = event else {
+            return;
+        };
+        let node = node.0 as usize;
+        match event {
+            NodeEvent::Finished { result, .. } => {
+                self.ended += 1;
+                self.print(node, &result.log, None);
+            }
+            NodeEvent::Failed { failure } => {
+                self.ended += 1;
+                let log = match &**failure {
+                    Failure::Action { result } => &result.log[..],
+                    _ => &[],
+                };
+                self.print(node, log, Some(failure.to_string()));
+                self.failures.push(failure.clone());
+            }
+            _ => {}
+        }
+        self.check();
+    }
+
+    fn tick(&mut self) {
+        self.check();
+    }
+
+    fn stage(&mut self, _text: &str) {}
+
+    fn warn(&mut self, text: &str) {
+        eprintln!("gofarm: {text}");
+    }
+}
+
+/// Nobody looks at what actions print while they run.
+struct Unwatched;
+
+impl WorkerWatch for Unwatched {
+    fn log(&self, _key: &ActionKey, _chunk: &[u8]) {}
+    fn command(&self, _command: &TracedCommand) {}
+}
+
+/// The output of one action: as a block when it is there in whole, line by line when it is followed.
+struct Page<'a> {
+    outline: &'a Outline,
+    node: usize,
+    json: bool,
+    follow: bool,
+    attempt: u32,
+    /// How far the output of this attempt has come.
+    position: u64,
+    /// Not printed yet.
+    pending: Vec<u8>,
+}
+
+impl Page<'_> {
+    fn take(&mut self, piece: &v1::ActionLogResponse) -> anyhow::Result<()> {
+        if piece.attempt < self.attempt {
+            return Ok(());
+        }
+        if piece.attempt > self.attempt {
+            if self.attempt > 0 && self.position > 0 {
+                eprintln!(
+                    "gofarm: {} is run again: attempt {}",
+                    self.outline.nodes[self.node].label, piece.attempt
+                );
+                self.pending.clear();
+                self.position = 0;
+            }
+            self.attempt = piece.attempt;
+        }
+        if !self.follow {
+            self.place(piece);
+            return Ok(());
+        }
+        let known = self.position.saturating_sub(piece.offset);
+        let new = usize::try_from(known)
+            .ok()
+            .and_then(|known| piece.data.get(known..));
+        if let Some(new) = new.filter(|new| !new.is_empty()) {
+            self.pending.extend_from_slice(new);
+            self.position = piece.offset + piece.data.len() as u64;
+        }
+        if let Some(end) = memchr::memrchr(b'\n', &self.pending) {
+            let rest = self.pending.split_off(end + 1);
+            let lines = std::mem::replace(&mut self.pending, rest);
+            self.print_lines(&lines)?;
+        }
+        Ok(())
+    }
+
+    /// What was lost while it was printed comes again with the result.
+    fn place(&mut self, piece: &v1::ActionLogResponse) {
+        let Ok(start) = usize::try_from(piece.offset) else {
+            return;
+        };
+        let end = start.saturating_add(piece.data.len());
+        if end > LOG_LIMIT {
+            return;
+        }
+        if self.pending.len() < end {
+            self.pending.resize(end, b' ');
+        }
+        self.pending[start..end].copy_from_slice(&piece.data);
+        self.position = self.position.max(end as u64);
+    }
+
+    /// The virtual paths are made real; a block's other refinements need all of it.
+    fn print_lines(&self, lines: &[u8]) -> anyhow::Result<()> {
+        let diagnostics = Diagnostics {
+            cwd: std::path::Path::new(&self.outline.folder),
+            real: &|root| self.outline.to_real(root),
+        };
+        let text = diagnostics.real_paths(lines);
+        say(&match self.json {
+            true => json_line(self.outline, self.node, &text)?,
+            false => text,
+        })
+    }
+
+    fn end(self) -> anyhow::Result<()> {
+        let label = &self.outline.nodes[self.node].label;
+        if self.position == 0 {
+            eprintln!("gofarm: {label} has printed nothing");
+            return Ok(());
+        }
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        if self.follow {
+            return self.print_lines(&self.pending);
+        }
+        let text = block(self.outline, self.node, &self.pending);
+        say(&match self.json {
+            true => json_line(self.outline, self.node, &text)?,
+            false => text,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outline::OutlineNode;
+
+    fn outline() -> Outline {
+        let node = |label: &str, package: &str| OutlineNode {
+            label: label.to_owned(),
+            package: package.to_owned(),
+            import_path: package.to_owned(),
+            ..OutlineNode::default()
+        };
+        Outline {
+            nodes: vec![
+                node("compile m/a", "m/a"),
+                node("compile m/cmd", "m/cmd"),
+                node("link m/cmd", "m/cmd"),
+            ],
+            ..Outline::default()
+        }
+    }
+
+    #[test]
+    fn actions_are_named_by_label_number_or_import_path() {
+        let outline = outline();
+        assert_eq!(nodes(&outline, "compile m/cmd"), Ok(vec![1]));
+        assert_eq!(nodes(&outline, "0"), Ok(vec![0]));
+        assert_eq!(nodes(&outline, "m/cmd"), Ok(vec![1, 2]));
+        let refused = nodes(&outline, "3").unwrap_err().to_string();
+        assert!(
+            refused.starts_with("gofarm logs: no action \"3\" in this build; "),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn what_was_lost_live_comes_with_the_result() {
+        let outline = outline();
+        let mut page = Page {
+            outline: &outline,
+            node: 0,
+            json: false,
+            follow: false,
+            attempt: 0,
+            position: 0,
+            pending: Vec::new(),
+        };
+        let piece = |attempt, offset, data: &'static [u8]| v1::ActionLogResponse {
+            attempt,
+            offset,
+            data: data.into(),
+        };
+        page.take(&piece(1, 4, b"two")).unwrap();
+        page.take(&piece(1, 0, b"one two")).unwrap();
+        assert_eq!(page.pending, b"one two");
+        page.take(&piece(2, 0, b"1")).unwrap();
+        page.take(&piece(1, 0, b"late")).unwrap();
+        assert_eq!((&page.pending[..], page.position), (&b"1"[..], 1));
+    }
+}

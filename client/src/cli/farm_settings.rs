@@ -1,0 +1,351 @@
+//! Which farm builds, and as whom: flags, variables, `gofarm.toml` of the repository, `gofarm.toml` of the user.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::environment::Environment;
+use super::error::UsageError;
+use super::nearest::nearest;
+
+/// The name of both files.
+const FILE: &str = "gofarm.toml";
+/// What may stand in them.
+const KEYS: [&str; 5] = ["server", "token-file", "ca", "user", "pool"];
+/// The value of --server that means: no farm, whatever a file says.
+const OFF: &str = "off";
+
+/// What flags and variables say of the farm.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerChoice {
+    /// --server, and how it was said.
+    pub server: Option<(String, String)>,
+    /// --token-file.
+    pub token_file: Option<PathBuf>,
+    /// --ca.
+    pub ca: Option<PathBuf>,
+    /// --user.
+    pub user: Option<String>,
+    /// --pool.
+    pub pool: Option<String>,
+}
+
+/// A farm, and how to talk to it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FarmSettings {
+    /// Its URL: `http://HOST:PORT` or `https://HOST:PORT`.
+    pub server: String,
+    /// Sent with every call.
+    pub token: Option<String>,
+    /// A file of certificates, PEM, that the farm's is checked against; the system's when there is none.
+    pub ca: Option<PathBuf>,
+    /// Whose builds these are.
+    pub user: String,
+    /// The workers that build. Empty means the farm's default.
+    pub pool: String,
+}
+
+/// Without the token.
+impl std::fmt::Debug for FarmSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FarmSettings")
+            .field("server", &self.server)
+            .field("ca", &self.ca)
+            .field("user", &self.user)
+            .field("pool", &self.pool)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ServerChoice {
+    /// Makes paths absolute. `cwd` is the working folder, after `-C`.
+    pub fn rooted_at(mut self, cwd: &Path) -> ServerChoice {
+        self.token_file = self.token_file.map(|path| cwd.join(path));
+        self.ca = self.ca.map(|path| cwd.join(path));
+        self
+    }
+
+    /// The farm that is to be used in a folder; `None` when nothing names one.
+    ///
+    /// # Errors
+    /// A file or a value that cannot be understood.
+    pub fn settings(
+        &self,
+        cwd: &Path,
+        environment: &Environment,
+    ) -> Result<Option<FarmSettings>, UsageError> {
+        let is_off = |server: &Option<(String, String)>| {
+            server.as_ref().is_some_and(|(server, _)| server == OFF)
+        };
+        if is_off(&self.server) {
+            return Ok(None);
+        }
+        let mut choice = self.clone();
+        let mut token = match (&self.token_file, environment.get("GOFARM_TOKEN")) {
+            (None, Some(token)) => Some(checked(&token.to_string_lossy(), "GOFARM_TOKEN")?),
+            _ => None,
+        };
+        for file in [repository_file(cwd), user_file(environment)]
+            .into_iter()
+            .flatten()
+        {
+            if let Some(said) = read(&file)? {
+                choice.server = choice.server.or(said.server);
+                choice.token_file = choice.token_file.or(said.token_file);
+                choice.ca = choice.ca.or(said.ca);
+                choice.user = choice.user.or(said.user);
+                choice.pool = choice.pool.or(said.pool);
+            }
+        }
+        if is_off(&choice.server) {
+            return Ok(None);
+        }
+        let Some((server, from)) = choice.server else {
+            return Ok(None);
+        };
+        if !["http://", "https://"].iter().any(|scheme| {
+            server
+                .strip_prefix(scheme)
+                .is_some_and(|rest| !rest.is_empty())
+        }) {
+            return Err(UsageError::new(format!(
+                "gofarm: invalid value {server:?} for {from}: not the URL of a farm (try http://HOST:8980, or off)"
+            )));
+        }
+        if let (None, Some(path)) = (&token, &choice.token_file) {
+            let text = fs::read_to_string(path).map_err(|error| cannot_read(path, &error))?;
+            token = Some(checked(&text, &path.display().to_string())?);
+        }
+        let login = || {
+            ["USER", "LOGNAME"]
+                .iter()
+                .find_map(|name| Some(environment.get(name)?.to_string_lossy().into_owned()))
+        };
+        Ok(Some(FarmSettings {
+            server,
+            token,
+            ca: choice.ca,
+            user: choice.user.or_else(login).unwrap_or_default(),
+            pool: choice.pool.unwrap_or_default(),
+        }))
+    }
+}
+
+/// A token goes into a header of every call.
+fn checked(text: &str, from: &str) -> Result<String, UsageError> {
+    let token = text.trim();
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(UsageError::new(format!(
+            "gofarm: {from} holds no token: it must be one word of printable ASCII"
+        )));
+    }
+    Ok(token.to_owned())
+}
+
+/// The nearest file in the working folder or above it, as far as the repository goes: a file above that is not the
+/// repository's, and on a shared machine anybody may have put it there.
+fn repository_file(cwd: &Path) -> Option<PathBuf> {
+    let is_root = |folder: &&Path| {
+        [".git", "go.work", "go.mod"]
+            .iter()
+            .any(|name| folder.join(name).exists())
+    };
+    let root = cwd.ancestors().filter(is_root).last().unwrap_or(cwd);
+    cwd.ancestors()
+        .take_while(|folder| folder.starts_with(root))
+        .map(|folder| folder.join(FILE))
+        .find(|file| file.is_file())
+}
+
+fn user_file(environment: &Environment) -> Option<PathBuf> {
+    // The XDG specification: a relative path is to be ignored.
+    let xdg = environment.get("XDG_CONFIG_HOME").map(PathBuf::from);
+    let home = || Some(Path::new(environment.get("HOME")?).join(".config"));
+    let folder = xdg.filter(|path| path.is_absolute()).or_else(home)?;
+    Some(folder.join("gofarm").join(FILE))
+}
+
+/// What a file says; `None` when there is none. Relative paths are relative to the file's folder.
+fn read(file: &Path) -> Result<Option<ServerChoice>, UsageError> {
+    let text = match fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(cannot_read(file, &error)),
+    };
+    let name = file.display();
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let line = error
+            .span()
+            .and_then(|span| text.get(..span.start))
+            .map_or(1, |before| before.matches('\n').count() + 1);
+        let why = error.message().replace('\n', ", ");
+        UsageError::new(format!("gofarm: {name}:{line}: {why}"))
+    })?;
+    let mut said = ServerChoice::default();
+    for (key, value) in &table {
+        if !KEYS.contains(&key.as_str()) {
+            let meant = nearest(key, KEYS).map(str::to_owned);
+            return Err(
+                UsageError::new(format!("gofarm: {name}: unknown key {key:?}")).suggest(meant),
+            );
+        }
+        let Some(text) = value.as_str().filter(|text| !text.is_empty()) else {
+            return Err(UsageError::new(format!(
+                "gofarm: {name}: the value of {key:?} must be a text that is not empty"
+            )));
+        };
+        let text = text.to_owned();
+        let path = || file.parent().map(|folder| folder.join(&text));
+        match key.as_str() {
+            "server" => said.server = Some((text, format!("server in {name}"))),
+            "token-file" => said.token_file = path(),
+            "ca" => said.ca = path(),
+            "user" => said.user = Some(text),
+            _ => said.pool = Some(text),
+        }
+    }
+    Ok(Some(said))
+}
+
+fn cannot_read(path: &Path, error: &std::io::Error) -> UsageError {
+    UsageError::new(format!("gofarm: reading {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Place(tempfile::TempDir);
+
+    impl Place {
+        fn new(files: &[(&str, &str)]) -> Place {
+            let folder = tempfile::tempdir().unwrap();
+            for (name, text) in files {
+                let path = folder.path().join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            }
+            Place(folder)
+        }
+
+        fn settings(
+            &self,
+            choice: &ServerChoice,
+            cwd: &str,
+            variables: &[(&str, &str)],
+        ) -> Result<Option<FarmSettings>, String> {
+            let home = self.0.path().join("home").display().to_string();
+            let environment = variables
+                .iter()
+                .copied()
+                .chain([("HOME", home.as_str())])
+                .collect();
+            choice
+                .settings(&self.0.path().join(cwd), &environment)
+                .map_err(|error| {
+                    let folder = self.0.path().display().to_string();
+                    error.to_string().replace(&folder, "")
+                })
+        }
+    }
+
+    #[test]
+    fn flag_environment_repository_user() {
+        let place = Place::new(&[
+            ("repo/.git/HEAD", ""),
+            ("repo/go.mod", ""),
+            ("repo/sub/go.mod", ""),
+            (
+                "repo/gofarm.toml",
+                "server = \"http://repo:1\"\npool = \"big\"\nca = \"ca.pem\"\n",
+            ),
+            (
+                "home/.config/gofarm/gofarm.toml",
+                "server = \"http://home:1\"\nuser = \"ann\"\ntoken-file = \"token\"\n",
+            ),
+            ("home/.config/gofarm/token", " secret\n"),
+        ]);
+        let nothing = ServerChoice::default();
+        let read = place.settings(&nothing, "repo/sub", &[]).unwrap().unwrap();
+        assert_eq!(
+            read,
+            FarmSettings {
+                server: "http://repo:1".into(),
+                token: Some("secret".into()),
+                ca: Some(place.0.path().join("repo/ca.pem")),
+                user: "ann".into(),
+                pool: "big".into(),
+            }
+        );
+        assert!(!format!("{read:?}").contains("secret"));
+        let flags = ServerChoice {
+            server: Some(("https://flag:1".into(), "--server".into())),
+            pool: Some("small".into()),
+            ..ServerChoice::default()
+        };
+        let variables = [("GOFARM_TOKEN", "other"), ("USER", "login")];
+        let read = place
+            .settings(&flags, "repo/sub", &variables)
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (&*read.server, &*read.pool, &*read.user),
+            ("https://flag:1", "small", "ann")
+        );
+        assert_eq!(read.token.as_deref(), Some("other"));
+        let off = ServerChoice {
+            server: Some(("off".into(), "--server".into())),
+            ..ServerChoice::default()
+        };
+        assert_eq!(place.settings(&off, "repo", &[]), Ok(None));
+    }
+
+    #[test]
+    fn without_a_server_the_build_is_embedded() {
+        let place = Place::new(&[
+            ("home/.config/gofarm/gofarm.toml", "user = \"ann\"\n"),
+            ("gofarm.toml", "server = \"http://above:1\"\n"),
+            ("repo/go.mod", ""),
+        ]);
+        let nothing = ServerChoice::default();
+        assert_eq!(place.settings(&nothing, "repo", &[]), Ok(None));
+    }
+
+    #[test]
+    fn what_cannot_be_understood_names_file_and_key() {
+        for (text, message) in [
+            (
+                "sever = \"http://a:1\"\n",
+                "gofarm: /repo/gofarm.toml: unknown key \"sever\"\ndid you mean server?",
+            ),
+            (
+                "server = 5\n",
+                "gofarm: /repo/gofarm.toml: the value of \"server\" must be a text that is not empty",
+            ),
+            (
+                "server = \"farm:8980\"\n",
+                "gofarm: invalid value \"farm:8980\" for server in /repo/gofarm.toml: not the URL of a farm \
+                 (try http://HOST:8980, or off)",
+            ),
+            (
+                "server = \"http://a:1\"\ntoken-file = \"none\"\n",
+                "gofarm: reading /repo/none: No such file or directory (os error 2)",
+            ),
+            (
+                "server = \"http://a:1\"\ntoken-file = \"gofarm.toml\"\n",
+                "gofarm: /repo/gofarm.toml holds no token: it must be one word of printable ASCII",
+            ),
+        ] {
+            let place = Place::new(&[("repo/gofarm.toml", text), ("repo/go.mod", "")]);
+            let refused = place.settings(&ServerChoice::default(), "repo", &[]);
+            assert_eq!(refused.unwrap_err(), message);
+        }
+        let place = Place::new(&[("repo/gofarm.toml", "pool = \"a\"\nserver = x\n")]);
+        let refused = place.settings(&ServerChoice::default(), "repo", &[]);
+        let message = refused.unwrap_err();
+        assert!(
+            message.starts_with("gofarm: /repo/gofarm.toml:2: "),
+            "{message}"
+        );
+    }
+}

@@ -1,0 +1,80 @@
+//! A build as it is given to a farm, and as it comes back.
+
+use std::sync::Arc;
+
+use gofarm_proto::{ActionKey, Digest, v1};
+use gofarm_scheduler::core::{ActionResult, BuildEvent, BuildId, BuildSummary};
+use gofarm_store::History;
+
+use crate::farm::remote::Story;
+use crate::farm::source::WorkerWatch;
+use crate::farm::supply::Supply;
+use crate::outline::Outline;
+
+/// What a build may and may not do.
+#[derive(Debug, Clone, Copy)]
+pub struct Choices {
+    /// Go on where nothing failed.
+    pub keep_going: bool,
+    /// Execute again what the cache has.
+    pub no_cache: bool,
+}
+
+/// What one build brings along.
+pub struct Build<'a> {
+    /// Names it.
+    pub id: BuildId,
+    /// What is built.
+    pub graph: &'a v1::Graph,
+    /// What it is called, and what becomes of it.
+    pub outline: &'a Outline,
+    /// Its blobs.
+    pub supply: Arc<Supply>,
+    /// What earlier builds have measured.
+    pub history: &'a History,
+    /// How it is to be done.
+    pub choices: Choices,
+    /// Is told what happens.
+    pub watch: &'a mut dyn BuildWatch,
+    /// Is shown what workers do.
+    pub worker_watch: Arc<dyn WorkerWatch>,
+    /// Whether `worker_watch` has a use for what actions print while they run.
+    pub shows_logs: bool,
+    /// Whether it has one for commands.
+    pub shows_commands: bool,
+}
+
+impl<'a> Build<'a> {
+    /// The build as a farm on other machines tells it.
+    pub(super) fn story(self) -> Story<'a> {
+        let commands = self.shows_commands.then_some(self.supply);
+        Story::new(self.graph, self.watch, self.worker_watch, commands)
+    }
+}
+
+/// Is told what happens in a build.
+pub trait BuildWatch: Send {
+    /// A task is put into the queue for the node with this definition.
+    fn task(&mut self, key: &ActionKey, definition: &Digest);
+    /// In the order in which it happens.
+    fn event(&mut self, event: &BuildEvent);
+    /// About ten times a second.
+    fn tick(&mut self);
+    /// What is done before there are actions.
+    fn stage(&mut self, text: &str);
+    /// Something that the user should know and that fails nothing.
+    fn warn(&mut self, text: &str);
+}
+
+/// A build that is over.
+#[derive(Debug)]
+pub struct Finished {
+    /// What the core says of it.
+    pub summary: BuildSummary,
+    /// The results of the nodes, in their order; none for nodes that failed or were not run.
+    pub results: Vec<Option<Arc<ActionResult>>>,
+    /// The nodes that this build had executed.
+    pub executed: Vec<usize>,
+    /// Bytes of definitions and sources that the store did not have.
+    pub uploaded: u64,
+}

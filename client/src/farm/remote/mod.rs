@@ -1,0 +1,147 @@
+//! A farm on many machines, as a client sees it.
+//!
+//! A build begins with bringing there what the farm lacks, all of it: from then on the farm needs nobody. It is watched by
+//! the numbers of its events, so that a connection that breaks is made again without a gap. Only when the farm has
+//! forgotten the build (it lost everything that it kept) is it submitted again, and what was told before is not told
+//! twice.
+
+#[cfg(test)]
+mod farm_test;
+mod fetched;
+mod listener;
+#[cfg(test)]
+mod remote_test;
+mod story;
+#[cfg(test)]
+mod story_test;
+mod submission;
+mod wanted;
+mod watching;
+
+use std::time::Duration;
+
+use gofarm_proto::v1;
+use gofarm_rpc::{BlobClient, ConnectOptions, Connection, RpcError};
+use gofarm_scheduler::core::BuildId;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::FarmSettings;
+use crate::farm::build::{Build, Finished};
+
+pub use fetched::{Fetched, Stopped};
+pub(crate) use story::Story;
+pub(crate) use submission::Submission;
+pub(crate) use watching::OnCancel;
+
+/// One attempt to connect.
+const CONNECT: Duration = Duration::from_secs(3);
+/// A farm that says nothing for so long is given up on. Restarts of all of it take less.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5 * 60);
+
+/// How long a farm has for taking a cancellation in.
+const CANCEL: Duration = Duration::from_secs(5);
+
+/// A farm that can be asked. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    connection: Connection,
+    blobs: BlobClient,
+    user: String,
+    pool: String,
+}
+
+impl Remote {
+    /// Nothing is sent yet. Must be called on a runtime.
+    ///
+    /// # Errors
+    /// The settings cannot be used.
+    pub fn new(settings: &FarmSettings) -> Result<Remote, RpcError> {
+        let connection = connect(settings)?;
+        Ok(Remote {
+            blobs: BlobClient::new(connection.clone()),
+            connection,
+            user: settings.user.clone(),
+            pool: settings.pool.clone(),
+        })
+    }
+
+    /// Asks the farm for a sign of life.
+    ///
+    /// # Errors
+    /// It gives none for so long, or refuses.
+    pub async fn reach(&self, patience: Duration) -> Result<(), RpcError> {
+        self.connection
+            .retry("build", Instant::now() + patience, || {
+                let mut client = self.connection.blobs();
+                async move { client.find_missing(v1::FindMissingRequest::default()).await }
+            })
+            .await
+            .map(drop)
+    }
+
+    /// Builds to the end, or until `cancel` is cancelled: then the build is ended on the farm, too.
+    pub async fn build(
+        &self,
+        build: Build<'_>,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<Finished> {
+        let submission = Submission::new(self, &build);
+        let with_logs = build.shows_logs;
+        let mut story = build.story();
+        let Some(uploaded) = self.bring(&submission, &mut story, cancel).await? else {
+            let summary = story.cancelled_summary();
+            return Ok(story.finished(summary, 0));
+        };
+        if !self.submit(&submission, cancel).await? {
+            let summary = story.cancelled_summary();
+            return Ok(story.finished(summary, uploaded));
+        }
+        let summary = self
+            .watch(&submission, &mut story, with_logs, cancel, OnCancel::End)
+            .await?;
+        Ok(story.finished(summary, uploaded))
+    }
+
+    /// Brings everything to the farm, submits, and leaves the build to it. False when cancelled before.
+    pub async fn detach(
+        &self,
+        build: Build<'_>,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<bool> {
+        let submission = Submission::new(self, &build);
+        let mut story = build.story();
+        if self.bring(&submission, &mut story, cancel).await?.is_none() {
+            return Ok(false);
+        }
+        self.submit(&submission, cancel).await
+    }
+
+    /// Ends a build.
+    ///
+    /// # Errors
+    /// The farm does not answer, or does not know the build.
+    pub async fn cancel(&self, id: BuildId, patience: Duration) -> Result<(), RpcError> {
+        let build = id.to_string();
+        self.connection
+            .retry("cancel a build", Instant::now() + patience, || {
+                let (mut client, build) = (self.connection.builds(), build.clone());
+                async move { client.cancel(v1::CancelRequest { build }).await }
+            })
+            .await
+            .map(drop)
+    }
+}
+
+/// A connection by these settings. Nothing is sent yet. Must be called on a runtime.
+///
+/// # Errors
+/// The settings cannot be used.
+pub fn connect(settings: &FarmSettings) -> Result<Connection, RpcError> {
+    let options = ConnectOptions {
+        token: settings.token.clone(),
+        ca: settings.ca.clone(),
+        connect_timeout: CONNECT,
+    };
+    Connection::connect(&settings.server, options)
+}

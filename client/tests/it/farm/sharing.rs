@@ -1,0 +1,83 @@
+//! Several clients, clients that go away, and what they leave behind.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use super::compile_of;
+use crate::harness::{FARM, Farm, LEASE_TTL, Site, Summary, is_what_go_builds, same};
+
+#[test]
+fn two_clients_share_each_execution() {
+    let site = Site::new().slow_module(2);
+    let farm = Farm::start(&site, FARM);
+    let other = site.copy_to("other");
+    let start = |folder: &std::path::Path, name: &str| {
+        let summary = site.path(&format!("{name}.json"));
+        let flag = format!("--summary-json={}", summary.display());
+        farm.gofarm(&site, &["submit", "--fallback=false", &flag])
+            .env("GOFARM_CACHE_DIR", &site.path(name).to_string_lossy())
+            .folder(folder)
+            .start()
+    };
+    let first = start(&site.src(""), "first");
+    let second = start(&other, "second");
+    first.wait().ok();
+    second.wait().ok();
+    is_what_go_builds(&site, "bin/m");
+    same(&site.src("bin/m"), &other.join("bin/m"));
+    let [first, second] =
+        ["first", "second"].map(|name| Summary::read(&site.path(&format!("{name}.json"))));
+    // main, quick, two slow packages and the link.
+    assert_eq!(
+        first.actions.executed + second.actions.executed,
+        5,
+        "{first:#?} {second:#?}"
+    );
+    for summary in [&first, &second] {
+        let actions = &summary.actions;
+        let all = actions.executed + actions.cached + actions.joined;
+        assert_eq!(all, actions.total, "{summary:#?}");
+    }
+}
+
+#[test]
+fn a_detached_build_is_attached_to_from_another_folder() {
+    let site = Site::new().slow_module(2);
+    let farm = Farm::start(&site, FARM);
+    let finished = farm
+        .gofarm(&site, &["submit", "--fallback=false", "--detach"])
+        .env("GOFARM_CACHE_DIR", &site.path("client").to_string_lossy())
+        .run()
+        .ok();
+    let build = finished.stdout.trim().to_owned();
+    assert_eq!(build.len(), 32, "{finished:?}");
+    let elsewhere = site.path("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    farm.gofarm(&site, &["attach", &build])
+        .env("GOFARM_CACHE_DIR", &site.path("laptop").to_string_lossy())
+        .folder(&elsewhere)
+        .run()
+        .ok();
+    site.go(&["build", "-trimpath", "-o", "theirs", "."])
+        .run()
+        .ok();
+    same(&elsewhere.join("bin/m"), &site.src("theirs"));
+}
+
+#[test]
+fn an_interrupted_client_ends_what_only_it_wanted() {
+    let site = Site::new().slow_module(1);
+    let farm = Farm::start(&site, FARM);
+    let client = farm.submit(&site, &[]).start();
+    let words = compile_of(0);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (_, compiler) = farm.worker_with(&words);
+    let begun = Instant::now();
+    client.signal(Signal::SIGINT);
+    client.wait().code(130);
+    compiler.assert_gone();
+    // Renewed three times in each time to live.
+    let limit = LEASE_TTL / 3 + Duration::from_secs(1);
+    assert!(begun.elapsed() < limit, "{:?}", begun.elapsed());
+}

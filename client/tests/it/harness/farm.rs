@@ -1,0 +1,200 @@
+//! A farm of real processes: redis-server, schedulers behind one address, workers with folders of their own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Front, Invocation, Process, Recipe, Redis, Service, Site, Summary, built, free_port};
+
+/// Leases of these farms run out after so long.
+pub const LEASE_TTL: Duration = Duration::from_secs(3);
+
+/// How large a farm is.
+#[derive(Clone, Copy)]
+pub struct Size {
+    pub schedulers: usize,
+    pub workers: usize,
+    /// Of each worker.
+    pub slots: usize,
+}
+
+/// The usual one.
+pub const FARM: Size = Size {
+    schedulers: 2,
+    workers: 4,
+    slots: 1,
+};
+
+/// The processes, and where they are. Dropped before the site that it stands in.
+pub struct Farm {
+    pub workers: Vec<Service>,
+    pub schedulers: Vec<Service>,
+    pub redis: Redis,
+    front: Front,
+    ports: Vec<u16>,
+    folder: PathBuf,
+}
+
+impl Farm {
+    /// A farm whose store has what the example needs.
+    pub fn start(site: &Site, size: Size) -> Farm {
+        let folder = site.path("farm");
+        let store = folder.join("store");
+        fs::create_dir_all(&folder).unwrap();
+        site.copy_cache(&store);
+        Farm::with_store(site, size, &format!("file://{}", store.display()), &[])
+    }
+
+    /// A farm over this store; `env` is for what reaches it.
+    pub fn with_store(site: &Site, size: Size, store: &str, env: &[(&str, &str)]) -> Farm {
+        let folder = site.path("farm");
+        let redis = Redis::start(&folder);
+        let ports: Vec<u16> = (0..size.schedulers).map(|_| free_port()).collect();
+        let schedulers = ports.iter().enumerate().map(|(number, port)| {
+            let name = format!("scheduler{number}");
+            let args = [
+                format!("--redis={}", redis.url()),
+                format!("--store={store}"),
+                format!("--local-dir={}", folder.join(&name).display()),
+                format!("--listen=127.0.0.1:{port}"),
+                format!("--http=127.0.0.1:{}", free_port()),
+                format!("--lease-ttl={}s", LEASE_TTL.as_secs()),
+            ];
+            recipe(site, &folder, &name, "gofarm-scheduler", &args, env)
+        });
+        let schedulers = schedulers.map(Service::start).collect();
+        let front = Front::new(ports.clone());
+        let mut farm = Farm {
+            workers: Vec::new(),
+            schedulers,
+            redis,
+            front,
+            ports,
+            folder,
+        };
+        farm.schedulers_answer();
+        for number in 0..size.workers {
+            let worker = farm.worker_recipe(site, number, size.slots);
+            farm.workers.push(Service::start(worker));
+        }
+        farm
+    }
+
+    /// How worker `number` is called.
+    pub fn worker_recipe(&self, site: &Site, number: usize, slots: usize) -> Recipe {
+        let name = format!("worker{number}");
+        let args = [
+            format!("--server={}", self.url()),
+            format!("--name={name}"),
+            format!("--slots={slots}"),
+            format!("--cache-dir={}", self.folder.join(&name).display()),
+        ];
+        recipe(site, &self.folder, &name, "gofarm-worker", &args, &[])
+    }
+
+    /// Waits until every scheduler can be talked to.
+    pub fn schedulers_answer(&mut self) {
+        for (scheduler, port) in self.schedulers.iter_mut().zip(&self.ports) {
+            scheduler.answers_at(*port);
+        }
+    }
+
+    /// The one address of the schedulers.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.front.port)
+    }
+
+    /// A folder of this farm.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// `gofarm` with this farm, and without falling back to a build of its own.
+    pub fn gofarm(&self, site: &Site, args: &[&str]) -> Invocation {
+        site.gofarm(args).env("GOFARM_SERVER", &self.url())
+    }
+
+    /// `gofarm submit` on this farm, from a client that has nothing in its cache.
+    pub fn submit(&self, site: &Site, flags: &[&str]) -> Invocation {
+        let summary = format!("--summary-json={}", site.path("summary.json").display());
+        let mut args = vec!["submit", "--fallback=false", &summary];
+        args.extend(flags);
+        self.gofarm(site, &args)
+            .env("GOFARM_CACHE_DIR", &site.path("client").to_string_lossy())
+    }
+
+    /// The worker that runs this command line now; waits for one to.
+    #[track_caller]
+    pub fn worker_with(&self, words: &[&str]) -> (usize, Process) {
+        let begun = Instant::now();
+        loop {
+            for (number, worker) in self.workers.iter().enumerate() {
+                if let Some(process) = worker.child_with(words) {
+                    return (number, process);
+                }
+            }
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "no worker runs {words:?}"
+            );
+            thread::sleep(Duration::from_millis(3));
+        }
+    }
+
+    /// The folders with what workers have in their caches.
+    pub fn worker_cache(&self, number: usize) -> PathBuf {
+        self.folder.join(format!("worker{number}"))
+    }
+}
+
+/// The programs of a build are what `go build` makes, byte for byte.
+#[track_caller]
+pub fn is_what_go_builds(site: &Site, program: &str) {
+    site.go(&["build", "-trimpath", "-o", "theirs", "."])
+        .run()
+        .ok();
+    same(&site.src(program), &site.src("theirs"));
+}
+
+/// Two files have the same bytes.
+#[track_caller]
+pub fn same(ours: &Path, theirs: &Path) {
+    assert!(
+        fs::read(ours).unwrap() == fs::read(theirs).unwrap(),
+        "{} differs from {}",
+        ours.display(),
+        theirs.display()
+    );
+}
+
+/// The summary of the last [`Farm::submit`].
+pub fn summary(site: &Site) -> Summary {
+    Summary::read(&site.path("summary.json"))
+}
+
+fn recipe(
+    site: &Site,
+    folder: &Path,
+    name: &str,
+    program: &str,
+    args: &[String],
+    env: &[(&str, &str)],
+) -> Recipe {
+    let mut all = vec![
+        ("PATH".to_owned(), std::env::var("PATH").unwrap()),
+        (
+            "HOME".to_owned(),
+            site.path("home").to_string_lossy().into_owned(),
+        ),
+    ];
+    let given = env.iter();
+    all.extend(given.map(|(name, value)| (name.to_string(), value.to_string())));
+    Recipe {
+        name: name.to_owned(),
+        program: built(program),
+        args: args.to_vec(),
+        env: all,
+        folder: folder.to_owned(),
+    }
+}

@@ -1,0 +1,256 @@
+//! The identity of a machine's C toolchain, for the keys of actions that use it, and for workers that say what they have.
+//!
+//! cmd/go knows a compiler by the version it prints and knows nothing of the system's headers and libraries, so
+//! it reuses packages that were compiled against other ones. Here the programs that really do the work are
+//! taken by content, and the folders in which they look for headers and libraries by the names, sizes and times of
+//! their files, which change with any package upgrade and are the same on machines of one image.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// A compiler's parts that end up in, or decide over, what it writes.
+const PROGRAMS: [&str; 8] = [
+    "cc1",
+    "cc1plus",
+    "collect2",
+    "lto1",
+    "lto-wrapper",
+    "as",
+    "ld",
+    "ld.gold",
+];
+const FILES: [&str; 6] = [
+    "libgcc.a",
+    "crt1.o",
+    "Scrt1.o",
+    "crtbegin.o",
+    "libc.so.6",
+    "libc.a",
+];
+/// A header folder with more files than this is an accident, not a toolchain.
+const MAX_FILES: usize = 200_000;
+
+/// The identity and the program folders of a C compiler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CToolchain {
+    /// Hex BLAKE3; goes into `Platform.c_toolchain`.
+    pub identity: String,
+    /// The folder in which the compiler was found.
+    pub folder: PathBuf,
+    /// Files and folders whose change may change the identity.
+    pub files: Vec<PathBuf>,
+}
+
+/// Why a C toolchain has no identity.
+#[derive(Debug, thiserror::Error)]
+pub enum CToolchainError {
+    /// There is no such program on PATH.
+    #[error("{program} not found on PATH; install a C compiler, or set CGO_ENABLED=0")]
+    NotFound {
+        /// As it was asked for.
+        program: String,
+    },
+    /// The compiler could not be started.
+    #[error("{program} cannot be run: {source}")]
+    Run {
+        /// The command line.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A part of the compiler cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    File {
+        /// The part.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The compiler takes headers from a folder that is no header folder.
+    #[error("the C compiler's header folder {} holds more than {MAX_FILES} files", folder.display())]
+    TooMany {
+        /// The folder.
+        folder: PathBuf,
+    },
+}
+
+/// What a program has printed: standard output and standard error.
+pub type Printed = (Vec<u8>, Vec<u8>);
+
+/// Identifies the compiler of a command line such as `gcc` or `ccache clang -m64`. Not empty.
+///
+/// `path` is the value of PATH; `run` runs a program with that PATH and `LC_ALL=C` to its end, whatever its exit code.
+/// Equal machines give equal identities, whoever asks.
+///
+/// # Errors
+///
+/// See [`CToolchainError`].
+pub fn identify(
+    compiler: &[String],
+    path: &str,
+    run: &dyn Fn(&[String]) -> io::Result<Printed>,
+) -> Result<CToolchain, CToolchainError> {
+    let name = compiler.first().map(String::as_str).unwrap_or_default();
+    let program = look_up(path, name)?;
+    let mut hasher = blake3::Hasher::new_derive_key("gofarm C toolchain v1");
+    let mut add = |name: &str, bytes: &[u8]| {
+        hasher.update(&(name.len() as u64).to_le_bytes());
+        hasher.update(name.as_bytes());
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    add("command", compiler.join("\0").as_bytes());
+    add("driver", &hash_file(&program)?);
+    let mut files = vec![program.clone()];
+    let ask = |args: &[&str]| -> Result<Printed, CToolchainError> {
+        let mut argv = vec![program.to_string_lossy().into_owned()];
+        argv.extend(compiler.iter().skip(1).cloned());
+        argv.extend(args.iter().map(|arg| (*arg).to_owned()));
+        run(&argv).map_err(|source| CToolchainError::Run {
+            program: argv.join(" "),
+            source,
+        })
+    };
+    for name in PROGRAMS {
+        let (out, _) = ask(&[&format!("-print-prog-name={name}")])?;
+        let found = String::from_utf8_lossy(&out).trim().to_owned();
+        if let Ok(found) = look_up(path, &found) {
+            add(name, &hash_file(&found)?);
+            files.push(found);
+        }
+    }
+    for name in FILES {
+        let (out, _) = ask(&[&format!("-print-file-name={name}")])?;
+        let found = PathBuf::from(String::from_utf8_lossy(&out).trim());
+        if found.is_absolute() && found.is_file() {
+            add(name, &hash_file(&found)?);
+            files.push(found);
+        }
+    }
+    let (_, search) = ask(&["-E", "-v", "-x", "c", "/dev/null"])?;
+    let mut count = 0;
+    for folder in header_folders(&String::from_utf8_lossy(&search)) {
+        let mut listing = Vec::new();
+        list(&folder, &folder, &mut listing, &mut files, &mut count)?;
+        listing.sort();
+        add("headers", listing.join("\n").as_bytes());
+    }
+    let (search, _) = ask(&["-print-search-dirs"])?;
+    for folder in library_folders(&String::from_utf8_lossy(&search)) {
+        let mut listing = Vec::new();
+        list_folder(&folder, &mut listing);
+        listing.sort();
+        add("libraries", listing.join("\n").as_bytes());
+        files.push(folder);
+    }
+    Ok(CToolchain {
+        identity: hasher.finalize().to_hex().to_string(),
+        files,
+        folder: program.parent().map(Path::to_path_buf).unwrap_or_default(),
+    })
+}
+
+/// The identity of several compilers together, in the order in which an action uses them: that of
+/// `Platform.c_toolchain` for an action which compiles C and C++. A compiler that follows itself counts once.
+pub fn joined<'a>(identities: impl IntoIterator<Item = &'a str>) -> String {
+    let mut identities: Vec<&str> = identities.into_iter().collect();
+    identities.dedup();
+    identities.join("+")
+}
+
+/// Finds a program as exec.LookPath does.
+fn look_up(path: &str, name: &str) -> Result<PathBuf, CToolchainError> {
+    if name.contains('/') {
+        return Ok(PathBuf::from(name));
+    }
+    std::env::split_paths(path)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+        .ok_or_else(|| CToolchainError::NotFound {
+            program: name.to_owned(),
+        })
+}
+
+fn hash_file(path: &Path) -> Result<[u8; 32], CToolchainError> {
+    let bytes = std::fs::read(path).map_err(|source| CToolchainError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(*blake3::hash(&bytes).as_bytes())
+}
+
+/// The folders between `search starts here` and `End of search list` of `cc -E -v`.
+fn header_folders(text: &str) -> BTreeSet<PathBuf> {
+    text.lines()
+        .skip_while(|line| !line.contains("search starts here"))
+        .take_while(|line| !line.starts_with("End of search list"))
+        .filter_map(|line| line.strip_prefix(' '))
+        .filter_map(|path| Path::new(path).canonicalize().ok())
+        .collect()
+}
+
+/// The folders in which the linker looks for libraries.
+fn library_folders(text: &str) -> BTreeSet<PathBuf> {
+    text.lines()
+        .find_map(|line| line.strip_prefix("libraries: ="))
+        .into_iter()
+        .flat_map(|folders| folders.split(':'))
+        .chain(["/usr/local/lib", "/usr/lib", "/lib"])
+        .filter_map(|path| Path::new(path).canonicalize().ok())
+        .collect()
+}
+
+/// The libraries directly in a folder. Packages keep the times of the files that they bring, so these are the same on
+/// machines of one image.
+fn list_folder(folder: &Path, out: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if let Ok(meta) = entry.path().metadata()
+            && meta.is_file()
+        {
+            out.push(describe(&entry.file_name().to_string_lossy(), &meta));
+        }
+    }
+}
+
+fn describe(name: &str, meta: &std::fs::Metadata) -> String {
+    format!(
+        "{name} {} {}.{}",
+        meta.len(),
+        meta.mtime(),
+        meta.mtime_nsec()
+    )
+}
+
+fn list(
+    root: &Path,
+    folder: &Path,
+    out: &mut Vec<String>,
+    folders: &mut Vec<PathBuf>,
+    count: &mut usize,
+) -> Result<(), CToolchainError> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Ok(());
+    };
+    folders.push(folder.to_owned());
+    for entry in entries.flatten() {
+        *count += 1;
+        if *count > MAX_FILES {
+            return Err(CToolchainError::TooMany {
+                folder: root.to_owned(),
+            });
+        }
+        let path = entry.path();
+        let Ok(kind) = entry.file_type() else {
+            continue;
+        };
+        if kind.is_dir() {
+            list(root, &path, out, folders, count)?;
+        } else if let Ok(meta) = entry.metadata() {
+            let name = path.strip_prefix(root).unwrap_or(&path);
+            out.push(describe(&name.to_string_lossy(), &meta));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! What can go wrong between this process and a farm.
+
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+
+use gofarm_store::ErrorClass;
+use tonic::{Code, Status};
+
+use crate::address::FarmAddress;
+use crate::connection::Connection;
+
+/// Why a farm could not be asked, or what it did not do.
+#[derive(Debug, thiserror::Error)]
+pub enum RpcError {
+    /// The address is malformed.
+    #[error(
+        "cannot use {text:?} as the address of a farm: {reason}; write http://host:port, or https://host:port"
+    )]
+    Address {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The token cannot be sent.
+    #[error(
+        "cannot use the token of the farm: it has characters that no token has; check the file or variable that it comes from"
+    )]
+    TokenText,
+    /// The file of trusted certificates cannot be read.
+    #[error("cannot read the trusted certificates in {}: {source}; name a readable PEM file", path.display())]
+    Ca {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is nothing to compare the farm's certificate with.
+    #[error(
+        "cannot connect to the farm {address} with TLS: no trusted certificates: {source}; install the machine's ca-certificates, or name a PEM file with the farm's certificate authority"
+    )]
+    NoTrust {
+        /// The farm.
+        address: FarmAddress,
+        /// What is missing or malformed.
+        source: tonic::transport::Error,
+    },
+    /// The farm could not be reached, or the connection broke.
+    #[error(
+        "cannot {what} at the farm {address}: {reason}; check that gofarm-scheduler runs there and that this machine can reach it"
+    )]
+    Unreachable {
+        /// What was tried.
+        what: &'static str,
+        /// The farm.
+        address: FarmAddress,
+        /// The last thing that went wrong.
+        reason: String,
+    },
+    /// The farm answered that it cannot do it at the moment: its disk is full, its object store is away.
+    #[error("the farm {address} cannot {what} for now: {reason}")]
+    NotNow {
+        /// What was tried.
+        what: &'static str,
+        /// The farm.
+        address: FarmAddress,
+        /// What it said.
+        reason: String,
+    },
+    /// The other side is not who it should be, or does not speak TLS.
+    #[error(
+        "cannot trust the farm {address}: {reason}; check the address, and name the certificate authority that signed its certificate"
+    )]
+    Certificate {
+        /// The farm.
+        address: FarmAddress,
+        /// What TLS said.
+        reason: String,
+    },
+    /// The farm wants a token, or another one.
+    #[error("the farm {address} {}; set the farm's token with --token-file or GOFARM_TOKEN",
+        if *sent { "refused the token" } else { "asks for a token, and none is set" })]
+    Token {
+        /// The farm.
+        address: FarmAddress,
+        /// Whether one was sent.
+        sent: bool,
+    },
+    /// The farm has understood and declined.
+    #[error("cannot {what} at the farm {address}: {}", said(status))]
+    Refused {
+        /// What was tried.
+        what: &'static str,
+        /// The farm.
+        address: FarmAddress,
+        /// What it answered.
+        status: Box<Status>,
+    },
+}
+
+impl RpcError {
+    /// Whether the same call may succeed a little later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, RpcError::Unreachable { .. } | RpcError::NotNow { .. })
+    }
+
+    /// The farm's answer, when it was one: what a caller decides by.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            RpcError::Refused { status, .. } => Some(status.code()),
+            RpcError::Token { .. } => Some(Code::Unauthenticated),
+            _ => None,
+        }
+    }
+
+    /// Whose matter this is.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            RpcError::Address { .. }
+            | RpcError::TokenText
+            | RpcError::Ca { .. }
+            | RpcError::Token { .. } => ErrorClass::User,
+            RpcError::NoTrust { .. }
+            | RpcError::Unreachable { .. }
+            | RpcError::NotNow { .. }
+            | RpcError::Certificate { .. } => ErrorClass::Environment,
+            RpcError::Refused { status, .. } => match status.code() {
+                Code::Internal | Code::InvalidArgument | Code::Unimplemented => ErrorClass::Bug,
+                _ => ErrorClass::Environment,
+            },
+        }
+    }
+}
+
+impl Connection {
+    /// Sorts what became of a call that tried to `what` ("find missing blobs").
+    pub fn error(&self, what: &'static str, status: Status) -> RpcError {
+        let address = self.address().clone();
+        if let Some(reason) = distrust(&status) {
+            return RpcError::Certificate { address, reason };
+        }
+        // With a source it is a failure of the connection, whatever code was made of it: no farm said so.
+        if status.source().is_some() {
+            return self.unreachable(what, said(&status));
+        }
+        match status.code() {
+            Code::Unauthenticated => RpcError::Token {
+                address,
+                sent: self.has_token(),
+            },
+            Code::Unavailable
+            | Code::Aborted
+            | Code::ResourceExhausted
+            | Code::DeadlineExceeded
+            | Code::Cancelled => RpcError::NotNow {
+                what,
+                address,
+                reason: said(&status),
+            },
+            _ => RpcError::Refused {
+                what,
+                address,
+                status: Box::new(status),
+            },
+        }
+    }
+
+    pub(crate) fn unreachable(&self, what: &'static str, reason: String) -> RpcError {
+        RpcError::Unreachable {
+            what,
+            address: self.address().clone(),
+            reason,
+        }
+    }
+}
+
+/// The message, and the innermost reason where it is not part of it ("connection refused").
+fn said(status: &Status) -> String {
+    let mut text = match status.message() {
+        "" => status.code().to_string(),
+        message => message.to_owned(),
+    };
+    let mut innermost = status.source();
+    while let Some(deeper) = innermost.and_then(Error::source) {
+        innermost = Some(deeper);
+    }
+    if let Some(innermost) = innermost.map(ToString::to_string)
+        && !text.contains(&innermost)
+    {
+        text = format!("{text}: {innermost}");
+    }
+    text
+}
+
+/// What TLS has against the peer, if that is why the connection failed. Trying again does not help.
+fn distrust(status: &Status) -> Option<String> {
+    let mut error = status.source();
+    while let Some(current) = error {
+        // An io::Error does not count what it carries among its sources.
+        let carried = current
+            .downcast_ref::<io::Error>()
+            .and_then(|e| e.get_ref())
+            .and_then(|e| e.downcast_ref::<rustls::Error>());
+        match carried.or_else(|| current.downcast_ref::<rustls::Error>()) {
+            Some(rustls::Error::InvalidMessage(_)) => {
+                return Some("it does not speak TLS there".to_owned());
+            }
+            Some(tls) => return Some(tls.to_string()),
+            None => error = current.source(),
+        }
+    }
+    None
+}

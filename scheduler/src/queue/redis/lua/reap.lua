@@ -1,0 +1,105 @@
+-- Ends what ran out of time, at most so much of it.
+-- ARGV: incarnation, limit, worker ttl, placement grace, owner ttl (ms), the grace in seconds for a person.
+-- Returns: leases, unplaceable tasks, tasks that only dropped owners wanted.
+
+local LIMIT, WORKER_TTL, GRACE = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+-- Tasks looked at in a search for those that fit nowhere, for each limit.
+local SWEEP = 1000
+
+local expired = call('ZRANGEBYSCORE', DEADLINES, '-inf', NOW, 'LIMIT', 0, LIMIT)
+for _, key in ipairs(expired) do finish(key, load_task(key), 'X', '') end
+local room = LIMIT - #expired
+
+for _, name in ipairs(call('ZRANGEBYSCORE', SEEN, '-inf', NOW - WORKER_TTL, 'LIMIT', 0, LIMIT)) do
+  local packed = call('HGET', WORKERS, name)
+  local worker = packed and cmsgpack.unpack(packed) or { held = 0, parts = {} }
+  if worker.held == 0 then
+    call('ZREM', SEEN, name)
+    call('HDEL', WORKERS, name)
+    for _, part_name in ipairs(worker.parts) do
+      call('ZREM', serving_of(part_name), name)
+      if call('EXISTS', serving_of(part_name)) == 0 then
+        local part = part_of(part_name)
+        part.abandoned = NOW
+        store_part(part_name, part)
+      end
+    end
+  end
+end
+
+local unplaceable = 0
+local function hopeless(key, task, reason)
+  finish(key, task, 'U', reason)
+  unplaceable = unplaceable + 1
+  room = room - 1
+end
+
+-- Nobody is there for this part: those that wait too long.
+local function abandoned(name, part)
+  local reason = 'no worker of pool "' .. name .. '" has asked for tasks for ' .. ARGV[6]
+    .. ' s; start one, or choose another pool'
+  local lists = { alone_of(name) }
+  for _, class in ipairs(call('SMEMBERS', classes_of(name))) do table.insert(lists, ready_of(name, class)) end
+  for _, list in ipairs(lists) do
+    -- In front may stand young ones, but not for longer than the grace.
+    for _, member in ipairs(call('ZRANGE', list, 0, LIMIT)) do
+      if room <= 0 then return end
+      local key = string.sub(member, 26)
+      local task = load_task(key)
+      if NOW - math.max(task.since, part.abandoned or 0) >= GRACE then hopeless(key, task, reason) end
+    end
+  end
+end
+
+local function too_large(name, largest, total)
+  local _, class = math.frexp(math.floor(total / 1048576))
+  local lists = { alone_of(name) }
+  for _, other in ipairs(call('SMEMBERS', classes_of(name))) do
+    if tonumber(other) >= class then table.insert(lists, ready_of(name, other)) end
+  end
+  for _, list in ipairs(lists) do
+    for _, member in ipairs(call('ZRANGE', list, 0, SWEEP - 1)) do
+      if room <= 0 then return end
+      local need = struct.unpack('>I8', member, 17)
+      if need > total and string.sub(member, 25, 25) == '1' then
+        local key = string.sub(member, 26)
+        hopeless(key, load_task(key), string.format(
+          'it took %.0f MiB of memory before, and the largest worker of pool "%s", %s, has %.0f MiB; add a larger worker',
+          math.ceil(need / 1048576), name, largest, math.floor(total / 1048576)))
+      end
+    end
+  end
+end
+
+for _, name in ipairs(call('HKEYS', PARTS)) do
+  local part = part_of(name)
+  local largest = call('ZREVRANGE', serving_of(name), 0, 0, 'WITHSCORES')
+  if not largest[1] then
+    abandoned(name, part)
+  elseif NOW - (part.known or NOW) >= GRACE then
+    too_large(name, largest[1], tonumber(largest[2]))
+  end
+end
+
+for _, owner in ipairs(call('ZRANGEBYSCORE', OWNERS, '-inf', NOW - tonumber(ARGV[5]), 'LIMIT', 0, LIMIT)) do drop(owner) end
+local orphans = 0
+for _, owner in ipairs(call('SMEMBERS', DROPPED)) do
+  if room > 0 then
+    for _, key in ipairs(call('SPOP', wants_of(owner), room)) do
+      room = room - 1
+      local task = load_task(key)
+      for at = task and #task.owners or 0, 1, -1 do
+        if task.owners[at][1] == owner then table.remove(task.owners, at) end
+      end
+      if task and not wanted(task) then orphans = orphans + 1 end
+      if task and not wanted(task) and not task.counter then
+        finish(key, task, 'C', '')
+      elseif task then
+        -- A worker that has it hears of it with the next renewal.
+        store_task(key, task)
+      end
+    end
+  end
+  if call('EXISTS', wants_of(owner)) == 0 then call('SREM', DROPPED, owner) end
+end
+return { #expired, unplaceable, orphans }

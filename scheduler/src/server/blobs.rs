@@ -1,1 +1,0 @@
-//! The service `gofarm.v1.Blobs`.

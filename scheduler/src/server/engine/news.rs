@@ -1,0 +1,135 @@
+//! What the queue says.
+
+use std::time::Duration;
+
+use super::actor::Actor;
+use super::message::Message;
+use super::opening::now_ms;
+use crate::core::{Event, Outcome};
+use crate::queue::{News, QueueError};
+
+/// News taken at once.
+const BATCH: usize = 512;
+/// How long one question waits.
+const WAIT: Duration = Duration::from_secs(10);
+/// Before the next question after one that failed.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Leases and hopeless tasks ended in one round of reaping.
+const REAP: usize = 256;
+
+impl Actor {
+    pub fn wait_for_news(&mut self, pause: Duration) {
+        let (queue, owner) = (self.queue.clone(), self.owner.clone());
+        self.work.spawn(async move {
+            tokio::time::sleep(pause).await;
+            Message::News(queue.news(&owner, BATCH, WAIT).await)
+        });
+    }
+
+    pub fn take_news(&mut self, news: Result<Vec<News>, QueueError>) {
+        match news {
+            Ok(news) => {
+                self.wait_for_news(Duration::ZERO);
+                for news in news {
+                    self.one(news);
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "no news from the lease queue");
+                self.queue_failed = true;
+                self.wait_for_news(PAUSE);
+            }
+        }
+    }
+
+    fn one(&mut self, news: News) {
+        match &news {
+            News::Log {
+                key,
+                run,
+                offset,
+                data,
+            } => {
+                let now_ms = now_ms();
+                for (build, node) in self.core.waiters(key, *run) {
+                    if let Some(open) = self.builds.get_mut(&build) {
+                        open.log.print(now_ms, node.0, *run, *offset, data);
+                    }
+                }
+                return;
+            }
+            News::Joined { key, run } => {
+                // Put there for the same build by its earlier owner.
+                let inherited = self.core.waiters(key, *run).any(|(build, node)| {
+                    let open = self.builds.get(&build);
+                    open.is_some_and(|open| open.in_queue.contains(&node.0))
+                });
+                if inherited {
+                    return;
+                }
+            }
+            News::Done {
+                key,
+                run,
+                worker,
+                outcome,
+            } => {
+                if let Outcome::BlobsMissing(digests) = outcome
+                    && self.want(*key, *run, worker.clone(), digests)
+                {
+                    return;
+                }
+                if !matches!(outcome, Outcome::BlobsMissing(_)) {
+                    self.wants.forget(key);
+                }
+                let result = match outcome {
+                    Outcome::Succeeded(result) => Some(&**result),
+                    _ => None,
+                };
+                self.outbox.task_done(key, result);
+            }
+            News::Started { .. } | News::Forgotten => {}
+        }
+        if let Some(event) = news.event() {
+            self.step(event);
+        }
+    }
+
+    /// Sees whether the queue still has its data, and ends what has run out.
+    pub fn look_at_queue(&mut self) {
+        if self.looking_at_queue {
+            return;
+        }
+        self.looking_at_queue = true;
+        let queue = self.queue.clone();
+        self.work.spawn(async move {
+            if let Err(error) = queue.reap(REAP).await {
+                return Message::QueueSeen(Err(error));
+            }
+            Message::QueueSeen(queue.incarnation().await)
+        });
+    }
+
+    pub fn queue_seen(&mut self, incarnation: Result<u64, QueueError>) {
+        self.looking_at_queue = false;
+        match incarnation {
+            Ok(incarnation) => {
+                let before = self.incarnation.replace(incarnation);
+                let changed = before.is_some_and(|before| before != incarnation);
+                if changed {
+                    tracing::warn!(
+                        incarnation,
+                        "lease queue has lost its data; open tasks are published again"
+                    );
+                }
+                if changed || std::mem::take(&mut self.queue_failed) {
+                    self.step(Event::Republish);
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "lease queue does not answer");
+                self.queue_failed = true;
+            }
+        }
+    }
+}

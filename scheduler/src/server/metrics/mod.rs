@@ -1,0 +1,70 @@
+//! What is counted and measured, for Prometheus.
+//!
+//! Everything counts what this replica has seen, so that sums over the replicas are the farm's; what is read from the shared
+//! state (`gofarm_farm_*`) is the same at every replica, and the greatest counts.
+
+mod calls;
+mod farm;
+mod queue;
+mod rpc;
+mod tasks;
+#[cfg(test)]
+mod tests;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+
+pub use calls::Calls;
+pub use farm::{FarmGauges, sample};
+pub use queue::MeteredQueue;
+pub use rpc::{MeteredRpc, Rpc, RpcLayer};
+pub use tasks::{Ending, Tasks};
+
+/// All of a scheduler's metrics. Handles are cheap to use and to clone.
+pub struct Metrics {
+    registry: Registry,
+    /// Tasks and actions.
+    pub tasks: Tasks,
+    /// The lease queue; with Redis, round trips to it.
+    pub queue: Calls,
+    /// The store.
+    pub store: Calls,
+    /// Calls of clients and workers.
+    pub rpc: Rpc,
+    /// The state of the whole farm.
+    pub farm: FarmGauges,
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Metrics {
+        let mut registry = Registry::with_prefix("gofarm");
+        Metrics {
+            tasks: Tasks::registered(&mut registry),
+            queue: Calls::registered(&mut registry, "queue", "the lease queue (Redis)"),
+            store: Calls::registered(&mut registry, "store", "the store"),
+            rpc: Rpc::registered(&mut registry),
+            farm: FarmGauges::registered(&mut registry),
+            registry,
+        }
+    }
+
+    /// What [`render`](Self::render) writes.
+    pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+    /// All of them in the OpenMetrics text format.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail; what could is a label of ours that cannot be encoded.
+        if let Err(error) = encode(&mut text, &self.registry) {
+            tracing::error!(%error, "metrics could not be encoded");
+        }
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Metrics::new()
+    }
+}

@@ -1,0 +1,14 @@
+-- Makes a build known again after its data was lost, with an empty log, unless another replica owns it.
+-- KEYS: build, events, open, builds. ARGV: id, owner, epoch, record, ttl in ms, time of submission.
+local held = redis.call('HMGET', KEYS[1], 'owner', 'epoch')
+if held[1] and (held[1] ~= ARGV[2] or held[2] ~= ARGV[3]) then
+  return 0
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('DEL', KEYS[2])
+redis.call('HDEL', KEYS[1], 'finished')
+redis.call('HSET', KEYS[1], 'owner', ARGV[2], 'epoch', ARGV[3], 'last', 0, 'record', ARGV[4])
+redis.call('ZADD', KEYS[3], now + ARGV[5], ARGV[1])
+redis.call('ZADD', KEYS[4], ARGV[6], ARGV[1])
+return 1

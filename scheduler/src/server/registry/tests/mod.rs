@@ -1,0 +1,290 @@
+//! One suite for both registries; the faults of a real redis-server are tested with the engine.
+
+#[path = "../../../queue/redis/tests/server.rs"]
+pub(crate) mod server;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use gofarm_proto::v1;
+
+use self::server::RedisServer;
+use super::*;
+use crate::core::Estimate;
+
+fn owner(name: &str) -> Arc<str> {
+    name.into()
+}
+
+fn build(number: u128) -> v1::Build {
+    v1::Build {
+        build: BuildId(number).to_string(),
+        submitted_ms: 1000 + number as u64,
+        ..v1::Build::default()
+    }
+}
+
+fn events(cursors: std::ops::RangeInclusive<u64>) -> Vec<LoggedEvent> {
+    let event = |cursor: u64| LoggedEvent {
+        cursor,
+        bytes: Bytes::from(format!("event {cursor}")),
+    };
+    cursors.map(event).collect()
+}
+
+fn append(ownership: &Ownership, after: u64, upto: u64) -> Append {
+    Append {
+        ownership: ownership.clone(),
+        after,
+        events: events(after + 1..=upto),
+        dropped: Vec::new(),
+        record: build(ownership.build.0),
+    }
+}
+
+async fn cursors(registry: &dyn Registry, build: BuildId, after: u64) -> Vec<Bytes> {
+    let found = registry.events(build, after, 100, Duration::ZERO).await;
+    found.unwrap().expect("a known build")
+}
+
+async fn submitted(registry: &dyn Registry, number: u128, by: &str) -> Ownership {
+    let ownership = registry.submit(&owner(by), &build(number)).await.unwrap();
+    ownership.expect("a new build")
+}
+
+async fn a_build_is_known_once(registry: &dyn Registry) {
+    submitted(registry, 1, "a").await;
+    let again = registry.submit(&owner("b"), &build(1)).await.unwrap();
+    assert_eq!(again, None);
+    let found = registry.get(BuildId(1)).await.unwrap().unwrap();
+    assert_eq!(found.owner, "a");
+    submitted(registry, 2, "b").await;
+    let listed = registry.list(10, true).await.unwrap();
+    let ids: Vec<_> = listed.iter().map(|build| build.build.as_str()).collect();
+    assert_eq!(ids, [BuildId(2).to_string(), BuildId(1).to_string()]);
+    assert_eq!(registry.list(1, false).await.unwrap().len(), 1);
+    assert_eq!(registry.get(BuildId(3)).await.unwrap(), None);
+}
+
+async fn events_are_fenced_and_told_once(registry: &dyn Registry) {
+    let first = submitted(registry, 1, "a").await;
+    let done = registry.append(&append(&first, 0, 3)).await.unwrap();
+    assert_eq!(done, Appended::Done);
+    // The answer was lost, and more has happened since.
+    let done = registry.append(&append(&first, 0, 5)).await.unwrap();
+    assert_eq!(done, Appended::Done);
+    assert_eq!(cursors(registry, BuildId(1), 0).await.len(), 5);
+    assert_eq!(
+        cursors(registry, BuildId(1), 3).await,
+        ["event 4", "event 5"]
+    );
+    let gap = registry.append(&append(&first, 7, 8)).await.unwrap();
+    assert_eq!(gap, Appended::Behind);
+
+    registry
+        .release(std::slice::from_ref(&first))
+        .await
+        .unwrap();
+    let taken = registry.take_over(&owner("b"), 10).await.unwrap();
+    assert_eq!(taken.len(), 1);
+    assert!(taken[0].epoch > first.epoch);
+    let stale = registry.append(&append(&first, 5, 6)).await.unwrap();
+    assert_eq!(stale, Appended::Lost);
+    assert!(!registry.restore(&first, &build(1)).await.unwrap());
+    assert_eq!(registry.renew(&[first]).await.unwrap(), [Tenure::Lost]);
+    assert_eq!(cursors(registry, BuildId(1), 0).await.len(), 5);
+    let done = registry.append(&append(&taken[0], 5, 6)).await.unwrap();
+    assert_eq!(done, Appended::Done);
+}
+
+async fn dropped_events_leave_the_others_under_their_numbers(registry: &dyn Registry) {
+    let ownership = submitted(registry, 1, "a").await;
+    registry.append(&append(&ownership, 0, 4)).await.unwrap();
+    let dropping = Append {
+        dropped: vec![2, 3],
+        ..append(&ownership, 4, 5)
+    };
+    registry.append(&dropping).await.unwrap();
+    let left = cursors(registry, BuildId(1), 0).await;
+    assert_eq!(left, ["event 1", "event 4", "event 5"]);
+}
+
+async fn a_build_that_is_over_is_owned_no_more(registry: &dyn Registry) {
+    let ownership = submitted(registry, 1, "a").await;
+    let mut last = append(&ownership, 0, 1);
+    last.record.finished_ms = now_ms();
+    assert_eq!(registry.append(&last).await.unwrap(), Appended::Done);
+    // Told again, because the answer was lost.
+    assert_eq!(registry.append(&last).await.unwrap(), Appended::Done);
+    let record = registry.get(BuildId(1)).await.unwrap().unwrap();
+    assert_eq!((record.owner.as_str(), record.finished_ms != 0), ("", true));
+    registry
+        .release(std::slice::from_ref(&ownership))
+        .await
+        .unwrap();
+    assert!(
+        registry
+            .take_over(&owner("b"), 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(registry.list(10, true).await.unwrap().is_empty());
+    assert_eq!(registry.list(10, false).await.unwrap().len(), 1);
+    assert_eq!(cursors(registry, BuildId(1), 0).await.len(), 1);
+    assert!(registry.cancel(BuildId(1)).await.unwrap());
+}
+
+async fn ownership_runs_out_unless_renewed(registry: &dyn Registry) {
+    let kept = submitted(registry, 1, "a").await;
+    submitted(registry, 2, "a").await;
+    let begin = Instant::now();
+    let taken = loop {
+        let tenure = registry.renew(std::slice::from_ref(&kept)).await.unwrap();
+        assert!(matches!(tenure[..], [Tenure::Held { .. }]), "{tenure:?}");
+        let taken = registry.take_over(&owner("b"), 10).await.unwrap();
+        if !taken.is_empty() {
+            break taken;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert!(begin.elapsed() > OWNERSHIP_TTL - Duration::from_secs(1));
+    assert_eq!((taken.len(), taken[0].build), (1, BuildId(2)));
+}
+
+async fn a_reader_is_woken(registry: Arc<dyn Registry>) {
+    let ownership = submitted(&*registry, 1, "a").await;
+    let reader = registry.clone();
+    let read = tokio::spawn(async move {
+        let wait = Duration::from_secs(20);
+        reader.events(BuildId(1), 0, 10, wait).await
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    registry.append(&append(&ownership, 0, 1)).await.unwrap();
+    let begin = Instant::now();
+    assert_eq!(read.await.unwrap().unwrap().unwrap().len(), 1);
+    assert!(begin.elapsed() < Duration::from_secs(5));
+    let unknown = registry.events(BuildId(9), 0, 10, Duration::ZERO).await;
+    assert!(unknown.unwrap().is_none());
+}
+
+async fn an_owner_hears_what_others_say(registry: Arc<dyn Registry>) {
+    let ownership = submitted(&*registry, 1, "a").await;
+    assert!(!registry.cancel(BuildId(2)).await.unwrap());
+    let provided = v1::ProvideRequest {
+        build: ownership.build.to_string(),
+        ..v1::ProvideRequest::default()
+    };
+    assert!(registry.provide(BuildId(1), &provided).await.unwrap());
+    registry.control(Duration::from_secs(20)).await;
+    assert!(registry.cancel(BuildId(1)).await.unwrap());
+    let held = [ownership];
+    let told = registry.renew(&held).await.unwrap();
+    let expected = |provided: Vec<v1::ProvideRequest>| Tenure::Held {
+        last: 0,
+        cancelled: true,
+        provided,
+    };
+    assert_eq!(told, [expected(vec![provided])]);
+    // That it shall end is said until it has.
+    assert_eq!(registry.renew(&held).await.unwrap(), [expected(Vec::new())]);
+}
+
+async fn history_follows_what_is_measured(registry: &dyn Registry) {
+    let measure = |duration_ms: u64, peak_memory: u64| {
+        vec![Measurement {
+            package: "fmt".into(),
+            kind: v1::Kind::Compile,
+            measured: Estimate {
+                duration_ms,
+                peak_memory,
+            },
+        }]
+    };
+    registry
+        .measured("default", &measure(1000, 1 << 32))
+        .await
+        .unwrap();
+    registry
+        .measured("default", &measure(500, 1 << 31))
+        .await
+        .unwrap();
+    let asked = [
+        ("fmt".into(), v1::Kind::Compile),
+        ("fmt".into(), v1::Kind::Link),
+    ];
+    let estimates = registry.estimates("default", &asked).await.unwrap();
+    let expected = Estimate {
+        duration_ms: 800,
+        peak_memory: 4_080_218_931,
+    };
+    assert_eq!(estimates, [Some(expected), None]);
+    let elsewhere = registry.estimates("other", &asked).await.unwrap();
+    assert_eq!(elsewhere, [None, None]);
+}
+
+async fn workers_are_listed_by_name(registry: &dyn Registry) {
+    for (name, slots) in [("b", 1), ("a", 2), ("b", 3)] {
+        let worker = v1::Worker {
+            name: name.to_owned(),
+            slots,
+            ..v1::Worker::default()
+        };
+        registry.note_worker(worker).await.unwrap();
+    }
+    let workers = registry.workers().await.unwrap();
+    let listed = workers
+        .iter()
+        .map(|worker| (worker.name.as_str(), worker.slots));
+    assert_eq!(listed.collect::<Vec<_>>(), [("a", 2), ("b", 3)]);
+    assert!(workers.iter().all(|worker| worker.seen_ms < 20_000));
+}
+
+async fn suite(mut registry: impl FnMut() -> Arc<dyn Registry>) {
+    a_build_is_known_once(&*registry()).await;
+    events_are_fenced_and_told_once(&*registry()).await;
+    dropped_events_leave_the_others_under_their_numbers(&*registry()).await;
+    a_build_that_is_over_is_owned_no_more(&*registry()).await;
+    ownership_runs_out_unless_renewed(&*registry()).await;
+    a_reader_is_woken(registry()).await;
+    an_owner_hears_what_others_say(registry()).await;
+    history_follows_what_is_measured(&*registry()).await;
+    workers_are_listed_by_name(&*registry()).await;
+}
+
+#[tokio::test]
+async fn in_memory() {
+    suite(|| Arc::new(MemoryRegistry::new())).await;
+}
+
+#[tokio::test]
+async fn on_redis() {
+    let server = RedisServer::start();
+    let mut number = 0;
+    suite(|| {
+        number += 1;
+        let registry = RedisRegistry::connect(&server.url(0), &format!("test-{number}"));
+        Arc::new(registry.unwrap())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_redis_that_lost_everything_is_told_again() {
+    let server = RedisServer::start();
+    let registry = RedisRegistry::connect(&server.url(0), "test").unwrap();
+    let held = submitted(&registry, 1, "a").await;
+    registry.append(&append(&held, 0, 3)).await.unwrap();
+    ::redis::cmd("FLUSHALL")
+        .exec(&mut server.connection(0))
+        .unwrap();
+    let tenures = registry.renew(std::slice::from_ref(&held)).await.unwrap();
+    assert_eq!(tenures, [Tenure::Unknown]);
+    let behind = registry.append(&append(&held, 3, 4)).await.unwrap();
+    assert_eq!(behind, Appended::Behind);
+    assert!(registry.restore(&held, &build(1)).await.unwrap());
+    registry.append(&append(&held, 0, 4)).await.unwrap();
+    assert_eq!(cursors(&registry, BuildId(1), 3).await, ["event 4"]);
+    assert_eq!(registry.list(10, true).await.unwrap().len(), 1);
+}

@@ -1,0 +1,87 @@
+//! What is refused before anything is served.
+
+use super::process::{Scheduler, refused};
+
+#[test]
+fn it_does_not_listen_beyond_this_machine_without_a_token() {
+    for args in [["--listen", "0.0.0.0:0"], ["--http", "[::]:0"]] {
+        let (code, said) = refused(&args, &[]);
+        assert_eq!(code, 3, "{said}");
+        for word in [args[0], "--token-file", "GOFARM_TOKEN", "--insecure"] {
+            assert!(said.contains(word), "{word}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_token_that_is_none_is_refused() {
+    let (code, said) = refused(&["--token-file", "/nowhere/token"], &[]);
+    assert!(code == 3 && said.contains("/nowhere/token"), "{said}");
+    let (code, said) = refused(&[], &[("GOFARM_TOKEN", "two words")]);
+    assert!(code == 3 && said.contains("GOFARM_TOKEN"), "{said}");
+}
+
+#[test]
+fn settings_that_cannot_be_followed_are_named() {
+    for (args, words) in [
+        (["--redis", "redis://127.0.0.1:1"], ["Redis", "--redis"]),
+        (
+            ["--store", "ftp://host/path"],
+            ["ftp://host/path", "--store"],
+        ),
+        (
+            ["--store", "file:///proc/nothing"],
+            ["/proc/nothing", "cannot be used"],
+        ),
+    ] {
+        let ports = ["--listen=127.0.0.1:0", "--http=127.0.0.1:0"];
+        let (code, said) = refused(&[&args[..], &ports].concat(), &[]);
+        assert_eq!(code, 3, "{said}");
+        for word in words {
+            assert!(said.contains(word), "{word}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_command_line_or_variable_that_is_wrong_ends_with_2() {
+    for (args, env, word) in [
+        (&["--lease-ttl", "10"][..], &[][..], "write a time as"),
+        (&["--local-size", "5"], &[], "write a size as"),
+        (&[], &[("GOFARM_LISTEN", "here")], "--listen"),
+        (&[], &[("RUST_LOG", "=,=")], "RUST_LOG"),
+        (&["--tls-key", "k.pem"], &[], "--tls-cert"),
+    ] {
+        let (code, said) = refused(args, env);
+        assert!(code == 2 && said.contains(word), "{code}: {said}");
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let first = Scheduler::start(&[]);
+    let (code, said) = refused(&["--listen", &first.grpc], &[]);
+    assert_eq!(code, 3, "{said}");
+    assert!(
+        said.contains(&first.grpc) && said.contains("another scheduler"),
+        "{said}"
+    );
+}
+
+#[test]
+fn one_without_redis_says_that_it_is_alone() {
+    let scheduler = Scheduler::start(&[]);
+    assert!(
+        scheduler.log[0].contains("no --redis"),
+        "{:?}",
+        scheduler.log
+    );
+    // And the store is where state belongs.
+    assert!(
+        scheduler
+            .home
+            .path()
+            .join(".local/state/gofarm/store/cas")
+            .is_dir()
+    );
+}

@@ -1,0 +1,143 @@
+//! Mistakes that a farm could have, made on purpose: a simulation that does not notice them is worth nothing.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gofarm_proto::{ActionKey, Digest};
+use gofarm_scheduler::core::{Outcome, RunId, Task};
+use gofarm_scheduler::queue::{
+    BlobPresence, InProcessQueue, Lease, LeaseId, LeaseQueue, LeaseRequest, News, Owner,
+    QueueError, QueueStats, Reaped, Renewal, TaskOutput,
+};
+
+/// A mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// Workers go on when they have lost a lease, and the queue takes a completion for that of whoever has the task.
+    Unfenced,
+    /// The queue keeps a task waiting that it has leased, as one that pops after it has given.
+    GivesTwice,
+    /// The queue loses one enqueued task in twenty, and schedulers never say again what is open.
+    LosesTasks,
+    /// Schedulers do not notice that the queue has lost its data.
+    NoRepublish,
+    /// Workers complete before they have uploaded, and the queue does not look.
+    CompleteFirst,
+    /// Workers report what another action made.
+    MixesUpResults,
+    /// Workers do not give up a lease that they cannot renew, so two run one task.
+    NoKill,
+}
+
+/// The queue with the queue's part of a flaw.
+pub(crate) struct FlawedQueue {
+    real: Arc<InProcessQueue>,
+    flaw: Flaw,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    latest: BTreeMap<ActionKey, Lease>,
+    enqueued: u64,
+}
+
+impl FlawedQueue {
+    pub fn new(real: Arc<InProcessQueue>, flaw: Flaw) -> FlawedQueue {
+        FlawedQueue {
+            real,
+            flaw,
+            known: Mutex::default(),
+        }
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl LeaseQueue for FlawedQueue {
+    async fn enqueue(&self, owner: &Owner, mut tasks: Vec<Task>) -> Result<(), QueueError> {
+        if self.flaw == Flaw::LosesTasks {
+            let mut known = self.known();
+            tasks.retain(|_| {
+                known.enqueued += 1;
+                !known.enqueued.is_multiple_of(20)
+            });
+        }
+        self.real.enqueue(owner, tasks).await
+    }
+
+    async fn cancel(&self, owner: &Owner, tasks: &[(ActionKey, RunId)]) -> Result<(), QueueError> {
+        self.real.cancel(owner, tasks).await
+    }
+
+    async fn news(
+        &self,
+        owner: &Owner,
+        max: usize,
+        wait: Duration,
+    ) -> Result<Vec<News>, QueueError> {
+        self.real.news(owner, max, wait).await
+    }
+
+    async fn incarnation(&self) -> Result<u64, QueueError> {
+        self.real.incarnation().await
+    }
+
+    async fn lease(&self, request: LeaseRequest) -> Result<Vec<Lease>, QueueError> {
+        let leases = self.real.lease(request).await?;
+        let mut known = self.known();
+        if self.flaw == Flaw::GivesTwice
+            && leases.is_empty()
+            && let Some((_, lease)) = known.latest.pop_first()
+        {
+            let mut again = lease;
+            again.id.token.counter += 1 << 32;
+            return Ok(vec![again]);
+        }
+        for lease in &leases {
+            known.latest.insert(lease.id.key, lease.clone());
+        }
+        Ok(leases)
+    }
+
+    async fn renew(&self, leases: &[LeaseId]) -> Result<Vec<Renewal>, QueueError> {
+        self.real.renew(leases).await
+    }
+
+    async fn append_log(&self, outputs: &[TaskOutput]) -> Result<Vec<Renewal>, QueueError> {
+        self.real.append_log(outputs).await
+    }
+
+    async fn complete(&self, lease: &LeaseId, outcome: Outcome) -> Result<(), QueueError> {
+        let mut lease = *lease;
+        if self.flaw == Flaw::Unfenced
+            && let Some(latest) = self.known().latest.get(&lease.key)
+        {
+            lease = latest.id;
+        }
+        self.real.complete(&lease, outcome).await
+    }
+
+    async fn reap(&self, limit: usize) -> Result<Reaped, QueueError> {
+        self.real.reap(limit).await
+    }
+
+    async fn stats(&self) -> Result<QueueStats, QueueError> {
+        self.real.stats().await
+    }
+}
+
+/// Says of every blob that it is there.
+pub(crate) struct Careless;
+
+#[async_trait]
+impl BlobPresence for Careless {
+    async fn missing(&self, _: &[Digest]) -> Result<Vec<Digest>, String> {
+        Ok(Vec::new())
+    }
+}

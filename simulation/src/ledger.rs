@@ -1,0 +1,159 @@
+//! An account of leases that is kept beside the queue, from what it says to workers alone, and that knows what it must
+//! never say.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gofarm_proto::ActionKey;
+use gofarm_scheduler::core::Outcome;
+use gofarm_scheduler::queue::{FencingToken, Lease, LeaseId};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Not accepted by the queue yet; over at its deadline.
+    Open,
+    /// An outcome was accepted that counts as an attempt.
+    Counted,
+    /// It ran out of memory.
+    OutOfMemory,
+    /// Another outcome was accepted.
+    Accepted,
+    /// The queue lost its data while it was open.
+    Forgotten,
+}
+
+#[derive(Debug)]
+struct Entry {
+    key: ActionKey,
+    label: Arc<str>,
+    worker: Arc<str>,
+    exclusive: bool,
+    deadline: u64,
+    end: End,
+}
+
+impl Entry {
+    fn is_live(&self, now: u64) -> bool {
+        self.end == End::Open && now < self.deadline
+    }
+}
+
+/// What a queue did that it must not do.
+pub type Offence = String;
+
+/// All leases of a run.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    entries: BTreeMap<FencingToken, Entry>,
+    /// When a worker last asked for tasks.
+    last_request: u64,
+    longest_pause: u64,
+}
+
+impl Ledger {
+    /// A worker asked at this time.
+    pub fn requested(&mut self, now: u64) {
+        self.longest_pause = self.longest_pause_ms(now);
+        self.last_request = now;
+    }
+
+    /// The longest time for which no worker asked.
+    pub fn longest_pause_ms(&self, now: u64) -> u64 {
+        self.longest_pause.max(now - self.last_request)
+    }
+
+    /// The queue gave a lease.
+    ///
+    /// # Errors
+    ///
+    /// Its token was given before, another lease of the task is live, or an exclusive task is not alone.
+    pub fn given(&mut self, lease: &Lease, worker: &Arc<str>, now: u64) -> Result<(), Offence> {
+        let (id, exclusive) = (lease.id, lease.task.exclusive);
+        for (token, other) in self.entries.iter().filter(|(_, other)| other.is_live(now)) {
+            if other.key == id.key {
+                return Err(format!(
+                    "one task is leased twice at once: {} as {token:?} to {} and as {:?} to {worker}",
+                    id.key, other.worker, id.token
+                ));
+            }
+            if other.worker == *worker && (other.exclusive || exclusive) {
+                return Err(format!(
+                    "an exclusive task is not alone on {worker}: {} beside {}",
+                    id.key, other.key
+                ));
+            }
+        }
+        let entry = Entry {
+            key: id.key,
+            label: lease.task.label.clone(),
+            worker: worker.clone(),
+            exclusive,
+            deadline: now + lease.ttl.as_millis() as u64,
+            end: End::Open,
+        };
+        match self.entries.insert(id.token, entry) {
+            Some(_) => Err(format!("the token {:?} was given twice", id.token)),
+            None => Ok(()),
+        }
+    }
+
+    /// The queue prolonged a lease.
+    ///
+    /// # Errors
+    ///
+    /// It had run out or ended.
+    pub fn renewed(&mut self, id: &LeaseId, deadline: u64, now: u64) -> Result<(), Offence> {
+        self.live(id, now, "a stale renewal was accepted")?.deadline = deadline;
+        Ok(())
+    }
+
+    /// The queue accepted the end of a lease.
+    ///
+    /// # Errors
+    ///
+    /// It had run out or ended before.
+    pub fn completed(&mut self, id: &LeaseId, outcome: &Outcome, now: u64) -> Result<(), Offence> {
+        let entry = self.live(id, now, "a stale completion was accepted")?;
+        entry.end = match outcome {
+            Outcome::Crashed { .. } | Outcome::LostLease => End::Counted,
+            Outcome::OutOfMemory => End::OutOfMemory,
+            _ => End::Accepted,
+        };
+        Ok(())
+    }
+
+    fn live(&mut self, id: &LeaseId, now: u64, offence: &str) -> Result<&mut Entry, Offence> {
+        match self.entries.get_mut(&id.token) {
+            Some(entry) if entry.key == id.key && entry.is_live(now) => Ok(entry),
+            entry => Err(format!("{offence} for {id:?}: {entry:?}")),
+        }
+    }
+
+    /// The queue lost its data.
+    pub fn reset(&mut self, now: u64) {
+        for entry in self.entries.values_mut() {
+            if entry.is_live(now) {
+                entry.end = End::Forgotten;
+            }
+        }
+    }
+
+    /// Leases of tasks with this label that ended in a way that counts as an attempt.
+    pub fn counted(&self, label: &str, now: u64) -> usize {
+        let labelled = self.entries.values().filter(|entry| &*entry.label == label);
+        let counted = labelled.filter(|entry| match entry.end {
+            End::Open => entry.deadline <= now,
+            End::Counted => true,
+            End::OutOfMemory | End::Accepted | End::Forgotten => false,
+        });
+        counted.count()
+    }
+
+    /// Leases of tasks with this label that ran out of memory.
+    pub fn out_of_memory(&self, label: &str) -> usize {
+        let labelled = self.entries.values().filter(|entry| &*entry.label == label);
+        labelled
+            .filter(|entry| entry.end == End::OutOfMemory)
+            .count()
+    }
+}

@@ -1,0 +1,290 @@
+//! The store of a farm: one CAS and action cache for all of its machines.
+
+mod actions;
+mod address;
+mod fetching;
+mod held;
+mod objects;
+mod recent;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gofarm_proto::{ActionKey, Digest, v1};
+
+use crate::{
+    BlobReader, DiskStore, EvictReport, FoundDamage, Incoming, Recorded, Result, StoreError,
+};
+use fetching::Fetching;
+use held::Held;
+use objects::Objects;
+
+/// How often a blob may be evicted from the folder between being brought there and being opened.
+const TRIES: usize = 3;
+
+/// The CAS and action cache that all parts of a farm share, as one scheduler process sees it. Cheap to clone.
+///
+/// Every blob that is read or written goes through a folder of this machine. That folder is the store itself, shared
+/// by all replicas, or a cache in front of an object store. With an object store:
+///
+/// - What it has, not what the folder has, is what the farm has. A blob is in both before it is acknowledged.
+/// - Whether it has a blob is asked once and believed for about a minute, or until a read finds otherwise.
+/// - What comes from it is compared with its digest. A damaged object is moved below `quarantine/` and is missing
+///   from then on, so that its action runs again.
+/// - Requests are tried again for up to 20 seconds, and none takes longer than 30.
+/// - Nothing is ever removed: a lifecycle rule of the bucket does that. A blob that it removed too early is made
+///   again.
+#[derive(Debug, Clone)]
+pub struct FarmStore {
+    local: DiskStore,
+    held: Arc<Held>,
+    fetching: Arc<Fetching>,
+    objects: Option<Arc<Objects>>,
+}
+
+impl FarmStore {
+    /// A farm whose store is this folder.
+    pub fn on_disk(local: DiskStore) -> FarmStore {
+        FarmStore {
+            held: Arc::new(Held::begin(&local)),
+            fetching: Arc::default(),
+            objects: None,
+            local,
+        }
+    }
+
+    /// The store at an address:
+    ///
+    /// - `file:///path`: the folder itself. `local` is not used, unless it is that folder already.
+    /// - `s3://bucket/prefix`, with the endpoint, region and keys in the usual `AWS_*` variables; any server that speaks
+    ///   S3 with conditional writes.
+    /// - `gs://bucket/prefix` with `GOOGLE_*`, and `az://container/prefix` with `AZURE_*`.
+    ///
+    /// Nothing is asked of an object store yet.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Address`] for an address of no known form or with settings missing, and those of
+    /// [`DiskStore::open`].
+    pub fn open(url: &str, local: DiskStore) -> Result<FarmStore> {
+        FarmStore::open_with(url, local, [])
+    }
+
+    /// [`open`](Self::open) with settings of the object store (`aws_endpoint`, ...) that go before those of the
+    /// environment.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_with<'a>(
+        url: &str,
+        local: DiskStore,
+        settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<FarmStore> {
+        match address::parse(url, settings)? {
+            address::Address::Folder(path) if path == local.root() => Ok(FarmStore::on_disk(local)),
+            address::Address::Folder(path) => {
+                let store = DiskStore::open(&path, local.inner.options.clone())?;
+                Ok(FarmStore::on_disk(store))
+            }
+            address::Address::Objects(objects) => Ok(FarmStore {
+                objects: Some(Arc::new(objects)),
+                ..FarmStore::on_disk(local)
+            }),
+        }
+    }
+
+    /// The folder of this machine.
+    pub fn local(&self) -> &DiskStore {
+        &self.local
+    }
+
+    /// The damage that this process has found.
+    pub fn found_damage(&self) -> FoundDamage {
+        self.local.found_damage()
+    }
+
+    /// Asks whether the store can be used: for the start of a process and for its readiness.
+    ///
+    /// The other calls do not tell an object store that has nothing from one that answers "not found" to everything,
+    /// since the bucket is not there or the keys are wrong.
+    ///
+    /// # Errors
+    ///
+    /// What keeps the store from being used, or that another version of gofarm made it.
+    pub async fn check(&self) -> Result<()> {
+        match &self.objects {
+            Some(objects) => objects.check().await,
+            None => {
+                // Writing is what a folder can refuse after it was opened.
+                let incoming = self.incoming(Digest::of(b"")).await?;
+                drop(incoming);
+                Ok(())
+            }
+        }
+    }
+
+    /// Those of the blobs that are not in the store, in order, each once.
+    pub async fn missing(&self, digests: Vec<Digest>) -> Result<Vec<Digest>> {
+        let mut seen = HashSet::new();
+        let digests: Vec<Digest> = digests.into_iter().filter(|d| seen.insert(*d)).collect();
+        match &self.objects {
+            Some(objects) => objects.missing(digests).await,
+            None => {
+                self.blocking(move |local| local.missing(digests.iter()))
+                    .await
+            }
+        }
+    }
+
+    /// Where the blob lies on this machine, brought there if need be.
+    ///
+    /// # Errors
+    ///
+    /// One that [`StoreError::is_lost_blob`] knows when the store lacks it.
+    pub async fn fetch(&self, digest: Digest) -> Result<PathBuf> {
+        let found = self.blocking(move |local| local.check(&digest)).await;
+        match (&self.objects, found) {
+            (Some(objects), Err(error)) if error.is_lost_blob() => {
+                // Many workers want the same blob at the same moment; one of them brings it.
+                let _turn = self.fetching.turn(digest).await;
+                match self.blocking(move |local| local.check(&digest)).await {
+                    Err(error) if error.is_lost_blob() => objects.fetch(digest, &self.local).await,
+                    found => found,
+                }
+            }
+            (_, found) => found,
+        }
+    }
+
+    /// The bytes of a blob, compared with the digest.
+    ///
+    /// # Errors
+    ///
+    /// As [`fetch`](Self::fetch).
+    pub async fn read(&self, digest: Digest) -> Result<Vec<u8>> {
+        self.fetched(digest, move |local| local.read(&digest)).await
+    }
+
+    /// Opens a blob for reading from this offset on, a piece at a time.
+    ///
+    /// # Errors
+    ///
+    /// As [`fetch`](Self::fetch).
+    pub async fn reader(&self, digest: Digest, offset: u64) -> Result<BlobReader> {
+        self.fetched(digest, move |local| local.reader(&digest, offset))
+            .await
+    }
+
+    /// Makes room for a blob that comes piece by piece, to be given to [`accept`](Self::accept) when it is whole.
+    pub async fn incoming(&self, digest: Digest) -> Result<Incoming> {
+        self.blocking(move |local| local.incoming(digest)).await
+    }
+
+    /// Stores a blob whose bytes have all come.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::WrongBytes`] when they are not those of the digest.
+    pub async fn accept(&self, incoming: Incoming) -> Result<()> {
+        let digest = incoming.digest();
+        self.blocking(move |_| incoming.finish().map(drop)).await?;
+        self.publish(digest).await
+    }
+
+    /// Stores bytes.
+    pub async fn put_bytes(&self, bytes: Vec<u8>) -> Result<Digest> {
+        let digest = self.blocking(move |local| local.put_bytes(&bytes)).await?;
+        self.publish(digest).await?;
+        Ok(digest)
+    }
+
+    /// Takes a file of [`scratch_dir`](DiskStore::scratch_dir) into the store and away from where it was.
+    pub async fn adopt_file(&self, path: &Path) -> Result<Digest> {
+        let path = path.to_owned();
+        let digest = self.blocking(move |local| local.adopt_file(&path)).await?;
+        self.publish(digest).await?;
+        Ok(digest)
+    }
+
+    /// The recorded result of an action, if there is one. Its blobs may be gone.
+    pub async fn action(&self, key: ActionKey) -> Result<Option<v1::ActionResult>> {
+        match &self.objects {
+            Some(objects) => objects.action(&key, &self.local).await,
+            None => self.blocking(move |local| local.action(&key)).await,
+        }
+    }
+
+    /// Records the result of an action whose outputs are in the store. Idempotent; a differing result for one key is
+    /// kept aside.
+    pub async fn record_action(
+        &self,
+        key: ActionKey,
+        result: v1::ActionResult,
+    ) -> Result<Recorded> {
+        match &self.objects {
+            Some(objects) => objects.record_action(&key, &result, &self.local).await,
+            None => {
+                self.blocking(move |local| local.record_action(&key, &result))
+                    .await
+            }
+        }
+    }
+
+    /// Brings the folder below its size bound if it is above, sparing what was used in the last ten minutes. To be
+    /// called every minute or so; see [`DiskStore::evict`] for its cost.
+    pub async fn evict(&self) -> Result<EvictReport> {
+        let held = Arc::clone(&self.held);
+        self.blocking(move |local| {
+            held.turn(local)?;
+            local.evict()
+        })
+        .await
+    }
+
+    /// Brings what the folder has just got to the object store.
+    async fn publish(&self, digest: Digest) -> Result<()> {
+        match &self.objects {
+            Some(objects) => objects.put(digest, &self.local).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Uses a blob on this machine, bringing it back when it is evicted, or turns out damaged, before it could be used.
+    async fn fetched<T: Send + 'static>(
+        &self,
+        digest: Digest,
+        mut work: impl FnMut(&DiskStore) -> Result<T> + Clone + Send + 'static,
+    ) -> Result<T> {
+        for _ in 1..TRIES {
+            self.fetch(digest).await?;
+            let mut work = work.clone();
+            match self.blocking(move |local| work(local)).await {
+                Err(error) if error.is_lost_blob() && self.objects.is_some() => {}
+                outcome => return outcome,
+            }
+        }
+        self.fetch(digest).await?;
+        self.blocking(move |local| work(local)).await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&DiskStore) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let local = self.local.clone();
+        blocking(move || work(&local)).await
+    }
+}
+
+/// Runs what moves bytes where it does not hold up the runtime.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(StoreError::ShuttingDown),
+    }
+}

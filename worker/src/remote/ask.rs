@@ -1,0 +1,177 @@
+//! Asking the farm for tasks.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use gofarm_proto::v1;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::message::granted;
+use super::source::Shared;
+use crate::lease::{Capacity, Lease, SourceError};
+
+/// How long an idle worker waits for an answer, and one that runs something: its room changes soon.
+const WAIT_IDLE: Duration = Duration::from_secs(20);
+const WAIT_BUSY: Duration = Duration::from_secs(5);
+
+/// A call whose answer is so much later than it should be is given up.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// When the worker drains, the farm is told to answer what is under way; a call that still has no answer after this time is
+/// broken off.
+const HANG_UP: Duration = Duration::from_secs(2);
+
+/// So many calls are under way at most: one with the room that there was, one with the room that has come since.
+const MOST_CALLS: usize = 2;
+
+type Answer = Result<Vec<Lease>, SourceError>;
+
+/// The calls that are under way, and their answers.
+///
+/// A call is never broken off when the room changes: what the farm gave in just that moment would be lost until its lease
+/// runs out. It goes on by itself, and its answer is there for whoever asks next.
+#[derive(Debug)]
+pub(super) struct Asking {
+    /// Slots that each call under way has asked for.
+    calls: Arc<Mutex<Vec<usize>>>,
+    answers: tokio::sync::Mutex<mpsc::Receiver<Answer>>,
+    answered: mpsc::Sender<Answer>,
+}
+
+impl Asking {
+    pub fn new() -> Asking {
+        let (answered, answers) = mpsc::channel(8);
+        Asking {
+            calls: Arc::default(),
+            answers: tokio::sync::Mutex::new(answers),
+            answered,
+        }
+    }
+
+    /// Waits for tasks. Cancel safe.
+    pub async fn acquire(&self, shared: &Arc<Shared>, capacity: Capacity) -> Answer {
+        let mut answers = self.answers.lock().await;
+        loop {
+            // What came while nobody listened comes first: its slots are no longer asked for.
+            if let Ok(answer) = answers.try_recv() {
+                match answer {
+                    Ok(leases) if leases.is_empty() => continue,
+                    answer => return answer,
+                }
+            }
+            self.ask(shared, capacity);
+            match answers.recv().await {
+                Some(Ok(leases)) if leases.is_empty() => {}
+                Some(answer) => return answer,
+                // We hold a sender ourselves.
+                None => return Ok(Vec::new()),
+            }
+        }
+    }
+
+    /// What comes in and nobody takes, up to the end of the last call. To be called when the worker drains.
+    pub async fn left(&self) -> Vec<Lease> {
+        let mut answers = self.answers.lock().await;
+        let mut left = Vec::new();
+        loop {
+            let under_way = {
+                let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+                !calls.is_empty()
+            };
+            while let Ok(answer) = answers.try_recv() {
+                left.extend(answer.unwrap_or_default());
+            }
+            if !under_way {
+                return left;
+            }
+            if let Some(answer) = answers.recv().await {
+                left.extend(answer.unwrap_or_default());
+            }
+        }
+    }
+
+    /// Begins a call for the slots that are not asked for yet.
+    fn ask(&self, shared: &Arc<Shared>, capacity: Capacity) {
+        let slots = {
+            let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+            let free = capacity.slots.saturating_sub(calls.iter().sum());
+            if free == 0 || calls.len() >= MOST_CALLS {
+                return;
+            }
+            calls.push(free);
+            free
+        };
+        let (shared, calls, answered) = (shared.clone(), self.calls.clone(), self.answered.clone());
+        tokio::spawn(async move {
+            let broken_off = async {
+                shared.drain.cancelled().await;
+                sleep(HANG_UP).await;
+            };
+            let answer = tokio::select! {
+                answer = call(&shared, capacity, slots) => answer,
+                () = broken_off => Ok(Vec::new()),
+            };
+            // In one step, so that nobody asks for these slots again before they hear of the answer.
+            let mut calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(at) = calls.iter().position(|&asked| asked == slots) {
+                calls.swap_remove(at);
+            }
+            // There is room for more answers than there are calls; and those who listen live as long as we do.
+            let _ = answered.try_send(answer);
+        });
+    }
+}
+
+async fn call(shared: &Shared, capacity: Capacity, slots: usize) -> Answer {
+    // After trouble with the disk.
+    tokio::select! {
+        () = sleep_until(shared.trouble.pause_until()) => {}
+        () = shared.drain.cancelled() => return Ok(Vec::new()),
+    }
+    let wait = match capacity.idle {
+        true => WAIT_IDLE,
+        false => WAIT_BUSY,
+    };
+    let options = &shared.options;
+    let total = u32::try_from(options.slots).unwrap_or(u32::MAX);
+    let free = u32::try_from(slots).unwrap_or(u32::MAX).min(total);
+    let request = v1::AcquireRequest {
+        worker: options.worker.clone(),
+        pool: options.pool.clone(),
+        platforms: options.platforms.clone(),
+        slots: total,
+        free_slots: free,
+        total_memory: options.memory,
+        free_memory: match capacity.idle {
+            true => options.memory,
+            false => capacity.memory,
+        },
+        wait_ms: wait.as_millis() as u32,
+    };
+    let asked = Instant::now();
+    let server = shared.servers.current();
+    let mut client = server.leases();
+    let answer = timeout(wait + PATIENCE, client.acquire(request)).await;
+    let leases = match answer {
+        Ok(Ok(answer)) => answer.into_inner().leases,
+        Ok(Err(status)) => {
+            shared.servers.turn_from(server);
+            let error = server.connection.error("ask for tasks", status);
+            return Err(SourceError(error.to_string()));
+        }
+        Err(_) => {
+            shared.servers.turn_from(server);
+            let address = server.connection.address();
+            return Err(SourceError(format!("{address} does not answer")));
+        }
+    };
+    let mut taken = Vec::with_capacity(leases.len());
+    for lease in leases {
+        match granted(lease) {
+            Ok(granted) => taken.push(shared.held.add(granted, asked)),
+            Err(problem) => tracing::error!(problem, "the farm gave a lease that is none"),
+        }
+    }
+    Ok(taken)
+}

@@ -1,0 +1,82 @@
+//! What a worker does about a full disk: plain counting.
+//!
+//! It is the worker's trouble, not the task's: the task is given back, and the worker takes no other until its cache has
+//! been made smaller and some time has passed, in which others can have the task. A worker whose disk stays full says so
+//! with a crash, so that a build whose only worker it is ends with the reason instead of waiting for ever.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How it stands with the disk.
+#[derive(Debug)]
+pub(super) struct DiskTrouble(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    /// Full disks since the last task that came to its end.
+    times: u32,
+    pause_until: Instant,
+}
+
+impl DiskTrouble {
+    pub fn new() -> DiskTrouble {
+        DiskTrouble(Mutex::new(State {
+            times: 0,
+            pause_until: Instant::now(),
+        }))
+    }
+
+    /// A task has met a full disk. True: it is given back; false: it has crashed.
+    pub fn met(&self, now: Instant) -> bool {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that ran at the same time have met the same disk.
+        if now >= state.pause_until {
+            state.times += 1;
+            let doubled = FIRST_PAUSE * (1 << (state.times - 1).min(10));
+            state.pause_until = now + doubled.min(LONGEST_PAUSE);
+        }
+        state.times <= 2
+    }
+
+    /// A task has come to its end.
+    pub fn is_over(&self) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.times = 0;
+    }
+
+    /// Nothing is to be taken before.
+    pub fn pause_until(&self) -> Instant {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.pause_until
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_stays_full_becomes_a_crash() {
+        let trouble = DiskTrouble::new();
+        let mut now = Instant::now();
+        assert!(trouble.pause_until() <= now);
+        assert!(
+            trouble.met(now) && trouble.met(now),
+            "one disk, one trouble"
+        );
+        assert_eq!(trouble.pause_until(), now + FIRST_PAUSE);
+        now = trouble.pause_until();
+        assert!(trouble.met(now));
+        assert_eq!(trouble.pause_until(), now + 2 * FIRST_PAUSE);
+        now = trouble.pause_until();
+        assert!(!trouble.met(now));
+        trouble.is_over();
+        now = trouble.pause_until();
+        assert!(trouble.met(now));
+    }
+}

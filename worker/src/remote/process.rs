@@ -1,0 +1,267 @@
+//! The worker as a process: from its arguments to its end.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use gofarm_identity::c_toolchain::CToolchainError;
+use gofarm_rpc::ConnectOptions;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use super::arguments::{Arguments, LogFormat, SandboxChoice, Slots};
+use super::c_toolchains::c_toolchains;
+use super::cache::{LocalCache, bounded};
+use super::name::worker_name;
+use super::servers::Servers;
+use super::source::{RemoteOptions, RemoteSource};
+use crate::executor::{Executor, ExecutorOptions, SandboxMode, SandboxState};
+use crate::machine::{Machine, machine};
+use crate::process::Launcher;
+use crate::slots::{WorkerLoop, WorkerOptions};
+use crate::tuning::go_tools;
+
+/// Left to the system and to this process, of the memory that is there.
+const RESERVED_MEMORY: u64 = 512 << 20;
+
+/// A slot is not worth having with less: an average compile takes half of it, a large one all.
+const SLOT_MEMORY: u64 = 512 << 20;
+
+/// `go build` has no limit for an action; this one only ends what hangs.
+const ACTION_TIMEOUT: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// What a C compiler is called where nobody has set CC, and its companion.
+const DEFAULT_COMPILERS: [&str; 2] = ["gcc", "g++"];
+
+/// Says that the worker is to be without C compilers.
+const NO_COMPILER: &str = "none";
+
+/// Runs a worker to its end. `launcher` are the arguments with which this program starts as a launcher.
+///
+/// # Errors
+///
+/// What keeps it from starting: the cache folder, the sandbox, the token, a malformed address.
+pub async fn run(arguments: Arguments, launcher: Vec<OsString>) -> anyhow::Result<()> {
+    log_to_stderr(arguments.log_format);
+    let folder = match &arguments.cache_dir {
+        Some(folder) => folder.clone(),
+        None => default_cache()?,
+    };
+    let name = worker_name(&folder, arguments.name.clone())
+        .with_context(|| format!("cannot use the cache folder {}", folder.display()))?;
+    let (machine, size) = (machine(), arguments.cache_size);
+    let opened = folder.clone();
+    let store = tokio::task::spawn_blocking(move || bounded(&opened, size)).await??;
+    let (slots, memory) = room(&arguments, &machine);
+    let executor = Executor::new(
+        store.clone(),
+        ExecutorOptions {
+            sandbox: match arguments.sandbox {
+                SandboxChoice::Auto => SandboxMode::Auto,
+                SandboxChoice::Required => SandboxMode::Required,
+                SandboxChoice::Off => SandboxMode::Off,
+            },
+            cpus: machine.cpus,
+            tuning: go_tools(memory, slots),
+            default_timeout: ACTION_TIMEOUT,
+            launcher: Launcher {
+                program: std::env::current_exe().context("cannot find this program's own file")?,
+                args: launcher,
+            },
+        },
+    )?;
+    if let SandboxState::Unavailable { reason } = executor.sandbox() {
+        tracing::warn!(
+            reason,
+            "actions run without a sandbox, because this machine allows none"
+        );
+    }
+    let compilers = arguments.cc.clone();
+    let platforms = tokio::task::spawn_blocking(move || platforms(&compilers)).await??;
+    let connect = ConnectOptions {
+        token: token(&arguments)?,
+        ca: arguments.ca.clone(),
+        ..ConnectOptions::default()
+    };
+    let servers = Servers::connect(&arguments.server, &connect)?;
+    let (drain, give_back) = (CancellationToken::new(), CancellationToken::new());
+    tracing::info!(
+        worker = name.name,
+        pool = arguments.pool,
+        slots,
+        memory,
+        cache = %folder.display(),
+        c_toolchains = platforms.len() - 1,
+        sandbox = matches!(executor.sandbox(), SandboxState::Active),
+        "worker starts"
+    );
+    tracing::debug!(?platforms, "what this worker can run");
+    let options = RemoteOptions {
+        worker: name.name.clone(),
+        pool: arguments.pool.clone(),
+        platforms,
+        slots,
+        memory,
+    };
+    let source = RemoteSource::new(servers, LocalCache::new(store), options, &drain);
+    // Before anything is waited for: a worker that waits for its farm can be ended too.
+    let (terminate, interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    tokio::spawn(obey(
+        terminate,
+        interrupt,
+        arguments.drain_timeout,
+        drain.clone(),
+        give_back.clone(),
+    ));
+    if let Err(error) = source.introduce().await {
+        if !error.is_transient() {
+            bail!(error);
+        }
+        tracing::warn!(%error, "the farm is away; waiting for it");
+    }
+    let source = Arc::new(source);
+    let worker = WorkerLoop::new(executor, source.clone(), WorkerOptions { slots, memory });
+    // What came in during the last moment of asking goes back at once, not only when the last action has ended.
+    tokio::join!(worker.run_until(&drain, &give_back), async {
+        drain.cancelled().await;
+        source.close().await;
+    });
+    tracing::info!(worker = name.name, "worker ends");
+    Ok(())
+}
+
+/// The first signal drains, the time after it gives back what runs, the second signal ends all at once.
+async fn obey(
+    mut terminate: Signal,
+    mut interrupt: Signal,
+    drain_timeout: Duration,
+    drain: CancellationToken,
+    give_back: CancellationToken,
+) {
+    let mut signalled = async || {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    signalled().await;
+    tracing::info!(
+        ?drain_timeout,
+        "draining: nothing more is taken, what runs is finished"
+    );
+    drain.cancel();
+    tokio::select! {
+        () = tokio::time::sleep(drain_timeout) => {
+            tracing::warn!("what still runs is given back");
+            give_back.cancel();
+            signalled().await;
+        }
+        () = signalled() => {}
+    }
+    tracing::warn!("ended by a second signal; the leases of what ran will expire");
+    // The launchers hear that we are gone, and kill what runs.
+    std::process::exit(1);
+}
+
+/// Slots and memory for tasks.
+fn room(arguments: &Arguments, machine: &Machine) -> (usize, u64) {
+    let memory = arguments.memory.unwrap_or_else(|| {
+        let free = machine.memory_available.saturating_sub(RESERVED_MEMORY);
+        free.max(SLOT_MEMORY)
+    });
+    let slots = match arguments.slots {
+        Slots::Exactly(slots) => slots,
+        Slots::Auto => {
+            let by_memory = usize::try_from(memory / SLOT_MEMORY).unwrap_or(usize::MAX);
+            machine.cpus.min(by_memory).max(1)
+        }
+    };
+    (slots, memory)
+}
+
+/// `os/arch` as Go calls them, and with it each C toolchain.
+fn platforms(compilers: &[String]) -> anyhow::Result<Vec<String>> {
+    let arch = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        "powerpc64" if cfg!(target_endian = "little") => "ppc64le",
+        other => other,
+    };
+    let base = format!("{}/{arch}", std::env::consts::OS);
+    let mut identities = Vec::new();
+    if compilers.is_empty() {
+        let [c, cpp] = DEFAULT_COMPILERS.map(str::to_owned);
+        // g++ may be missing where gcc is not; without gcc there is no cgo at all.
+        let found = match c_toolchains(&[c.clone(), cpp]) {
+            Err(CToolchainError::NotFound { .. }) => c_toolchains(&[c]),
+            found => found,
+        };
+        match found {
+            Ok(found) => identities = found,
+            Err(CToolchainError::NotFound { program }) => {
+                tracing::info!(
+                    program,
+                    "no C compiler: packages with cgo are left to other workers"
+                );
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    for set in compilers.iter().filter(|set| *set != NO_COMPILER) {
+        let set: Vec<String> = set.split(',').map(|name| name.trim().to_owned()).collect();
+        identities.extend(c_toolchains(&set)?);
+    }
+    identities.sort_unstable();
+    identities.dedup();
+    let with_c = identities
+        .iter()
+        .map(|identity| format!("{base}/{identity}"));
+    Ok(std::iter::once(base.clone()).chain(with_c).collect())
+}
+
+fn token(arguments: &Arguments) -> anyhow::Result<Option<String>> {
+    match &arguments.token_file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the token file {}", path.display()))?;
+            match text.trim() {
+                "" => bail!("the token file {} is empty", path.display()),
+                token => Ok(Some(token.to_owned())),
+            }
+        }
+        None => Ok(std::env::var("GOFARM_TOKEN")
+            .ok()
+            .filter(|token| !token.is_empty())),
+    }
+}
+
+fn default_cache() -> anyhow::Result<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(folder) = set("XDG_CACHE_HOME") {
+        return Ok(Path::new(&folder).join("gofarm-worker"));
+    }
+    match set("HOME") {
+        Some(home) => Ok(Path::new(&home).join(".cache/gofarm-worker")),
+        None => bail!("cannot tell where the cache belongs: HOME is not set; give --cache-dir"),
+    }
+}
+
+fn log_to_stderr(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+}

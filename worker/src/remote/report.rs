@@ -1,0 +1,168 @@
+//! Telling the farm how tasks ended: outputs first, then the outcome.
+
+use std::time::Duration;
+
+use gofarm_proto::{Digest, v1};
+use gofarm_rpc::{Backoff, BlobError, Source};
+use tokio::time::{Instant, timeout};
+
+use super::message::{outputs, with_causes};
+use super::output::send_rest;
+use super::source::Shared;
+use crate::lease::{LeaseToken, SourceError};
+
+/// A result that cannot be told for so long is given up: its lease has run out long since. Its outputs stay in the local
+/// cache.
+const REPORT_FOR: Duration = Duration::from_secs(5 * 60);
+
+/// One attempt at a call.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// One attempt at an upload.
+const UPLOAD_PATIENCE: Duration = Duration::from_secs(60);
+
+/// So often the farm may say that it lacks what was uploaded.
+const UPLOADS: u32 = 4;
+
+/// Ends a lease. Returns when the farm has taken note, or the lease is not ours any more.
+pub(super) async fn report(
+    shared: &Shared,
+    token: LeaseToken,
+    outcome: v1::outcome::Outcome,
+) -> Result<(), SourceError> {
+    let told = match shared.held.id(token) {
+        Some(id) => tell(shared, token, id, outcome).await,
+        None => Ok(()),
+    };
+    shared.held.remove(token);
+    told
+}
+
+async fn tell(
+    shared: &Shared,
+    token: LeaseToken,
+    id: v1::LeaseId,
+    mut outcome: v1::outcome::Outcome,
+) -> Result<(), SourceError> {
+    let end = Instant::now() + REPORT_FOR;
+    let made = match &outcome {
+        v1::outcome::Outcome::Succeeded(result) => outputs(result),
+        _ => Vec::new(),
+    };
+    shared.cache.wrote(made.iter().copied());
+    let (uploaded, ()) = tokio::join!(upload(shared, token, &made, end), send_rest(shared, token));
+    if let Err(reason) = uploaded {
+        outcome = v1::outcome::Outcome::Crashed(reason);
+    }
+    let mut uploads = 1;
+    let mut backoff = Backoff::new();
+    while !shared.held.is_lost(token) {
+        let server = shared.servers.current();
+        let mut leases = server.leases();
+        let request = v1::CompleteRequest {
+            lease: Some(id.clone()),
+            worker: shared.options.worker.clone(),
+            outcome: Some(v1::Outcome {
+                outcome: Some(outcome.clone()),
+            }),
+            next: None,
+        };
+        let status = match timeout(PATIENCE, leases.complete(request)).await {
+            Ok(Ok(answer)) => {
+                let answer = answer.into_inner();
+                if answer.missing.is_empty() {
+                    note(shared, token, answer.state(), &outcome);
+                    return Ok(());
+                }
+                let missing = answer.missing.iter().map(Digest::try_from);
+                let missing: Vec<Digest> = missing.filter_map(Result::ok).collect();
+                uploads += 1;
+                let uploaded = upload(shared, token, &missing, end).await;
+                if let Err(reason) = uploaded {
+                    outcome = v1::outcome::Outcome::Crashed(reason);
+                } else if uploads > UPLOADS {
+                    let count = missing.len();
+                    outcome = v1::outcome::Outcome::Crashed(format!(
+                        "the farm lacks {count} of its outputs, although they were uploaded {UPLOADS} times"
+                    ));
+                }
+                continue;
+            }
+            Ok(Err(status)) => status,
+            Err(_) => tonic::Status::unavailable(format!("no answer within {PATIENCE:?}")),
+        };
+        let error = server.connection.error("report the end of a task", status);
+        if !error.is_transient() {
+            return Err(SourceError(error.to_string()));
+        }
+        tracing::warn!(lease = %token, %error, "cannot report the end of a task; trying again");
+        shared.servers.turn_from(server);
+        if !backoff.wait(end).await {
+            return Err(SourceError(error.to_string()));
+        }
+    }
+    tracing::info!(lease = %token, action = shared.held.label(token), "the lease was lost; the result is discarded");
+    Ok(())
+}
+
+fn note(shared: &Shared, token: LeaseToken, state: v1::LeaseState, outcome: &v1::outcome::Outcome) {
+    use v1::outcome::Outcome;
+    let (word, reason) = match outcome {
+        Outcome::Succeeded(_) => ("succeeded", ""),
+        Outcome::Failed(_) => ("failed", ""),
+        Outcome::Crashed(reason) => ("crashed", reason.as_str()),
+        Outcome::OutOfMemory(_) => ("out of memory", ""),
+        Outcome::BlobsMissing(_) => ("inputs missing", ""),
+        Outcome::Released(_) => ("given back", ""),
+        Outcome::Cancelled(_) => ("cancelled", ""),
+    };
+    let counts = state == v1::LeaseState::LeaseHeld;
+    let action = shared.held.label(token);
+    match outcome {
+        Outcome::Crashed(_) => {
+            tracing::warn!(lease = %token, action, outcome = word, counts, reason, "reported");
+        }
+        _ => tracing::info!(lease = %token, action, outcome = word, counts, "reported"),
+    }
+}
+
+/// Brings outputs to the farm. The error is the reason why that cannot be done, for the history of attempts.
+async fn upload(
+    shared: &Shared,
+    token: LeaseToken,
+    digests: &[Digest],
+    end: Instant,
+) -> Result<(), String> {
+    if digests.is_empty() {
+        return Ok(());
+    }
+    let mut backoff = Backoff::new();
+    while !shared.held.is_lost(token) {
+        let server = shared.servers.current();
+        let deadline = end.min(Instant::now() + UPLOAD_PATIENCE);
+        let files = digests
+            .iter()
+            .map(|digest| (*digest, Source::File(shared.cache.store().path(digest))));
+        let error = match server.blobs.upload(files, deadline, &|_| {}).await {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        // Refused is what a store says whose disk is full; others may have room soon.
+        if !error.is_unreachable() && !matches!(error, BlobError::Refused { .. }) {
+            return Err(format!(
+                "its outputs cannot be uploaded: {}",
+                with_causes(&error)
+            ));
+        }
+        tracing::warn!(lease = %token, %error, "cannot upload outputs; trying again");
+        shared.servers.turn_from(server);
+        if !backoff.wait(end).await {
+            return Err(format!(
+                "its outputs cannot be uploaded: {}",
+                with_causes(&error)
+            ));
+        }
+    }
+    // The loop that tells the outcome finds the same.
+    Ok(())
+}

@@ -1,0 +1,341 @@
+//! A worker of a farm, over real connections.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use gofarm_proto::{Digest, v1};
+use gofarm_scheduler::core::Outcome;
+use gofarm_scheduler::queue::LeaseQueue;
+use gofarm_worker::remote::c_toolchains;
+use gofarm_worker::{Capacity, ExecuteError, LeaseSource};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::farm::{assert_gone, host_action, is_alive, known, output, sh};
+use crate::remote_farm::{PLATFORM, RemoteFarm, RemoteWorker};
+
+const TTL: Duration = Duration::from_secs(3);
+const FOREVER: &str = "echo child $$; sleep 1000 & wait";
+
+/// Copies its one input to its one output.
+fn copies(label: &str, input: Digest) -> v1::Action {
+    v1::Action {
+        label: label.to_owned(),
+        inputs: vec![known("/__gofarm__/main/in.txt", input)],
+        outputs: vec![output("copy", "/__gofarm__/w/out.txt")],
+        ..host_action(vec![sh("echo copying; cat ../main/in.txt > out.txt")])
+    }
+}
+
+fn succeeded(outcome: Outcome) -> Digest {
+    match outcome {
+        Outcome::Succeeded(result) => result.output("copy").unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_action_is_fetched_run_and_its_output_uploaded() {
+    let farm = RemoteFarm::start(TTL).await;
+    let worker = RemoteWorker::start(&farm, 2);
+    let input = farm.put(b"hello").await;
+    let key = farm.submit(&copies("copy", input), &[]).await;
+    let copy = succeeded(farm.outcome(key).await);
+    assert_eq!(farm.store.read(copy).await.unwrap(), b"hello");
+    assert!(farm.store.action(key).await.unwrap().is_some());
+    assert_eq!(farm.line(key, "copy").await, "ing");
+    assert!(worker.store.contains(&input));
+    let listed = farm.table.0.lock().unwrap().last().cloned().unwrap();
+    assert_eq!((&*listed.name, listed.slots), ("w", 2));
+    assert_eq!(listed.platforms, [PLATFORM]);
+}
+
+#[tokio::test]
+async fn many_tasks_need_one_lease_each() {
+    let farm = RemoteFarm::start(TTL).await;
+    let _worker = RemoteWorker::start(&farm, 3);
+    let mut keys = Vec::new();
+    for number in 0..30 {
+        let input = farm.put(format!("{number}").as_bytes()).await;
+        keys.push(farm.submit(&copies("copy", input), &[]).await);
+        if number % 10 == 9 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    for key in keys {
+        succeeded(farm.outcome(key).await);
+    }
+    assert_eq!(farm.queue.stats().await.unwrap().leases_given, 30);
+    assert_eq!(farm.ends(), 30);
+}
+
+#[tokio::test]
+async fn a_failure_comes_with_its_output() {
+    let farm = RemoteFarm::start(TTL).await;
+    let _worker = RemoteWorker::start(&farm, 1);
+    let key = farm
+        .submit(&host_action(vec![sh("echo no; exit 4")]), &[])
+        .await;
+    match farm.outcome(key).await {
+        Outcome::Failed(result) => {
+            assert_eq!((result.exit_code, &*result.log), (4, &b"no\n"[..]));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn inputs_that_nobody_has_are_named() {
+    let farm = RemoteFarm::start(TTL).await;
+    let _worker = RemoteWorker::start(&farm, 1);
+    let lost = Digest::of(b"lost");
+    let key = farm.submit(&copies("copy", lost), &[]).await;
+    let outcome = farm.outcome(key).await;
+    assert_eq!(outcome, Outcome::BlobsMissing([lost].into()));
+}
+
+#[tokio::test]
+async fn a_cancelled_task_is_gone_within_a_renewal_interval() {
+    let farm = RemoteFarm::start(TTL).await;
+    let _worker = RemoteWorker::start(&farm, 1);
+    let key = farm.submit(&host_action(vec![sh(FOREVER)]), &[]).await;
+    let pid = farm.line(key, "child ").await;
+    assert!(is_alive(&pid));
+    let cancelled = Instant::now();
+    farm.cancel(key).await;
+    assert_eq!(farm.outcome(key).await, Outcome::Cancelled);
+    assert_gone(&[&pid]).await;
+    assert!(cancelled.elapsed() < TTL / 3 + Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_lease_that_the_farm_does_not_know_any_more_ends_its_processes() {
+    let farm = RemoteFarm::start(TTL).await;
+    let _worker = RemoteWorker::start(&farm, 1);
+    let key = farm.submit(&host_action(vec![sh(FOREVER)]), &[]).await;
+    let pid = farm.line(key, "child ").await;
+    farm.queue.reset();
+    assert_gone(&[&pid]).await;
+    assert_eq!(farm.ends(), 0);
+    // The worker goes on.
+    let input = farm.put(b"after").await;
+    let key = farm.submit(&copies("copy", input), &[]).await;
+    succeeded(farm.outcome(key).await);
+}
+
+#[tokio::test]
+async fn a_worker_that_is_cut_off_ends_its_processes_before_its_lease_runs_out() {
+    let farm = RemoteFarm::start(TTL).await;
+    let _worker = RemoteWorker::start(&farm, 1);
+    let key = farm.submit(&host_action(vec![sh(FOREVER)]), &[]).await;
+    let pid = farm.line(key, "child ").await;
+    farm.wire.cut();
+    let cut = Instant::now();
+    assert_eq!(farm.outcome(key).await, Outcome::LostLease);
+    assert!(!is_alive(&pid), "it ran for longer than its lease");
+    assert!(cut.elapsed() < TTL + Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn what_ends_while_the_farm_is_away_is_told_when_it_is_back() {
+    let farm = RemoteFarm::start(TTL).await;
+    let _worker = RemoteWorker::start(&farm, 1);
+    let input = farm.put(b"hello").await;
+    let mut action = copies("copy", input);
+    action.steps.push(sh("echo begun; sleep 0.7"));
+    let key = farm.submit(&action, &[]).await;
+    farm.line(key, "begun").await;
+    farm.wire.cut();
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert_eq!(farm.ends(), 0);
+    farm.wire.mend();
+    let copy = succeeded(farm.outcome(key).await);
+    assert_eq!(farm.store.read(copy).await.unwrap(), b"hello");
+    assert_eq!(farm.queue.stats().await.unwrap().leases_given, 1);
+}
+
+#[tokio::test]
+async fn a_drained_worker_gives_back_what_it_cannot_finish() {
+    let farm = RemoteFarm::start(TTL).await;
+    let worker = RemoteWorker::start(&farm, 1);
+    let key = farm.submit(&host_action(vec![sh(FOREVER)]), &[]).await;
+    let pid = farm.line(key, "child ").await;
+    worker.drain.cancel();
+    worker.give_back.cancel();
+    assert_eq!(farm.outcome(key).await, Outcome::Released);
+    worker.stop().await;
+    assert!(!is_alive(&pid));
+    // And takes nothing more, although it was just about to.
+    let input = farm.put(b"late").await;
+    farm.submit(&copies("copy", input), &[]).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(farm.queue.stats().await.unwrap().queued, 1);
+}
+
+#[tokio::test]
+async fn a_damaged_blob_of_the_local_cache_is_fetched_again() {
+    let farm = RemoteFarm::start(TTL).await;
+    let worker = RemoteWorker::start(&farm, 1);
+    let input = farm.put(b"hello").await;
+    let key = farm.submit(&copies("first", input), &[]).await;
+    let copy = succeeded(farm.outcome(key).await);
+    let damage = |seal: bool| {
+        let path = worker.store.path(&input);
+        let before = std::fs::metadata(&path).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::write(&path, b"jello").unwrap();
+        if seal {
+            let file = std::fs::File::options().append(true).open(&path).unwrap();
+            file.set_modified(before.modified().unwrap()).unwrap();
+            std::fs::set_permissions(&path, before.permissions()).unwrap();
+        }
+    };
+    // Written to: noticed at once.
+    damage(false);
+    let key = farm.submit(&copies("second", input), &[]).await;
+    assert_eq!(succeeded(farm.outcome(key).await), copy);
+    // Below the filesystem: noticed by the next process.
+    damage(true);
+    let folder = worker.stop().await;
+    // In the first moments the farm may still give to the one that has left, and take it back.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let _worker = RemoteWorker::start_in(folder, &farm, 1);
+    let key = farm.submit(&copies("third", input), &[]).await;
+    assert_eq!(succeeded(farm.outcome(key).await), copy);
+}
+
+#[tokio::test]
+async fn a_full_disk_gives_the_task_back_and_pauses_the_worker() {
+    let farm = RemoteFarm::start(TTL).await;
+    let folder = tempfile::tempdir().unwrap();
+    let worker = RemoteWorker::idle_in(folder, &farm, 1);
+    let input = farm.put(b"hello").await;
+    let key = farm.submit(&copies("copy", input), &[]).await;
+    let capacity = Capacity {
+        slots: 1,
+        memory: 1 << 30,
+        idle: true,
+    };
+    let leases = worker.source.acquire(capacity).await.unwrap().unwrap();
+    let full = ExecuteError::Full {
+        what: "writing".to_owned(),
+        folder: worker.store.root().to_owned(),
+        log: Vec::new(),
+    };
+    worker.source.fail(leases[0].token, full).await.unwrap();
+    assert_eq!(farm.outcome(key).await, Outcome::Released);
+    let began = Instant::now();
+    farm.submit(&copies("again", input), &[]).await;
+    worker.source.acquire(capacity).await.unwrap().unwrap();
+    assert!(began.elapsed() > Duration::from_millis(500), "no pause");
+}
+
+/// The program itself.
+struct Worker(Child);
+
+impl Worker {
+    fn start(farm: &RemoteFarm, cache: &std::path::Path, more: &[&str]) -> Worker {
+        #[allow(clippy::disallowed_methods, reason = "the program under test")]
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gofarm-worker"));
+        command
+            .args(["--server", &farm.wire.url(), "--cache-dir"])
+            .arg(cache)
+            .args(["--cache-size", "1GiB", "--memory", "1GiB", "--slots", "1"])
+            .args(["--log-format", "json"])
+            .args(more)
+            .env_remove("GOFARM_TOKEN")
+            .env_remove("RUST_LOG")
+            .stderr(Stdio::piped());
+        Worker(command.spawn().unwrap())
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.0.id() as i32), signal).unwrap();
+    }
+
+    /// Exit code and log.
+    async fn end(mut self) -> (Option<i32>, String) {
+        let stderr = self.0.stderr.take().unwrap();
+        let mut child = self;
+        tokio::task::spawn_blocking(move || {
+            let lines = BufReader::new(stderr).lines();
+            let text: Vec<String> = lines.map(Result::unwrap).collect();
+            (child.0.wait().unwrap().code(), text.join("\n"))
+        })
+        .await
+        .unwrap()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_works_and_finishes_what_runs_when_it_is_told_to_end() {
+    let farm = RemoteFarm::start(TTL).await;
+    let cache = tempfile::tempdir().unwrap();
+    let worker = Worker::start(&farm, cache.path(), &["--cc", "none"]);
+    let input = farm.put(b"hello").await;
+    let mut action = copies("copy hello", input);
+    action.steps.push(sh("echo begun; sleep 0.5"));
+    let key = farm.submit(&action, &[]).await;
+    farm.line(key, "begun").await;
+    worker.signal(Signal::SIGTERM);
+    succeeded(farm.outcome(key).await);
+    let (code, log) = worker.end().await;
+    assert_eq!(code, Some(0), "{log}");
+    for line in log.lines() {
+        assert!(line.starts_with("{\"timestamp\""), "{line}");
+    }
+    assert!(log.contains("\"action\":\"copy hello\""), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_gives_back_what_takes_too_long() {
+    let farm = RemoteFarm::start(TTL).await;
+    let cache = tempfile::tempdir().unwrap();
+    let more = ["--cc", "none", "--drain-timeout", "200ms"];
+    let worker = Worker::start(&farm, cache.path(), &more);
+    let key = farm.submit(&host_action(vec![sh(FOREVER)]), &[]).await;
+    let pid = farm.line(key, "child ").await;
+    worker.signal(Signal::SIGTERM);
+    assert_eq!(farm.outcome(key).await, Outcome::Released);
+    let (code, log) = worker.end().await;
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!is_alive(&pid));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_worker_in_the_same_folder_is_refused() {
+    let farm = RemoteFarm::start(TTL).await;
+    let cache = tempfile::tempdir().unwrap();
+    let first = Worker::start(&farm, cache.path(), &["--cc", "none"]);
+    let input = farm.put(b"hello").await;
+    let key = farm.submit(&copies("copy", input), &[]).await;
+    farm.outcome(key).await;
+    let second = Worker::start(&farm, cache.path(), &["--cc", "none"]);
+    let (code, log) = second.end().await;
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("another gofarm-worker uses it"), "{log}");
+    first.signal(Signal::SIGINT);
+    assert_eq!(first.end().await.0, Some(0));
+}
+
+#[test]
+fn a_c_compiler_has_an_identity_alone_and_with_its_companions() {
+    let one = |name: &str| c_toolchains(&[name.to_owned()]);
+    let (Ok(c), Ok(cpp)) = (one("gcc"), one("g++")) else {
+        eprintln!("not tested: there is no gcc, or no g++");
+        return;
+    };
+    assert_eq!((c.len(), cpp.len()), (1, 1));
+    let both = c_toolchains(&["gcc".to_owned(), "g++".to_owned()]).unwrap();
+    assert_eq!(both.len(), 2);
+    assert!(both.contains(&c[0]) && both.contains(&format!("{}+{}", c[0], cpp[0])));
+}
