@@ -80,7 +80,7 @@ pub struct QueueStats {
 pub trait LeaseQueue: Send + Sync {
     /// Puts tasks in, for this owner. Idempotent by key: a key that is queued keeps its place, with the greater of
     /// the priorities, exclusive if either is; one under lease stays so, and its start is told. News to this owner
-    /// name the run of its latest call.
+    /// name the greatest run that it has given: a call may overtake an earlier one.
     async fn enqueue(&self, owner: &Owner, tasks: Vec<Task>) -> Result<(), QueueError>;
 
     /// This owner no longer wants these. Each is answered by a `Done`: at once if others want it, if it was not

@@ -1,10 +1,11 @@
 //! Farms of several processes: the same bytes as `go build`, and nothing lost when parts die.
 
+mod bad_workers;
 mod parts_die;
 mod sharing;
 mod store_damage;
 
-use crate::harness::{FARM, Farm, Site, Size, is_what_go_builds, same, summary};
+use crate::harness::{FARM, Farm, S3, Site, Size, is_what_go_builds, same, summary};
 
 /// Words in the command line of the compiler of a slow package.
 fn compile_of(package: usize) -> [String; 2] {
@@ -58,6 +59,35 @@ fn a_cold_farm_builds_with_one_scheduler_and_one_worker() {
         "{summary:#?}"
     );
     is_what_go_builds(&site, "bin/m");
+}
+
+#[test]
+fn a_farm_over_s3() {
+    let site = Site::new().slow_module(1);
+    let s3 = S3::start(&site.path("farm"));
+    let env = s3.env();
+    let env: Vec<(&str, &str)> = env
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let size = Size {
+        schedulers: 2,
+        workers: 2,
+        slots: 1,
+    };
+    let farm = Farm::with_store(&site, size, "s3://farm/builds", &env);
+    farm.submit(&site, &[]).run().ok();
+    is_what_go_builds(&site, "bin/m");
+    site.replace(
+        "quick/quick.go",
+        "package quick\n",
+        "package quick\n\nvar New = 1\n",
+    );
+    farm.submit(&site, &[]).run().ok();
+    is_what_go_builds(&site, "bin/m");
+    let summary = summary(&site);
+    // Two packages, of which the upper one exports what it did, and the link.
+    assert_eq!(summary.actions.executed, 3, "{summary:#?}");
 }
 
 #[test]

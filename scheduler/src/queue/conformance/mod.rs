@@ -85,6 +85,7 @@ macro_rules! lease_queue_conformance {
             rule_11_outcomes_that_count_are_told_from_those_that_do_not,
             rule_12_nothing_is_missed_between_subscribing_and_reading,
             rule_12_saying_everything_again_changes_nothing,
+            rule_12_what_comes_late_does_not_undo_what_was_said_after_it,
             rule_13_owners_share_a_task_and_hear_of_their_own_run,
             rule_13_who_joins_a_task_is_told_before_anything_else,
             rule_13_output_reaches_all_who_want_the_task,

@@ -137,6 +137,18 @@ pub async fn rule_11_outcomes_that_count_are_told_from_those_that_do_not<S: Subj
     }
 }
 
+/// An owner that gave up waiting for an answer says more; then the first message arrives.
+pub async fn rule_12_what_comes_late_does_not_undo_what_was_said_after_it<S: Subject>() {
+    let farm = Fixture::<S>::start().await;
+    let mut later = task(1);
+    later.run = RunId(300);
+    farm.enqueue([later]).await;
+    farm.enqueue([task(1)]).await;
+    let lease = farm.lease_one("w1").await.id;
+    farm.queue.complete(&lease, success(None)).await.unwrap();
+    assert_eq!(farm.ends().await, [(1, RunId(300), success(None))]);
+}
+
 /// Two schedulers want one key: one task, and each hears of it by its own run.
 pub async fn rule_13_owners_share_a_task_and_hear_of_their_own_run<S: Subject>() {
     let farm = Fixture::<S>::start().await;

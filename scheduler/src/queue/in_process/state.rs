@@ -101,6 +101,8 @@ impl State {
             return;
         };
         match entry.owners.iter_mut().find(|other| other.owner == *owner) {
+            // What was said before the latest may come after it.
+            Some(known) if interest.run < known.run => {}
             Some(known) => *known = interest,
             None => {
                 entry.owners.push(interest);

@@ -26,8 +26,12 @@ for i = 3, #ARGV, 9 do
     local known = false
     for _, interest in ipairs(task.owners) do
       if interest[1] == owner then
-        interest[2], interest[3] = run, true
         known = true
+        -- What was said before the latest may come after it.
+        local new, old = { struct.unpack('>I4I4', run) }, { struct.unpack('>I4I4', interest[2]) }
+        if new[1] > old[1] or (new[1] == old[1] and new[2] >= old[2]) then
+          interest[2], interest[3] = run, true
+        end
       end
     end
     if not known then

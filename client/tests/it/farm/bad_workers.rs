@@ -1,0 +1,79 @@
+//! Workers that are no good: they are left out, and the build ends.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Farm, Recipe, Service, Site, Size, is_what_go_builds, summary};
+
+/// So few good ones that a bad one with more slots gets tasks.
+const SMALL: Size = Size {
+    schedulers: 1,
+    workers: 2,
+    slots: 1,
+};
+
+/// The worker, with this file system mounted at its cache folder; nothing, said aloud, where mounts are not allowed.
+fn mounted(site: &Site, recipe: Recipe, cache: &Path, options: &str) -> Option<Recipe> {
+    let trial = ["-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"];
+    let trial = site.command(Path::new("unshare"), &trial).run();
+    if !trial.status.success() {
+        eprintln!(
+            "not tested: this machine does not allow mounts: {}",
+            trial.stderr
+        );
+        return None;
+    }
+    fs::create_dir_all(cache).unwrap();
+    let script = format!(
+        "mount -t tmpfs -o {options} tmpfs '{}' && exec \"$@\"",
+        cache.display()
+    );
+    let mut args: Vec<String> = ["-rm", "sh", "-c", &script, "sh"].map(str::to_owned).into();
+    args.push(recipe.program.to_string_lossy().into_owned());
+    args.extend(recipe.args.iter().cloned());
+    Some(Recipe {
+        program: PathBuf::from("unshare"),
+        args,
+        ..recipe
+    })
+}
+
+/// Builds with two good workers and one whose cache folder is such a file system.
+fn built_all_the_same(options: &str, complaint: &str) {
+    let site = Site::new().slow_module(4);
+    let mut farm = Farm::start(&site, SMALL);
+    let recipe = farm.worker_recipe(&site, SMALL.workers, 2);
+    let cache = farm.worker_cache(SMALL.workers);
+    let Some(bad) = mounted(&site, recipe, &cache, options) else {
+        return;
+    };
+    farm.workers.push(Service::start(bad));
+    let begun = Instant::now();
+    while !farm
+        .workers
+        .iter()
+        .all(|w| w.log().contains("worker starts"))
+    {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        thread::sleep(Duration::from_millis(10));
+    }
+    farm.submit(&site, &[]).run().ok();
+    is_what_go_builds(&site, "bin/m");
+    assert_eq!(summary(&site).actions.failed, 0);
+    let log = farm.workers[SMALL.workers].log();
+    assert!(log.contains(complaint), "{log}");
+}
+
+#[test]
+fn a_worker_that_crashes_with_every_task() {
+    // No tool can be started from a folder that allows no programs.
+    built_all_the_same("size=1g,noexec", "outcome=\"crashed\"");
+}
+
+#[test]
+fn a_worker_whose_disk_is_full() {
+    // Less than a compiler takes.
+    built_all_the_same("size=8m", "the disk is full");
+}
