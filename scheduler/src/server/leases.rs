@@ -147,6 +147,12 @@ impl LeasesService {
             () = dismissed.cancelled() => Vec::new(),
             () = self.closing.cancelled() => Vec::new(),
         };
+        let (left, leases): (Vec<Lease>, Vec<Lease>) = {
+            let (mut standings, now) = (self.standings(), Instant::now());
+            let leaves = |lease: &Lease| standings.leaves(&name, &lease.id.key, now);
+            leases.into_iter().partition(leaves)
+        };
+        give_back(&*self.queue, &left).await;
         if allowance == Allowance::Probe && !leases.is_empty() {
             self.standings().probing(&name, Instant::now());
         }
@@ -200,7 +206,7 @@ async fn give_back(queue: &dyn LeaseQueue, leases: &[Lease]) {
         if let Err(error) = queue.release(&lease.id).await {
             tracing::warn!(
                 key = %lease.id.key, %error,
-                "cannot give back a task whose worker hung up; its lease will run out"
+                "cannot give back a task that its worker does not get; its lease will run out"
             );
         }
     }
@@ -249,14 +255,25 @@ impl v1::leases_server::Leases for LeasesService {
             Outcome::Succeeded(result) => Some(result.clone()),
             _ => None,
         };
+        let judge = |verdict| {
+            let now = Instant::now();
+            self.standings()
+                .judge(&request.worker, lease.key, verdict, now);
+        };
+        let crashed = matches!(verdict, Verdict::Crashed(_));
+        if crashed {
+            // Before the task is in the queue again, where a waiting call of the same worker would get it.
+            judge(verdict.clone());
+        }
         let mut response = v1::CompleteResponse::default();
         let state = match self.queue.complete(&lease, outcome).await {
             Ok(()) => {
                 if let Some(result) = result {
                     self.record(lease.key, &result).await;
                 }
-                let now = Instant::now();
-                self.standings().judge(&request.worker, verdict, now);
+                if !crashed {
+                    judge(verdict);
+                }
                 v1::LeaseState::LeaseHeld
             }
             Err(QueueError::NotUploaded { missing }) => {

@@ -4,14 +4,15 @@
 //! that is free for the next: it would use up the attempts of every task of the farm. So after a crash a worker waits
 //! a little, to let the others have the task; and after several crashes in a row, while others succeed, it is set aside
 //! and has to prove itself with one task at a time. A worker that has nobody beside it is always trusted: then the
-//! tasks' own attempts end the build, with reasons, instead of a wait without end.
+//! tasks' own attempts end the build, with reasons, instead of a wait without end. And it does not get a task again that
+//! it crashed with, as long as somebody else may take it: the attempts of a task are for different workers.
 //!
 //! Soft, and each replica for itself: a worker is judged by what it told this one.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use gofarm_proto::v1;
+use gofarm_proto::{ActionKey, v1};
 use tokio::time::Instant;
 
 use crate::core::Outcome;
@@ -23,6 +24,9 @@ const AFTER_CRASH: Duration = Duration::from_secs(1);
 /// How long a worker is set aside before its first probe; doubled by each that crashes.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 60);
+/// So often a worker that comes upon a task that it crashed with leaves it to others, waiting twice as long each time. Then
+/// it takes it: the others may be too small, or of another platform.
+const LEAVES: u32 = 6;
 /// Others that were not heard of for so long are no others.
 const PRESENT: Duration = Duration::from_secs(30);
 /// Workers that were not heard of for so long are forgotten.
@@ -75,6 +79,8 @@ struct Standing {
     heard: Instant,
     succeeded: Option<Instant>,
     crashes: Option<Crashes>,
+    /// Tasks that it crashed with since it last succeeded, and how often it has left each to others since.
+    crashed_with: HashMap<ActionKey, u32>,
 }
 
 /// Crashes in a row.
@@ -103,6 +109,7 @@ impl Standings {
                 heard: now,
                 succeeded: None,
                 crashes: None,
+                crashed_with: HashMap::new(),
             });
         standing.worker = worker;
         standing.heard = now;
@@ -128,8 +135,30 @@ impl Standings {
         }
     }
 
+    /// Whether a worker has to leave this task, which it just got, to others.
+    pub fn leaves(&mut self, name: &str, key: &ActionKey, now: Instant) -> bool {
+        let others = self.others(name).any(|other| {
+            now.duration_since(other.heard) < PRESENT && !other.crashed_with.contains_key(key)
+        });
+        let Some(standing) = self.workers.get_mut(name) else {
+            return false;
+        };
+        let Some(left) = standing.crashed_with.get_mut(key) else {
+            return false;
+        };
+        if !others || *left >= LEAVES {
+            return false;
+        }
+        let wait = AFTER_CRASH * (1 << *left);
+        *left += 1;
+        if let Some(crashes) = &mut standing.crashes {
+            crashes.until = crashes.until.max(now + wait);
+        }
+        true
+    }
+
     /// A task of this worker has ended.
-    pub fn judge(&mut self, name: &str, verdict: Verdict, now: Instant) {
+    pub fn judge(&mut self, name: &str, key: ActionKey, verdict: Verdict, now: Instant) {
         let Some(standing) = self.workers.get_mut(name) else {
             return;
         };
@@ -138,10 +167,12 @@ impl Standings {
             Verdict::Able => {
                 standing.succeeded = Some(now);
                 standing.crashes = None;
+                standing.crashed_with.clear();
                 return;
             }
             Verdict::Crashed(reason) => reason,
         };
+        standing.crashed_with.insert(key, 0);
         let crashes = standing.crashes.get_or_insert(Crashes {
             count: 0,
             since: now,
@@ -242,8 +273,11 @@ mod tests {
     }
 
     fn crash(standings: &mut Standings, name: &str, now: Instant) {
-        standings.judge(name, Verdict::Crashed("no disk".to_owned()), now);
+        let crashed = Verdict::Crashed("no disk".to_owned());
+        standings.judge(name, KEY, crashed, now);
     }
+
+    const KEY: ActionKey = ActionKey([1; 32]);
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -255,7 +289,7 @@ mod tests {
         assert_eq!(standings.meet(worker("bad"), now).0, Allowance::All);
         for count in 1..=CRASHES {
             crash(&mut standings, "bad", now);
-            standings.judge("good", Verdict::Able, now);
+            standings.judge("good", KEY, Verdict::Able, now);
             let (allowance, listed) = standings.meet(worker("bad"), now);
             assert!(matches!(allowance, Allowance::Nothing { .. }), "{count}");
             assert_eq!(listed.set_aside.is_empty(), count < CRASHES);
@@ -281,12 +315,33 @@ mod tests {
         now += SECOND;
         assert_eq!(standings.meet(worker("bad"), now).0, Allowance::Probe);
         // It succeeds.
-        standings.judge("bad", Verdict::Able, now);
+        standings.judge("bad", KEY, Verdict::Able, now);
         let (allowance, listed) = standings.meet(worker("bad"), now);
         assert_eq!(
             (allowance, listed.set_aside),
             (Allowance::All, String::new())
         );
+    }
+
+    #[test]
+    fn a_task_that_a_worker_crashed_with_is_left_to_others_for_a_while() {
+        let mut standings = Standings::default();
+        let now = Instant::now();
+        for name in ["one", "two"] {
+            standings.meet(worker(name), now);
+        }
+        assert!(!standings.leaves("one", &KEY, now));
+        crash(&mut standings, "one", now);
+        assert!(!standings.leaves("one", &ActionKey([2; 32]), now));
+        for _ in 0..LEAVES {
+            assert!(standings.leaves("one", &KEY, now));
+            let (allowance, _) = standings.meet(worker("one"), now);
+            assert!(matches!(allowance, Allowance::Nothing { .. }));
+        }
+        assert!(!standings.leaves("one", &KEY, now), "nobody else takes it");
+        // Nobody is left who has not crashed with it.
+        crash(&mut standings, "two", now);
+        assert!(!standings.leaves("two", &KEY, now));
     }
 
     #[test]
@@ -310,7 +365,7 @@ mod tests {
         standings.meet(worker("bad"), now);
         for _ in 0..CRASHES {
             crash(&mut standings, "bad", now);
-            standings.judge("gone", Verdict::Able, now);
+            standings.judge("gone", KEY, Verdict::Able, now);
         }
         assert_ne!(standings.meet(worker("bad"), now).0, Allowance::All);
         let now = now + PRESENT;
