@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use gofarm_proto::{Message, v1};
 use tokio::time::{Instant, sleep};
 use tonic::Status;
 
-use super::super::registry::Registry;
+use super::super::registry::{Registry, RegistryError};
 use super::{not_found, unavailable};
 use crate::core::BuildId;
 
@@ -80,8 +81,15 @@ impl Reader {
                 Ok(Some(events)) if events.is_empty() => {
                     self.trouble = None;
                     if self.is_over().await {
-                        self.over = true;
-                        return Ok(Read::Over);
+                        match self.after_the_end().await {
+                            Ok(Some(events)) if !events.is_empty() => return self.decode(events),
+                            Ok(_) => {
+                                self.over = true;
+                                return Ok(Read::Over);
+                            }
+                            // Seen again by the next look.
+                            Err(_) => {}
+                        }
                     }
                     if left.is_zero() {
                         return Ok(Read::Nothing);
@@ -111,6 +119,14 @@ impl Reader {
             }
             sleep(PAUSE).await;
         }
+    }
+
+    /// The end may have come between a look that found nothing and the one that found the build over; what is found now
+    /// is all that there is.
+    async fn after_the_end(&self) -> Result<Option<Vec<Bytes>>, RegistryError> {
+        self.registry
+            .events(self.build, self.after, BATCH, Duration::ZERO)
+            .await
     }
 
     async fn is_over(&self) -> bool {
