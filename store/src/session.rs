@@ -60,8 +60,12 @@ pub(crate) fn oldest(layout: &Layout) -> Result<Option<SystemTime>> {
             Err(e) => return Err(io_error("open", &path, layout.root())(e)),
         };
         if lock.try_lock().is_ok() {
-            fs::remove_file(&path).map_err(io_error("remove", &path, layout.root()))?;
-            continue;
+            match fs::remove_file(&path) {
+                Ok(()) => continue,
+                // It ended between the two looks, and took its file with it.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(io_error("remove", &path, layout.root())(e)),
+            }
         }
         let began = path
             .file_name()

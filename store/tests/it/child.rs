@@ -71,6 +71,15 @@ impl Process {
         }
     }
 
+    /// It has not come to an end by itself.
+    #[track_caller]
+    pub fn still_runs(&mut self) {
+        assert!(
+            self.child.try_wait().unwrap().is_none(),
+            "the process ended"
+        );
+    }
+
     /// `kill -9`.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

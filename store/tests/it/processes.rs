@@ -131,6 +131,7 @@ fn linking_against_eviction_gives_the_whole_blob_or_missing() {
             break;
         }
     }
+    evicter.still_runs();
     assert!(
         linked > 0 && missing > 0,
         "{linked} linked, {missing} missing"
@@ -173,6 +174,7 @@ fn a_session_loses_nothing_to_another_process_that_evicts() {
             assert!(path.exists(), "round {round}: a used blob was evicted");
         }
         drop(session);
+        evicter.still_runs();
     }
 }
 
