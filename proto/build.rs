@@ -20,6 +20,8 @@ fn main() -> Result<()> {
     // An action holds thousands of paths that live as long as it does; `bytes` stays a plain Vec there. Blobs on their
     // way through are handed on without being copied.
     let mut config = Config::new();
+    // As they stand in every JSON view of a build.
+    config.type_attribute(".gofarm.v1.Counts", "#[derive(serde::Serialize)]");
     config.bytes([
         ".gofarm.v1.Blob.data",
         ".gofarm.v1.ReadResponse.data",

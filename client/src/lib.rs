@@ -5,7 +5,6 @@
 //! `go build`, `ask` has the commands that ask a farm.
 
 mod ask;
-mod causes;
 pub mod cli;
 mod console;
 pub mod farm;

@@ -13,11 +13,10 @@ use gofarm_plan::{
 use gofarm_rpc::{BlobError, RpcError};
 use gofarm_scheduler::core::{BuildId, BuildResult, BuildSummary, Failure};
 use gofarm_store::{DiskStore, DiskStoreOptions, FileIndex, History, StoreError};
-use gofarm_worker::{ExecuteError, Launcher, SandboxMode};
+use gofarm_worker::{ExecuteError, Launcher, SandboxMode, with_causes};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-use crate::causes::with_causes;
 use crate::cli::{
     self, Environment, ExitCode, FarmSettings, SandboxChoice, SubmitOptions, SubmitRequest,
     UsageError,

@@ -10,6 +10,20 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+/// Variables that lead a C compiler to files which no action declares: a client refuses to build with them, and a worker
+/// does not look through them.
+pub const PLACES: [&str; 9] = [
+    "COMPILER_PATH",
+    "CPATH",
+    "CPLUS_INCLUDE_PATH",
+    "C_INCLUDE_PATH",
+    "DEPENDENCIES_OUTPUT",
+    "GCC_EXEC_PREFIX",
+    "LIBRARY_PATH",
+    "OBJC_INCLUDE_PATH",
+    "SDKROOT",
+];
+
 /// A compiler's parts that end up in, or decide over, what it writes.
 const PROGRAMS: [&str; 8] = [
     "cc1",

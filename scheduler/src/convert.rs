@@ -298,6 +298,16 @@ pub fn build_result_message(result: BuildResult) -> v1::BuildResult {
     }
 }
 
+/// How a build ended, or `open`, in the word that all views for programs use.
+pub fn state_word(build: &v1::Build) -> &'static str {
+    match build.result() {
+        v1::BuildResult::Unspecified => "open",
+        v1::BuildResult::Succeeded => "succeeded",
+        v1::BuildResult::Failed => "failed",
+        v1::BuildResult::Cancelled => "cancelled",
+    }
+}
+
 /// Writes counts.
 pub fn counts_message(counts: &Counts) -> v1::Counts {
     v1::Counts {

@@ -393,7 +393,7 @@ impl Inner {
 }
 
 /// Runs what waits for the disk on a thread where that harms nobody.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {

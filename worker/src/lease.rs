@@ -24,6 +24,9 @@ impl fmt::Display for LeaseToken {
     }
 }
 
+/// Assumed for an action that was never measured, bytes: most compiles take less. The queue assumes the same.
+pub const ASSUMED_MEMORY: u64 = 256 << 20;
+
 /// The right, for a time, to execute a task.
 #[derive(Debug, Clone)]
 pub struct Lease {

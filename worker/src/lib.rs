@@ -5,6 +5,7 @@
 //! started by the worker itself but by a [launcher](launcher_main), a short-lived process for each action.
 
 mod by_reference;
+mod causes;
 mod collect;
 mod definition;
 mod error;
@@ -15,6 +16,7 @@ mod lease;
 mod log;
 mod machine;
 mod native_step;
+mod outcome;
 mod process;
 mod protocol;
 #[cfg(feature = "remote")]
@@ -31,12 +33,16 @@ mod undeclared;
 mod virtual_text;
 mod workspace;
 
+pub use causes::with_causes;
 pub use error::{ErrorClass, ExecuteError, Result};
 pub use executor::{Executor, ExecutorOptions, SandboxMode, SandboxState};
 pub use launcher::launcher_main;
-pub use lease::{Capacity, Lease, LeaseSource, LeaseToken, Lost, Renewal, SourceError};
+pub use lease::{
+    ASSUMED_MEMORY, Capacity, Lease, LeaseSource, LeaseToken, Lost, Renewal, SourceError,
+};
 pub use log::{LOG_LIMIT, LogSink, TraceSink, TracedCommand};
 pub use machine::{Machine, machine};
+pub use outcome::{broken_off, ended};
 pub use process::Launcher;
 pub use slots::{WorkerLoop, WorkerOptions};
 pub use task::{Execution, Task};

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gofarm_proto::v1;
+use gofarm_scheduler::convert::state_word;
 use serde::Serialize;
 
 use super::answer::{ago, moment};
@@ -52,7 +53,7 @@ impl Asking {
                 "cancelled": !was_over,
             }))?;
         } else if was_over {
-            say(format!("{} was over: {}\n", build.build, state(&build)).as_bytes())?;
+            say(format!("{} was over: {}\n", build.build, state_word(&build)).as_bytes())?;
         } else {
             say(format!("{} is cancelled\n", build.build).as_bytes())?;
         }
@@ -73,55 +74,25 @@ struct Told<'a> {
     finished: Option<String>,
     /// Actions that are running.
     running: u32,
-    actions: Actions,
+    actions: v1::Counts,
     owner: &'a str,
-}
-
-/// Actions by how they ended, as far as they have.
-#[derive(Serialize)]
-struct Actions {
-    total: u32,
-    executed: u32,
-    cached: u32,
-    joined: u32,
-    failed: u32,
-    skipped: u32,
-    cancelled: u32,
 }
 
 impl<'a> Told<'a> {
     fn of(build: &'a v1::Build) -> Told<'a> {
         let options = build.options.as_ref();
-        let counts = build.counts.unwrap_or_default();
         Told {
             build_id: &build.build,
-            state: state(build),
+            state: state_word(build),
             title: options.map_or("", |options| &options.title),
             user: options.map_or("", |options| &options.user),
             pool: pool(build),
             submitted: rfc3339(moment(build.submitted_ms)),
             finished: (build.finished_ms > 0).then(|| rfc3339(moment(build.finished_ms))),
             running: build.running,
-            actions: Actions {
-                total: counts.total,
-                executed: counts.executed,
-                cached: counts.cached,
-                joined: counts.joined,
-                failed: counts.failed,
-                skipped: counts.skipped,
-                cancelled: counts.cancelled,
-            },
+            actions: build.counts.unwrap_or_default(),
             owner: &build.owner,
         }
-    }
-}
-
-fn state(build: &v1::Build) -> &'static str {
-    match build.result() {
-        v1::BuildResult::Unspecified => "open",
-        v1::BuildResult::Succeeded => "succeeded",
-        v1::BuildResult::Failed => "failed",
-        v1::BuildResult::Cancelled => "cancelled",
     }
 }
 
@@ -171,7 +142,7 @@ fn listed(builds: &[v1::Build], now: SystemTime) -> String {
         let counts = build.counts.unwrap_or_default();
         rows.push(vec![
             build.build.chars().take(SHOWN_DIGITS).collect(),
-            state(build).to_owned(),
+            state_word(build).to_owned(),
             format!("{}/{}", done(&counts), counts.total),
             ago(moment(build.submitted_ms), now),
             took(build, now).to_string(),
@@ -205,7 +176,7 @@ fn described(build: &v1::Build, now: SystemTime) -> String {
         ("what", options.title),
         ("user", options.user),
         ("pool", pool(build).to_owned()),
-        ("state", state(build).to_owned()),
+        ("state", state_word(build).to_owned()),
         ("actions", actions),
         (
             "submitted",

@@ -4,25 +4,20 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::causes::with_causes;
 use async_trait::async_trait;
-use gofarm_proto::ActionKey;
-use gofarm_scheduler::core::{ActionResult, Outcome};
+use gofarm_proto::{ActionKey, v1};
+use gofarm_scheduler::convert;
+use gofarm_scheduler::core::Outcome;
 use gofarm_scheduler::queue::{
     FencingToken, LeaseId, LeaseQueue, LeaseRequest, QueueError, Renewal as Held,
 };
 use gofarm_worker::{
-    Capacity, ExecuteError, Execution, Lease, LeaseSource, LeaseToken, Renewal, SourceError, Task,
-    TracedCommand,
+    ASSUMED_MEMORY, Capacity, ExecuteError, Execution, Lease, LeaseSource, LeaseToken, Renewal,
+    SourceError, Task, TracedCommand, broken_off, ended,
 };
 
 /// How long one question for tasks waits for an answer.
 const WAIT: Duration = Duration::from_secs(5);
-/// Assumed for an action that was never measured, bytes: most compiles take less.
-const ASSUMED_MEMORY: u64 = 256 << 20;
-
-/// The exit code of an action that ran out of its time, as timeout(1) has it.
-const TIMED_OUT: i32 = 124;
 
 /// Is shown what the worker does while it does it.
 pub trait WorkerWatch: Send + Sync {
@@ -163,19 +158,12 @@ impl LeaseSource for QueueSource {
     }
 
     async fn complete(&self, token: LeaseToken, execution: Execution) -> Result<(), SourceError> {
-        let succeeded = execution.succeeded();
-        let outcome = match ActionResult::try_from(execution.result) {
-            Ok(result) if succeeded => Outcome::Succeeded(Arc::new(result)),
-            Ok(result) => Outcome::Failed(Arc::new(result)),
-            Err(error) => Outcome::Crashed {
-                reason: error.to_string().into(),
-            },
-        };
+        let outcome = read(ended(execution));
         self.end(token, outcome).await
     }
 
     async fn fail(&self, token: LeaseToken, error: ExecuteError) -> Result<(), SourceError> {
-        self.end(token, outcome_of(error)).await
+        self.end(token, read(broken_off(&error))).await
     }
 
     async fn release(&self, token: LeaseToken) -> Result<(), SourceError> {
@@ -193,24 +181,12 @@ impl LeaseSource for QueueSource {
     }
 }
 
-fn outcome_of(error: ExecuteError) -> Outcome {
-    match error {
-        ExecuteError::MissingInputs(digests) => Outcome::BlobsMissing(digests.into()),
-        ExecuteError::Cancelled => Outcome::Cancelled,
-        ExecuteError::OutOfMemory { .. } => Outcome::OutOfMemory,
-        // A fact about the action: another try takes as long.
-        ExecuteError::TimedOut { ref log, .. } => {
-            let mut log = log.clone();
-            log.extend_from_slice(with_causes(&error).as_bytes());
-            log.push(b'\n');
-            Outcome::Failed(Arc::new(ActionResult {
-                exit_code: TIMED_OUT,
-                log: log.into(),
-                ..ActionResult::default()
-            }))
-        }
-        error => Outcome::Crashed {
-            reason: with_causes(&error).into(),
-        },
-    }
+/// The outcome as the queue of this process takes it. A result that is malformed is the worker's fault.
+fn read(outcome: v1::outcome::Outcome) -> Outcome {
+    let message = v1::Outcome {
+        outcome: Some(outcome),
+    };
+    convert::outcome(message).unwrap_or_else(|error| Outcome::Crashed {
+        reason: error.to_string().into(),
+    })
 }

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use gofarm_identity::c_toolchain::PLACES;
 use gofarm_proto::{WORK_DIR, v1};
 
 use crate::error::PlanError;
@@ -30,19 +31,6 @@ const TARGET: [&str; 13] = [
 
 /// What C compilers and linkers read beside their arguments, and what does not name a place of this machine.
 const COMPILER: [&str; 2] = ["LD_RUN_PATH", "SOURCE_DATE_EPOCH"];
-
-/// What leads a C compiler to files that no action declares.
-const PLACES: [&str; 9] = [
-    "COMPILER_PATH",
-    "CPATH",
-    "CPLUS_INCLUDE_PATH",
-    "C_INCLUDE_PATH",
-    "DEPENDENCIES_OUTPUT",
-    "GCC_EXEC_PREFIX",
-    "LIBRARY_PATH",
-    "OBJC_INCLUDE_PATH",
-    "SDKROOT",
-];
 
 /// Refuses variables that name folders of this machine for the C compiler.
 pub(crate) fn refuse_places(go: &GoCommand) -> Result<(), PlanError> {

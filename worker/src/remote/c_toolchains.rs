@@ -2,21 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use gofarm_identity::c_toolchain::{self, CToolchainError, joined};
-
-/// What leads a C compiler to other files than those of the system: a client refuses to build with them, so a worker does
-/// not look through them either.
-const PLACES: [&str; 9] = [
-    "COMPILER_PATH",
-    "CPATH",
-    "CPLUS_INCLUDE_PATH",
-    "C_INCLUDE_PATH",
-    "DEPENDENCIES_OUTPUT",
-    "GCC_EXEC_PREFIX",
-    "LIBRARY_PATH",
-    "OBJC_INCLUDE_PATH",
-    "SDKROOT",
-];
+use gofarm_identity::c_toolchain::{self, CToolchainError, PLACES, joined};
 
 /// The identities under which actions ask for a set of compilers: `gcc`, or `gcc,g++,gfortran`.
 ///

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use gofarm_proto::Digest;
 use gofarm_rpc::BlobError;
-use gofarm_store::StoreError;
 use tokio::time::Instant;
 
-use super::message::with_causes;
 use super::source::Shared;
+use crate::causes::with_causes;
 use crate::definition::Definition;
 use crate::error::{ExecuteError, Result};
+use crate::executor::blocking;
 use crate::lease::Lease;
 
 /// An address of the farm that brings nothing for so long is given up for the next one, or tried again.
@@ -87,15 +87,5 @@ async fn download(shared: &Shared, digests: &[Digest]) -> Result<()> {
             Err(BlobError::Store(error)) => return Err(error.into()),
             Err(error) => return Err(ExecuteError::Fetch(with_causes(&error))),
         }
-    }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => outcome,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => Err(StoreError::ShuttingDown.into()),
     }
 }

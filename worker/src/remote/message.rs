@@ -1,18 +1,11 @@
 //! What the farm says, as the worker's own types, and back.
 
-use std::error::Error;
 use std::time::Duration;
 
 use gofarm_proto::{ActionKey, Digest, v1};
 
-use crate::error::ExecuteError;
-use crate::task::{Execution, Task};
-
-/// Assumed for an action that was never measured, bytes: most compiles take less. The queue assumes the same.
-const ASSUMED_MEMORY: u64 = 256 << 20;
-
-/// The exit code of an action that ran out of its time, as timeout(1) has it.
-const TIMED_OUT: i32 = 124;
+use crate::lease::ASSUMED_MEMORY;
+use crate::task::Task;
 
 /// A lease, read.
 #[derive(Debug)]
@@ -53,14 +46,6 @@ pub(super) fn granted(message: v1::Lease) -> Result<Granted, String> {
     })
 }
 
-/// How an action ended that ran to its end.
-pub(super) fn ended(execution: Execution) -> v1::outcome::Outcome {
-    match execution.succeeded() {
-        true => v1::outcome::Outcome::Succeeded(execution.result),
-        false => v1::outcome::Outcome::Failed(execution.result),
-    }
-}
-
 /// The digests of a result's outputs.
 pub(super) fn outputs(result: &v1::ActionResult) -> Vec<Digest> {
     let digests = result
@@ -71,43 +56,4 @@ pub(super) fn outputs(result: &v1::ActionResult) -> Vec<Digest> {
     digests
         .filter_map(|digest| Digest::try_from(digest).ok())
         .collect()
-}
-
-/// How an action ended that did not run to its end. A full disk is not decided here.
-pub(super) fn broken_off(error: &ExecuteError) -> v1::outcome::Outcome {
-    use v1::outcome::Outcome;
-    match error {
-        ExecuteError::MissingInputs(digests) => Outcome::BlobsMissing(v1::BlobsMissing {
-            digests: digests.iter().map(|digest| (*digest).into()).collect(),
-        }),
-        ExecuteError::Cancelled => Outcome::Cancelled(v1::CancelledByRequest {}),
-        ExecuteError::OutOfMemory { .. } => Outcome::OutOfMemory(v1::OutOfMemory {}),
-        // A fact about the action: another try takes as long.
-        ExecuteError::TimedOut { log, .. } => {
-            let mut log = log.clone();
-            log.extend_from_slice(with_causes(error).as_bytes());
-            log.push(b'\n');
-            Outcome::Failed(v1::ActionResult {
-                exit_code: TIMED_OUT,
-                log,
-                ..v1::ActionResult::default()
-            })
-        }
-        error => Outcome::Crashed(with_causes(error)),
-    }
-}
-
-/// The text of an error and of its causes, leaving out causes that the text before already quotes.
-pub(super) fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
 }

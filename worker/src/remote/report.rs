@@ -6,9 +6,10 @@ use gofarm_proto::{Digest, v1};
 use gofarm_rpc::{Backoff, BlobError, Source};
 use tokio::time::{Instant, timeout};
 
-use super::message::{outputs, with_causes};
+use super::message::outputs;
 use super::output::send_rest;
 use super::source::Shared;
+use crate::causes::with_causes;
 use crate::lease::{LeaseToken, SourceError};
 
 /// A result that cannot be told for so long is given up: its lease has run out long since. Its outputs stay in the local

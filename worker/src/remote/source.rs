@@ -15,11 +15,12 @@ use super::ask::Asking;
 use super::cache::LocalCache;
 use super::disk_trouble::DiskTrouble;
 use super::held::HeldLeases;
-use super::message::{broken_off, ended, with_causes};
 use super::servers::Servers;
 use super::{inputs, output, renewal, report};
+use crate::causes::with_causes;
 use crate::error::ExecuteError;
 use crate::lease::{Capacity, Lease, LeaseSource, LeaseToken, Lost, Renewal, SourceError};
+use crate::outcome::{broken_off, ended};
 use crate::task::Execution;
 
 /// How long joining and leaving may take.

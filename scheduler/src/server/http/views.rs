@@ -16,6 +16,7 @@ use gofarm_proto::v1::farm_server::Farm;
 use serde::Serialize;
 use tonic::{Code, Request, Status};
 
+use crate::convert;
 use crate::queue::LeaseQueue;
 
 /// Where the views take what they show. Cheap to clone.
@@ -87,31 +88,14 @@ struct Build {
     state: &'static str,
     submitted_ms: u64,
     finished_ms: Option<u64>,
-    actions: Actions,
+    actions: v1::Counts,
     running: u32,
     owner: String,
 }
 
-#[derive(Serialize)]
-struct Actions {
-    total: u32,
-    executed: u32,
-    cached: u32,
-    joined: u32,
-    failed: u32,
-    skipped: u32,
-    cancelled: u32,
-}
-
 impl From<v1::Build> for Build {
     fn from(build: v1::Build) -> Build {
-        let state = match build.result() {
-            v1::BuildResult::Unspecified => "open",
-            v1::BuildResult::Succeeded => "succeeded",
-            v1::BuildResult::Failed => "failed",
-            v1::BuildResult::Cancelled => "cancelled",
-        };
-        let counts = build.counts.unwrap_or_default();
+        let state = convert::state_word(&build);
         let options = build.options.unwrap_or_default();
         Build {
             build: build.build,
@@ -121,15 +105,7 @@ impl From<v1::Build> for Build {
             state,
             submitted_ms: build.submitted_ms,
             finished_ms: (build.finished_ms > 0).then_some(build.finished_ms),
-            actions: Actions {
-                total: counts.total,
-                executed: counts.executed,
-                cached: counts.cached,
-                joined: counts.joined,
-                failed: counts.failed,
-                skipped: counts.skipped,
-                cancelled: counts.cancelled,
-            },
+            actions: build.counts.unwrap_or_default(),
             running: build.running,
             owner: build.owner,
         }

@@ -2,8 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use super::{POLL, RegistryError};
 
 use crate::core::BuildId;
 
@@ -22,6 +27,33 @@ impl Bells {
             build,
             notify,
             bells: self.clone(),
+        }
+    }
+
+    /// Asks `look` for the events of a build until it has some, or does not know the build, or the time is over. The bell
+    /// is listened to before each look, so that a ring in between is not missed.
+    pub async fn wait<F>(
+        self: &Arc<Self>,
+        build: BuildId,
+        wait: Duration,
+        mut look: impl FnMut() -> F,
+    ) -> Result<Option<Vec<Bytes>>, RegistryError>
+    where
+        F: Future<Output = Result<Option<Vec<Bytes>>, RegistryError>>,
+    {
+        let end = Instant::now() + wait;
+        let bell = self.of(build);
+        loop {
+            let rung = bell.notify.notified();
+            let found = look().await?;
+            let now = Instant::now();
+            if found.as_ref().is_none_or(|events| !events.is_empty()) || now >= end {
+                return Ok(found);
+            }
+            // Rung or not, the next thing is another look.
+            timeout_at(end.min(now + POLL), rung)
+                .await
+                .unwrap_or_default();
         }
     }
 

@@ -1,19 +1,20 @@
 //! The registry of a farm with one replica.
 
 use std::collections::{BTreeMap, HashMap};
+use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use gofarm_proto::v1;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use super::bells::Bells;
 use super::moving_average::merge;
 use super::{
-    Append, Appended, Measurement, OWNERSHIP_TTL, Ownership, POLL, REMEMBERED, Registry,
-    RegistryError, Tenure, WORKER_LISTED, now_ms,
+    Append, Appended, Measurement, OWNERSHIP_TTL, Ownership, REMEMBERED, Registry, RegistryError,
+    Tenure, WORKER_LISTED, now_ms,
 };
 use crate::core::{BuildId, Estimate};
 
@@ -241,20 +242,8 @@ impl Registry for MemoryRegistry {
         max: usize,
         wait: Duration,
     ) -> Result<Option<Vec<Bytes>>, RegistryError> {
-        let end = Instant::now() + wait;
-        let bell = self.bells.of(build);
-        loop {
-            let rung = bell.notify.notified();
-            let found = self.look(build, after, max);
-            let now = Instant::now();
-            if found.as_ref().is_none_or(|events| !events.is_empty()) || now >= end {
-                return Ok(found);
-            }
-            // Rung or not, the next thing is another look.
-            timeout_at(end.min(now + POLL), rung)
-                .await
-                .unwrap_or_default();
-        }
+        let look = || ready(Ok(self.look(build, after, max)));
+        self.bells.wait(build, wait, look).await
     }
 
     async fn cancel(&self, build: BuildId) -> Result<bool, RegistryError> {

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gofarm_proto::{Message, v1};
 use redis::Client;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use self::keys::Keys;
 use self::link::Link;
@@ -20,8 +20,8 @@ use self::scripts::Scripts;
 use super::bells::Bells;
 use super::moving_average::{DURATION_WEIGHT, MEMORY_DECAY};
 use super::{
-    Append, Appended, Measurement, OWNERSHIP_TTL, Ownership, POLL, REMEMBERED, Registry,
-    RegistryError, Tenure, WORKER_LISTED, now_ms, record_id,
+    Append, Appended, Measurement, OWNERSHIP_TTL, Ownership, REMEMBERED, Registry, RegistryError,
+    Tenure, WORKER_LISTED, now_ms, record_id,
 };
 use crate::core::{BuildId, Estimate};
 
@@ -296,20 +296,8 @@ impl Registry for RedisRegistry {
         max: usize,
         wait: Duration,
     ) -> Result<Option<Vec<Bytes>>, RegistryError> {
-        let end = Instant::now() + wait;
-        let bell = self.bells.of(build);
-        loop {
-            let rung = bell.notify.notified();
-            let found = self.look(build, after, max).await?;
-            let now = Instant::now();
-            if found.as_ref().is_none_or(|events| !events.is_empty()) || now >= end {
-                return Ok(found);
-            }
-            // Rung or not, the next thing is another look.
-            timeout_at(end.min(now + POLL), rung)
-                .await
-                .unwrap_or_default();
-        }
+        let look = || self.look(build, after, max);
+        self.bells.wait(build, wait, look).await
     }
 
     async fn cancel(&self, build: BuildId) -> Result<bool, RegistryError> {
