@@ -55,6 +55,8 @@ pub struct Reaped {
     pub unplaceable: usize,
     /// Tasks that only owners wanted who are gone. One that is leased ends when its worker has heard of it.
     pub orphans: usize,
+    /// How long until the next lease runs out unless it is renewed. None when nothing is leased.
+    pub next: Option<Duration>,
 }
 
 /// What there is.
@@ -134,7 +136,7 @@ pub trait LeaseQueue: Send + Sync {
 
     /// Ends leases that have run out, tasks that no worker could ever take and tasks that only owners want who are
     /// gone, at most `limit` of all together.
-    /// Called about every second by anyone, by several at once if need be.
+    /// Called about every second, and when the next lease runs out, by anyone, by several at once if need be.
     async fn reap(&self, limit: usize) -> Result<Reaped, QueueError>;
 
     /// What there is now.

@@ -67,6 +67,23 @@ pub async fn rule_07_reaping_is_bounded<S: Subject>() {
     assert_eq!(farm.ends().await.len(), 25);
 }
 
+/// So that a dead worker's task need not wait for a round.
+pub async fn rule_07_reaping_tells_when_the_next_lease_runs_out<S: Subject>() {
+    let farm = Fixture::<S>::start().await;
+    farm.enqueue([task(1)]).await;
+    assert_eq!(farm.queue.reap(10).await.unwrap().next, None);
+    let first = farm.lease_one("w1").await;
+    let next = farm.queue.reap(10).await.unwrap().next.unwrap();
+    assert!(!next.is_zero() && next <= first.ttl, "{next:?}");
+    farm.expire().await;
+    farm.enqueue([task(2)]).await;
+    let second = farm.lease_one("w2").await;
+    let reaped = farm.queue.reap(10).await.unwrap();
+    assert_eq!(reaped.leases, 1);
+    let next = reaped.next.unwrap();
+    assert!(!next.is_zero() && next <= second.ttl, "{next:?}");
+}
+
 /// Two workers are woken for one task: one gets it.
 pub async fn rule_08_a_doorbell_wakes_and_carries_no_task<S: Subject>() {
     let farm = Fixture::<S>::start_without_poll().await;

@@ -79,6 +79,7 @@ macro_rules! lease_queue_conformance {
             rule_05_upload_comes_before_complete,
             rule_06_deadlines_are_by_one_clock_and_renewed,
             rule_07_reaping_is_bounded,
+            rule_07_reaping_tells_when_the_next_lease_runs_out,
             rule_08_a_doorbell_wakes_and_carries_no_task,
             rule_08_an_idle_wait_ends_by_itself,
             rule_09_a_build_survives_lost_data,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use gofarm_proto::ActionKey;
 
@@ -354,6 +355,10 @@ impl State {
         }
         let room = limit - reaped.leases - reaped.unplaceable;
         reaped.orphans = self.forget_owners(room, now);
+        reaped.next = self
+            .deadlines
+            .first()
+            .map(|(deadline, ..)| Duration::from_millis(deadline.since(now)));
         reaped
     }
 

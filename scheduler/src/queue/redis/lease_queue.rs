@@ -194,10 +194,12 @@ impl LeaseQueue for RedisQueue {
                 }
                 call.arg(grace.as_secs_f64());
             });
-            let (leases, unplaceable, orphans): (usize, usize, usize) = answer.await?;
+            let (leases, unplaceable, orphans, next): (usize, usize, usize, i64) = answer.await?;
             reaped.leases += leases;
             reaped.unplaceable += unplaceable;
             reaped.orphans += orphans;
+            let next = u64::try_from(next).ok().map(Duration::from_millis);
+            reaped.next = reaped.next.into_iter().chain(next).min();
         }
         Ok(reaped)
     }

@@ -48,7 +48,6 @@ pub(super) struct Actor {
     pub renew_again: bool,
     /// When the registry last failed or was slow.
     pub trouble: Option<Instant>,
-    pub looking_at_queue: bool,
     pub incarnation: Option<u64>,
     /// A call to the queue failed: it may have taken news that never came here.
     pub queue_failed: bool,
@@ -78,7 +77,6 @@ impl Actor {
             renewing: false,
             renew_again: false,
             trouble: None,
-            looking_at_queue: false,
             incarnation: None,
             queue_failed: false,
         }
@@ -89,6 +87,7 @@ impl Actor {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.wait_for_news(Duration::ZERO);
         self.wait_for_control();
+        self.look_at_queue(Duration::ZERO);
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -132,7 +131,7 @@ impl Actor {
             }
             Message::News(news) => self.take_news(news),
             Message::QueueTold(at_once) => self.queue_told(at_once),
-            Message::QueueSeen(incarnation) => self.queue_seen(incarnation),
+            Message::QueueSeen(seen) => self.queue_seen(seen),
             Message::Answers(answers) => self.take_answers(answers),
             Message::Recorded(keys) => self.outbox.recorded(&keys),
             Message::Flushed(flushed) => self.flushed(flushed),
@@ -155,7 +154,6 @@ impl Actor {
             self.outbox.cancel(key, run);
         }
         self.renew();
-        self.look_at_queue();
         self.look_for_wanted();
         self.send_measurements();
     }

@@ -19,7 +19,7 @@ pub(super) enum Message {
     /// What was to be told to the queue has been told; false if that took more than one try.
     QueueTold(bool),
     /// The queue's incarnation, after a round of reaping.
-    QueueSeen(Result<u64, QueueError>),
+    QueueSeen(Result<(u64, Option<Duration>), QueueError>),
     Answers(Vec<Answer>),
     Recorded(Vec<ActionKey>),
     Flushed(Vec<Flushed>),

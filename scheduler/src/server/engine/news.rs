@@ -14,6 +14,8 @@ const BATCH: usize = 512;
 const WAIT: Duration = Duration::from_secs(10);
 /// Before the next question after one that failed.
 const PAUSE: Duration = Duration::from_millis(200);
+/// How often the queue is looked at when no lease runs out sooner.
+const LOOK: Duration = Duration::from_secs(1);
 /// Leases and hopeless tasks ended in one round of reaping.
 const REAP: usize = 256;
 
@@ -96,24 +98,25 @@ impl Actor {
     }
 
     /// Sees whether the queue still has its data, and ends what has run out.
-    pub fn look_at_queue(&mut self) {
-        if self.looking_at_queue {
-            return;
-        }
-        self.looking_at_queue = true;
+    pub fn look_at_queue(&mut self, pause: Duration) {
         let queue = self.queue.clone();
         self.work.spawn(async move {
-            if let Err(error) = queue.reap(REAP).await {
-                return Message::QueueSeen(Err(error));
-            }
-            Message::QueueSeen(queue.incarnation().await)
+            tokio::time::sleep(pause).await;
+            let seen = async {
+                let reaped = queue.reap(REAP).await?;
+                Ok((queue.incarnation().await?, reaped.next))
+            };
+            Message::QueueSeen(seen.await)
         });
     }
 
-    pub fn queue_seen(&mut self, incarnation: Result<u64, QueueError>) {
-        self.looking_at_queue = false;
-        match incarnation {
-            Ok(incarnation) => {
+    pub fn queue_seen(&mut self, seen: Result<(u64, Option<Duration>), QueueError>) {
+        // What a dead worker had goes on at once. Deadlines are whole milliseconds.
+        let next = seen.as_ref().ok().and_then(|(_, next)| *next);
+        let next = next.map_or(LOOK, |next| next + Duration::from_millis(1));
+        self.look_at_queue(next.min(LOOK));
+        match seen {
+            Ok((incarnation, _)) => {
                 let before = self.incarnation.replace(incarnation);
                 let changed = before.is_some_and(|before| before != incarnation);
                 if changed {

@@ -1,6 +1,6 @@
 -- Ends what ran out of time, at most so much of it.
 -- ARGV: incarnation, limit, worker ttl, placement grace, owner ttl (ms), the grace in seconds for a person.
--- Returns: leases, unplaceable tasks, tasks that only dropped owners wanted.
+-- Returns: leases, unplaceable tasks, tasks that only dropped owners wanted, ms until the next lease runs out or -1.
 
 local LIMIT, WORKER_TTL, GRACE = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 -- Tasks looked at in a search for those that fit nowhere, for each limit.
@@ -102,4 +102,5 @@ for _, owner in ipairs(call('SMEMBERS', DROPPED)) do
   end
   if call('EXISTS', wants_of(owner)) == 0 then call('SREM', DROPPED, owner) end
 end
-return { #expired, unplaceable, orphans }
+local next = call('ZRANGE', DEADLINES, 0, 0, 'WITHSCORES')
+return { #expired, unplaceable, orphans, next[2] and math.max(tonumber(next[2]) - NOW, 0) or -1 }
