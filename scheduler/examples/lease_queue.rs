@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures::future::{join_all, try_join_all};
 use gofarm_proto::{ActionKey, Digest, v1};
-use gofarm_scheduler::core::{ActionResult, Outcome, Priority, RunId, Task};
+use gofarm_scheduler::core::{ActionResult, BuildId, Outcome, Priority, RunId, Share, Task};
 use gofarm_scheduler::queue::{
     BlobPresence, LeaseQueue, LeaseRequest, News, Owner, QueueError, QueueOptions, RedisQueue,
 };
@@ -88,8 +88,14 @@ fn task(number: u64) -> Task {
         package: format!("example.com/project/package{number}").into(),
         kind: v1::Kind::Compile,
         pool: "default:linux/amd64".into(),
+        share: Share {
+            user: "ann".into(),
+            build: BuildId(1),
+        },
         priority: Priority::of_remaining_path(number % 997),
+        duration_estimate: None,
         memory_estimate: Some(((number % 4) + 1) << 26),
+        near: None,
         exclusive: false,
         attempt: 1,
     }

@@ -8,7 +8,7 @@ use super::build::State;
 use super::effect::{Effect, NodeEvent, Resolution};
 use super::flight::{Flight, Phase, Waiter};
 use super::machine::Core;
-use super::{ActionResult, Prior, RunId, Task};
+use super::{ActionResult, Prior, RunId, Share, Task};
 
 impl Core {
     /// Sends a node on its way, if all its inputs are done and it is not on its way yet.
@@ -187,8 +187,14 @@ impl Core {
             package: info.package.clone(),
             kind: info.kind,
             pool: info.pool.clone(),
+            share: Share {
+                user: build.spec.options.user.clone(),
+                build: waiter.build,
+            },
             priority,
+            duration_estimate: info.duration_estimate,
             memory_estimate: info.memory_estimate,
+            near: None,
             exclusive: false,
             attempt: 1,
         };

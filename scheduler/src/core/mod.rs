@@ -45,4 +45,4 @@ pub use machine::{Core, CoreOptions, Ignored};
 pub use prior::Prior;
 pub use result::{ActionResult, MalformedResult, OutputFile};
 pub use spec::{BuildOptions, BuildSpec, Edge, GraphError, NodeSpec, platform_pool};
-pub use task::{Attempt, Outcome, Task};
+pub use task::{Attempt, Near, Outcome, Share, Task};

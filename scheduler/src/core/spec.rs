@@ -93,6 +93,7 @@ pub(super) struct NodeInfo {
     pub requested: bool,
     pub pool: Arc<str>,
     pub duration_ms: u64,
+    pub duration_estimate: Option<u64>,
     pub memory_estimate: Option<u64>,
 }
 
@@ -374,6 +375,7 @@ impl Assembly {
             kind: node.kind,
             requested: node.requested,
             duration_ms: super::estimate::duration_ms(node.kind, node.source_bytes, node.estimate),
+            duration_estimate: node.estimate.map(|estimate| estimate.duration_ms),
             memory_estimate: node.estimate.map(|estimate| estimate.peak_memory),
         });
         Ok(())

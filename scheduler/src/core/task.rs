@@ -1,10 +1,11 @@
 //! An action key waiting for or in execution, and how an execution can end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gofarm_proto::{ActionKey, Digest, v1};
 
-use super::{ActionResult, Priority, RunId};
+use super::{ActionResult, BuildId, Priority, RunId};
 
 /// What a worker needs to know to run an action, and a queue to place it. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,14 +26,42 @@ pub struct Task {
     pub kind: v1::Kind,
     /// Which workers can run it.
     pub pool: Arc<str>,
-    /// The greatest goes first.
+    /// On whose account it runs: of what is ready, the share goes first that has had least.
+    pub share: Share,
+    /// Within its share the greatest goes first.
     pub priority: Priority,
+    /// Recorded duration, milliseconds. None when nothing is recorded.
+    pub duration_estimate: Option<u64>,
     /// Recorded peak, bytes. None when nothing is recorded.
     pub memory_estimate: Option<u64>,
+    /// Which worker holds most of what it reads. The core knows nothing of this; who enqueues may.
+    pub near: Option<Near>,
     /// Run it on a worker that runs nothing else at the same time: it ran out of memory in company.
     pub exclusive: bool,
     /// 1 for the first, greater for each time it was put into the queue again.
     pub attempt: u32,
+}
+
+/// An account of the farm's time. Time is shared fairly between the users that have something ready, and what a user
+/// gets between those of their builds that have.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Share {
+    /// As the client says; see `v1::BuildOptions::user`.
+    pub user: Arc<str>,
+    /// Which of their builds.
+    pub build: BuildId,
+}
+
+/// A worker that a task is kept for, for a while.
+///
+/// Waiting for it as long as fetching would take is at most twice as slow as the better of the two, whatever the worker
+/// does meanwhile (the ski rental argument); what is saved is traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Near {
+    /// Its name.
+    pub worker: Arc<str>,
+    /// How long, from when the task is put into the queue. Then anybody has it.
+    pub patience: Duration,
 }
 
 /// How one run of a task ended.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gofarm_proto::{ActionKey, Digest, Message, v1};
 use gofarm_rpc::ConnectOptions;
-use gofarm_scheduler::core::{Outcome, Priority, RunId, Task};
+use gofarm_scheduler::core::{BuildId, Outcome, Priority, RunId, Share, Task};
 use gofarm_scheduler::queue::{
     InProcessQueue, LeaseQueue, MonotonicClock, News, Owner, QueueOptions,
 };
@@ -117,8 +117,14 @@ impl RemoteFarm {
             package: "p".into(),
             kind: v1::Kind::Compile,
             pool: format!("default:{PLATFORM}").into(),
+            share: Share {
+                user: "ann".into(),
+                build: BuildId(1),
+            },
             priority: Priority::of_remaining_path(1),
+            duration_estimate: None,
             memory_estimate: Some(1 << 20),
+            near: None,
             exclusive: false,
             attempt: 1,
         };

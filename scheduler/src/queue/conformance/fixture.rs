@@ -6,7 +6,7 @@ use std::time::Duration;
 use gofarm_proto::{ActionKey, Digest, v1};
 
 use super::{OPTIONS, Subject};
-use crate::core::{ActionResult, Outcome, OutputFile, Priority, RunId, Task};
+use crate::core::{ActionResult, BuildId, Outcome, OutputFile, Priority, RunId, Share, Task};
 use crate::queue::{Lease, LeaseQueue, LeaseRequest, News, Owner, QueueOptions};
 
 pub(in crate::queue) const GIB: u64 = 1 << 30;
@@ -29,8 +29,14 @@ pub(in crate::queue) fn task(number: u8) -> Task {
         package: format!("{number}").into(),
         kind: v1::Kind::Compile,
         pool: "default".into(),
+        share: Share {
+            user: "ann".into(),
+            build: BuildId(1),
+        },
         priority: Priority::of_remaining_path(number.into()),
+        duration_estimate: None,
         memory_estimate: Some(1 << 20),
+        near: None,
         exclusive: false,
         attempt: 1,
     }

@@ -6,7 +6,7 @@ use gofarm_proto::{ActionKey, Digest, v1};
 use prost::Message;
 
 use crate::convert::{self, Malformed};
-use crate::core::{Outcome, Priority, RunId, Task};
+use crate::core::{BuildId, Outcome, Priority, RunId, Share, Task};
 use crate::queue::News;
 
 /// What of a task its worker needs and the scripts do not look at.
@@ -30,6 +30,13 @@ struct Record {
     memory_estimate: Option<u64>,
     #[prost(uint32, tag = "9")]
     attempt: u32,
+    #[prost(uint64, optional, tag = "10")]
+    duration_estimate: Option<u64>,
+    #[prost(string, tag = "11")]
+    user: String,
+    /// 16 bytes, big endian.
+    #[prost(bytes = "vec", tag = "12")]
+    build: Vec<u8>,
 }
 
 pub(super) fn encode_task(task: &Task) -> Vec<u8> {
@@ -47,6 +54,9 @@ pub(super) fn encode_task(task: &Task) -> Vec<u8> {
         pool: task.pool.to_string(),
         memory_estimate: task.memory_estimate,
         attempt: task.attempt,
+        duration_estimate: task.duration_estimate,
+        user: task.share.user.to_string(),
+        build: task.share.build.0.to_be_bytes().to_vec(),
     };
     record.encode_to_vec()
 }
@@ -63,6 +73,8 @@ pub(super) fn decode_task(
     let inverted = inverted_priority
         .try_into()
         .map_err(|_| Malformed::Without("a priority"))?;
+    let build = record.build.as_slice().try_into();
+    let build = build.map_err(|_| Malformed::Without("a build"))?;
     Ok(Task {
         key,
         run: RunId(record.run),
@@ -72,8 +84,14 @@ pub(super) fn decode_task(
         label: record.label.into(),
         package: record.package.into(),
         pool: record.pool.into(),
+        share: Share {
+            user: record.user.into(),
+            build: BuildId(u128::from_be_bytes(build)),
+        },
         priority: Priority::of_remaining_path(!u64::from_be_bytes(inverted)),
+        duration_estimate: record.duration_estimate,
         memory_estimate: record.memory_estimate,
+        near: None,
         exclusive,
         attempt: record.attempt,
     })

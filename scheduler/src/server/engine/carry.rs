@@ -56,7 +56,7 @@ struct TaskKind {
 }
 
 enum ToQueue {
-    Enqueue(Task),
+    Enqueue(Box<Task>),
     Cancel(ActionKey, RunId),
 }
 
@@ -71,7 +71,7 @@ impl Outbox {
                     kind: task.kind,
                 };
                 self.tasks.insert(task.key, kind);
-                self.queue.push(ToQueue::Enqueue(task));
+                self.queue.push(ToQueue::Enqueue(Box::new(task)));
             }
             Effect::CancelTask { key, run } => self.cancel(key, run),
             Effect::Record { key, result } => {
@@ -150,7 +150,7 @@ impl Actor {
                 while let Some(ToQueue::Enqueue(task)) =
                     said.next_if(|said| matches!(said, ToQueue::Enqueue(_)))
                 {
-                    tasks.push(task);
+                    tasks.push(*task);
                 }
                 if !tasks.is_empty() {
                     let mut retry = Retry::forever("enqueuing tasks");

@@ -8,7 +8,7 @@ use gofarm_proto::v1::leases_server::Leases;
 use gofarm_store::{DiskStore, DiskStoreOptions};
 
 use super::*;
-use crate::core::{Priority, RunId, Task};
+use crate::core::{BuildId, Priority, RunId, Share, Task};
 use crate::queue::{BlobPresence, InProcessQueue, MonotonicClock, News, Owner, QueueOptions};
 
 const PLATFORM: &str = "linux/amd64";
@@ -78,8 +78,14 @@ impl Farm {
             package: "a".into(),
             kind: v1::Kind::Compile,
             pool: "default:linux/amd64".into(),
+            share: Share {
+                user: "ann".into(),
+                build: BuildId(1),
+            },
             priority: Priority::of_remaining_path(1),
+            duration_estimate: None,
             memory_estimate: Some(7),
+            near: None,
             exclusive: false,
             attempt: 1,
         };

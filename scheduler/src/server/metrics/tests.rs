@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use gofarm_proto::{ActionKey, Digest, v1};
 
 use super::{Ending, MeteredQueue, Metrics};
-use crate::core::{ActionResult, Outcome, Priority, RunId, Task};
+use crate::core::{ActionResult, BuildId, Outcome, Priority, RunId, Share, Task};
 use crate::queue::{
     BlobPresence, InProcessQueue, LeaseQueue, LeaseRequest, MonotonicClock, Owner, QueueOptions,
 };
@@ -31,8 +31,14 @@ fn task(number: u8, kind: v1::Kind) -> Task {
         package: "fmt".into(),
         kind,
         pool: "default:linux/amd64".into(),
+        share: Share {
+            user: "ann".into(),
+            build: BuildId(1),
+        },
         priority: Priority::of_remaining_path(number.into()),
+        duration_estimate: None,
         memory_estimate: Some(1),
+        near: None,
         exclusive: false,
         attempt: 1,
     }
