@@ -69,7 +69,7 @@ fn row(what: &str, measured: &str, target: &str) {
 
 async fn connect(server: &server::RedisServer) -> Result<Arc<RedisQueue>, QueueError> {
     let (options, blobs) = (QueueOptions::default(), Arc::new(EverythingIsThere));
-    let queue = RedisQueue::connect(&server.url(0), "bench", options, blobs).await?;
+    let queue = RedisQueue::connect(server.url(0), "bench", options, blobs).await?;
     Ok(Arc::new(queue))
 }
 

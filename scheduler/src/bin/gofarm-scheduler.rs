@@ -21,6 +21,7 @@ use gofarm_scheduler::server::leases::LeasesService;
 use gofarm_scheduler::server::listen::{self, Ports, Services, told_to_stop};
 use gofarm_scheduler::server::metrics::{self, MeteredQueue, Metrics};
 use gofarm_scheduler::server::options::{LogFormat, Options};
+use gofarm_scheduler::server::redis_server::redis_server;
 use gofarm_scheduler::server::registry::{MemoryRegistry, RedisRegistry, Registry};
 use gofarm_scheduler::server::roster::Roster;
 use gofarm_store::{DiskStore, DiskStoreOptions, FarmStore};
@@ -188,11 +189,11 @@ async fn shared_state(
         let queue = InProcessQueue::new(options.queue(), clock, blobs);
         return Ok((Arc::new(queue), Arc::new(MemoryRegistry::new())));
     };
-    // The URL may hold a password, so messages do not repeat it.
-    let queue = RedisQueue::connect(url, &options.namespace, options.queue(), blobs)
+    let server = redis_server(url, options.redis_ca.as_deref())?;
+    let queue = RedisQueue::connect(server.clone(), &options.namespace, options.queue(), blobs)
         .await
         .context("the queue in Redis cannot be used; see --redis")?;
-    let registry = RedisRegistry::connect(url, &options.namespace)
+    let registry = RedisRegistry::connect(server, &options.namespace)
         .context("the registry in Redis cannot be used; see --redis")?;
     Ok((Arc::new(queue), Arc::new(registry)))
 }

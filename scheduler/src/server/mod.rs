@@ -13,5 +13,6 @@ pub mod leases;
 pub mod listen;
 pub mod metrics;
 pub mod options;
+pub mod redis_server;
 pub mod registry;
 pub mod roster;

@@ -6,4 +6,5 @@ mod ending;
 mod options;
 mod ports;
 mod process;
+mod redis_tls;
 mod tls;

@@ -47,6 +47,11 @@ pub struct Scheduler {
 impl Scheduler {
     /// Starts one on free ports of the loopback interface, and waits until it serves.
     pub fn start(args: &[&str]) -> Scheduler {
+        Scheduler::start_with(args, &[])
+    }
+
+    /// The same, with an environment.
+    pub fn start_with(args: &[&str], env: &[(&str, &str)]) -> Scheduler {
         let home = tempfile::tempdir().unwrap();
         let mut child = command(home.path())
             .args([
@@ -55,6 +60,7 @@ impl Scheduler {
                 "--log-format=json",
             ])
             .args(args)
+            .envs(env.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

@@ -70,20 +70,21 @@ impl Drop for RedisQueue {
 }
 
 impl RedisQueue {
-    /// Connects to the Redis at `url` (`redis://[user:password@]host[:port][/database]`, `unix:///path`). Farms that
-    /// share one Redis have different namespaces. A result is accepted when `blobs` has its outputs.
+    /// Connects to a Redis, by URL (`redis://[user:password@]host[:port][/database]`, `rediss://`, `unix:///path`) or as it
+    /// was read from one. Farms that share one Redis have different namespaces. A result is accepted when `blobs` has its outputs.
     ///
     /// # Errors
     ///
     /// [`QueueError::Unavailable`] when the URL cannot be read, nobody answers within a few seconds, or the server is
     /// older than Redis 7.
     pub async fn connect(
-        url: &str,
+        server: impl redis::IntoConnectionInfo,
         namespace: &str,
         options: QueueOptions,
         blobs: Arc<dyn BlobPresence>,
     ) -> Result<RedisQueue, QueueError> {
-        let client = redis::Client::open(url).map_err(|error| unavailable("redis URL", error))?;
+        let client =
+            redis::Client::open(server).map_err(|error| unavailable("redis URL", error))?;
         let pools = Arc::new(Pools::new(namespace));
         let link = Arc::new(Link::new(&client, pools.clone())?);
         server_info::check(&link).await?;

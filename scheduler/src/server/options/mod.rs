@@ -14,10 +14,19 @@ use crate::queue::QueueOptions;
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "gofarm-scheduler", version, max_term_width = 100)]
 pub struct Options {
-    /// Redis or Valkey that keeps queues, leases and the ownership of builds: redis://[user:password@]host:port[/database].
-    /// Without it this is the farm's only scheduler, and builds under way do not outlive it
+    /// Redis or Valkey that keeps queues, leases and the ownership of builds: redis://[user:password@]host:port[/database], or
+    /// rediss:// for TLS. Without it this is the farm's only scheduler, and builds under way do not outlive it
     #[arg(long, env = "GOFARM_REDIS", value_name = "URL", hide_env_values = true)]
     pub redis: Option<String>,
+
+    /// Certificate authorities to trust instead of the system's for a rediss:// URL, PEM
+    #[arg(
+        long,
+        env = "GOFARM_REDIS_CA",
+        value_name = "FILE",
+        requires = "redis"
+    )]
+    pub redis_ca: Option<PathBuf>,
 
     /// Where blobs and results are kept for all: file:///folder, s3://bucket/prefix, gs://bucket/prefix or
     /// az://container/prefix [default: a folder below $XDG_STATE_HOME or ~/.local/state]

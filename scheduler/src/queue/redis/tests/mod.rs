@@ -45,7 +45,7 @@ async fn connect(server: &RedisServer, database: u32, options: QueueOptions) -> 
     let namespace = format!("test{database}");
     let blobs = Arc::new(Blobs::default());
     let url = server.url(database);
-    let queue = RedisQueue::connect(&url, &namespace, options, blobs).await;
+    let queue = RedisQueue::connect(url.as_str(), &namespace, options, blobs).await;
     queue.unwrap()
 }
 
@@ -68,7 +68,7 @@ impl Subject for OnRedis {
         let (server, database) = (shared(), database());
         let blobs = Arc::new(Blobs::default());
         let (url, namespace) = (server.url(database), format!("test{database}"));
-        let queue = RedisQueue::connect(&url, &namespace, options, blobs.clone()).await;
+        let queue = RedisQueue::connect(url.as_str(), &namespace, options, blobs.clone()).await;
         OnRedis {
             queue: Arc::new(queue.unwrap()),
             blobs,

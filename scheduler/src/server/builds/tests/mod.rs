@@ -33,7 +33,7 @@ impl Drop for Replica {
 }
 
 async fn replica(world: &World, redis: &RedisServer, name: &str) -> Replica {
-    let registry = RedisRegistry::connect(&redis.url(0), "test").unwrap();
+    let registry = RedisRegistry::connect(redis.url(0), "test").unwrap();
     let registry: Arc<dyn Registry> = Arc::new(registry);
     let engine = world.engine(name, &registry);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -7,7 +7,7 @@ use crate::server::registry::RedisRegistry;
 use crate::server::registry::tests::server::RedisServer;
 
 fn on(server: &RedisServer) -> Arc<dyn Registry> {
-    Arc::new(RedisRegistry::connect(&server.url(0), "test").unwrap())
+    Arc::new(RedisRegistry::connect(server.url(0), "test").unwrap())
 }
 
 fn flushed(server: &RedisServer) {

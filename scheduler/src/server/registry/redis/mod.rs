@@ -39,14 +39,17 @@ pub struct RedisRegistry {
 }
 
 impl RedisRegistry {
-    /// A registry on the server with this URL. All keys begin with the namespace; replicas of one farm have the same.
+    /// A registry on a server, by URL or as it was read from one. All keys begin with the namespace; replicas of one farm have the same.
     /// The server need not answer yet.
     ///
     /// # Errors
     ///
     /// When the URL is not one.
-    pub fn connect(url: &str, namespace: &str) -> Result<RedisRegistry, RegistryError> {
-        let client = Client::open(url).map_err(|error| RegistryError::Malformed {
+    pub fn connect(
+        server: impl redis::IntoConnectionInfo,
+        namespace: &str,
+    ) -> Result<RedisRegistry, RegistryError> {
+        let client = Client::open(server).map_err(|error| RegistryError::Malformed {
             what: "the URL of Redis".to_owned(),
             reason: error.to_string(),
         })?;

@@ -264,7 +264,7 @@ async fn on_redis() {
     let mut number = 0;
     suite(|| {
         number += 1;
-        let registry = RedisRegistry::connect(&server.url(0), &format!("test-{number}"));
+        let registry = RedisRegistry::connect(server.url(0), &format!("test-{number}"));
         Arc::new(registry.unwrap())
     })
     .await;
@@ -273,7 +273,7 @@ async fn on_redis() {
 #[tokio::test]
 async fn a_redis_that_lost_everything_is_told_again() {
     let server = RedisServer::start();
-    let registry = RedisRegistry::connect(&server.url(0), "test").unwrap();
+    let registry = RedisRegistry::connect(server.url(0), "test").unwrap();
     let held = submitted(&registry, 1, "a").await;
     registry.append(&append(&held, 0, 3)).await.unwrap();
     ::redis::cmd("FLUSHALL")
