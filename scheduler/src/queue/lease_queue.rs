@@ -64,7 +64,7 @@ pub struct Reaped {
 pub struct QueueStats {
     /// Tasks that wait.
     pub queued: usize,
-    /// Tasks under lease.
+    /// Tasks under lease, be it one or two.
     pub leased: usize,
     /// Workers that asked or renewed lately.
     pub workers: usize,
@@ -81,13 +81,30 @@ pub struct QueueStats {
 #[async_trait]
 pub trait LeaseQueue: Send + Sync {
     /// Puts tasks in, for this owner. Idempotent by key: a key that is queued keeps its place, with the greater of
-    /// the priorities, exclusive if either is; one under lease stays so, and its start is told. News to this owner
-    /// name the greatest run that it has given: a call may overtake an earlier one.
+    /// the priorities, exclusive if either is, in the share of those that want it whose turn is first; one under lease stays
+    /// so, and its start is told. News to this owner name the greatest run that it has given: a call may overtake an
+    /// earlier one.
+    ///
+    /// A task that is near to a worker is given to that one only, until the patience with it is over: before the rest of its
+    /// share, when it is the share's turn. Then it is anybody's, in the place that it has by its priority and age. It is
+    /// anybody's from the start if the worker is not there, does not serve its pool or never has the memory for it, and
+    /// if it is to run alone; and from when the reaper finds that the worker has gone.
     async fn enqueue(&self, owner: &Owner, tasks: Vec<Task>) -> Result<(), QueueError>;
 
     /// This owner no longer wants these. Each is answered by a `Done`: at once if others want it, if it was not
     /// leased, or if it is not known (the queue may have lost it); else when its worker has ended it.
     async fn cancel(&self, owner: &Owner, tasks: &[(ActionKey, RunId)]) -> Result<(), QueueError>;
+
+    /// Lets a second worker run tasks under lease that take far longer than they did before. Such a task goes to a worker
+    /// other than the one that has it, and only when nothing else waits that fits. Advisory, and a second time it changes
+    /// nothing; so do tasks that are not under lease, that are to run alone, that have had a second worker, and those
+    /// whose run is not this owner's latest.
+    ///
+    /// The first of the two to end with something that is true of the action, a success or a failure, ends the task and
+    /// with it the other lease: its holder is told [`QueueError::Lost`]. A run that comes to nothing while the other goes
+    /// on (lost, crashed, out of memory, given back, cancelled, an input missing) leaves the task to the other, and no
+    /// owner is told. Nor is any told that the second began, or what it prints: the result has all of that.
+    async fn back_up(&self, owner: &Owner, tasks: &[(ActionKey, RunId)]) -> Result<(), QueueError>;
 
     /// Takes at most `max` news for this owner, oldest first, waiting up to `wait` for a first. An owner calls it
     /// again and again as long as it wants anything: one that does not is taken to be gone.
@@ -102,8 +119,9 @@ pub trait LeaseQueue: Send + Sync {
     /// again; it looks about every second.
     async fn incarnation(&self) -> Result<u64, QueueError>;
 
-    /// Takes tasks for a worker: by priority those that fit, passing over those that do not. An exclusive task goes
-    /// only to a worker that runs nothing, alone, and keeps it from getting more.
+    /// Takes tasks for a worker: of the shares in turn, which is fair by the time that leases are held (of users, and of the
+    /// builds of a user), and within a share by priority those that fit, passing over those that do not. An exclusive task
+    /// goes, whosever turn it is, only to a worker that runs nothing, alone, and keeps it from getting more.
     ///
     /// The wait is for a doorbell, which carries no task. A worker that gets room while it waits may drop the future
     /// and ask again: a lease that is lost that way runs out like any other (in process none is lost).

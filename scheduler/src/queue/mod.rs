@@ -19,6 +19,7 @@ mod news;
 mod presence;
 #[cfg(feature = "server")]
 mod redis;
+mod share;
 
 #[cfg(any(test, feature = "conformance"))]
 pub use clock::ManualClock;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gofarm_proto::{ActionKey, Digest, v1};
 
 use super::{OPTIONS, Subject};
-use crate::core::{ActionResult, BuildId, Outcome, OutputFile, Priority, RunId, Share, Task};
+use crate::core::{ActionResult, BuildId, Near, Outcome, OutputFile, Priority, RunId, Share, Task};
 use crate::queue::{Lease, LeaseQueue, LeaseRequest, News, Owner, QueueOptions};
 
 pub(in crate::queue) const GIB: u64 = 1 << 30;
@@ -102,6 +102,15 @@ impl<S: Subject> Fixture<S> {
         self.queue.lease(request(worker)).await.unwrap()
     }
 
+    /// At most so many.
+    pub async fn lease_some(&self, worker: &str, max: usize) -> Vec<Lease> {
+        let request = LeaseRequest {
+            max,
+            ..request(worker)
+        };
+        self.queue.lease(request).await.unwrap()
+    }
+
     /// The one task that this worker gets.
     pub async fn lease_one(&self, worker: &str) -> Lease {
         let mut leases = self.lease(worker).await;
@@ -111,11 +120,7 @@ impl<S: Subject> Fixture<S> {
 
     /// The task with this number, of several that could be had.
     pub async fn lease_one_of(&self, number: u8) -> Lease {
-        let one = LeaseRequest {
-            max: 1,
-            ..request("w1")
-        };
-        let mut leases = self.queue.lease(one).await.unwrap();
+        let mut leases = self.lease_some("w1", 1).await;
         assert_eq!(numbers(&leases), [number]);
         leases.remove(0)
     }
@@ -151,4 +156,68 @@ pub(in crate::queue) fn ends(news: Vec<News>) -> Vec<(u8, RunId, Outcome)> {
 /// Numbers of leased tasks.
 pub(in crate::queue) fn numbers(leases: &[Lease]) -> Vec<u8> {
     leases.iter().map(|lease| lease.task.key.0[0]).collect()
+}
+
+/// Ends tasks of several shares in every way in which a task can end.
+#[cfg_attr(
+    not(test),
+    allow(dead_code, reason = "for tests of what implementations keep")
+)]
+pub(in crate::queue) async fn leave_nothing<S: Subject>(subject: &S) {
+    let queue = subject.queue();
+    let of = |number: u8| Task {
+        share: Share {
+            user: format!("user {}", number % 3).into(),
+            build: BuildId((number % 5).into()),
+        },
+        exclusive: number == 9,
+        // Of those that are cancelled, ended and lost.
+        near: number.is_multiple_of(4).then(|| Near {
+            worker: "w2".into(),
+            patience: LONG,
+        }),
+        ..task(number)
+    };
+    queue.lease(request("w2")).await.unwrap();
+    let all = || (1..=9).map(of).collect::<Vec<Task>>();
+    queue.enqueue(&owner(), all()).await.unwrap();
+    // Again, by a share that may be earlier.
+    let moved = all().into_iter().map(|task| Task {
+        share: of(1).share,
+        ..task
+    });
+    queue.enqueue(&owner(), moved.collect()).await.unwrap();
+    let alone = queue.lease(request("w1")).await.unwrap();
+    assert_eq!(numbers(&alone), [9]);
+    let leases = queue.lease(request("w2")).await.unwrap();
+    assert_eq!(leases.len(), 8);
+    queue.complete(&alone[0].id, success(None)).await.unwrap();
+    queue.complete(&leases[0].id, success(None)).await.unwrap();
+    queue.release(&leases[1].id).await.unwrap();
+    let slow = [
+        (leases[3].id.key, leases[3].task.run),
+        (leases[4].id.key, leases[4].task.run),
+    ];
+    queue.back_up(&owner(), &slow).await.unwrap();
+    let second = queue.lease(request("w1")).await.unwrap();
+    assert_eq!(second.len(), 2);
+    queue.complete(&second[0].id, success(None)).await.unwrap();
+    // Two of which nobody wants that a second worker runs them, in the end.
+    let slow = [
+        (leases[5].id.key, leases[5].task.run),
+        (leases[2].id.key, leases[2].task.run),
+    ];
+    queue.back_up(&owner(), &slow).await.unwrap();
+    let cancel: Vec<_> = all().iter().map(|task| (task.key, task.run)).collect();
+    queue.enqueue(&owner(), vec![of(20), of(21)]).await.unwrap();
+    let waiting = [(of(20).key, of(20).run), (of(21).key, of(21).run)];
+    queue.cancel(&owner(), &waiting).await.unwrap();
+    queue.cancel(&owner(), &cancel).await.unwrap();
+    let done = queue.complete(&leases[2].id, Outcome::Cancelled).await;
+    done.unwrap();
+    let ttl = OPTIONS.lease_ttl + Duration::from_millis(50);
+    subject.advance(ttl).await;
+    queue.reap(100).await.unwrap();
+    let stats = queue.stats().await.unwrap();
+    assert_eq!((stats.queued, stats.leased), (0, 0));
 }

@@ -10,13 +10,16 @@
     reason = "test code, which clippy does not see behind a feature"
 )]
 
+mod backup;
 mod fencing;
 pub(super) mod fixture;
 mod leasing;
 mod liveness;
+mod near;
 mod output;
 mod owners;
 mod placement;
+mod shares;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,12 +29,15 @@ use gofarm_proto::Digest;
 
 use super::{LeaseQueue, QueueOptions};
 
+pub use backup::*;
 pub use fencing::*;
 pub use leasing::*;
 pub use liveness::*;
+pub use near::*;
 pub use output::*;
 pub use owners::*;
 pub use placement::*;
+pub use shares::*;
 
 /// Short, since an implementation with a clock of its own has to sit the times out.
 pub const OPTIONS: QueueOptions = QueueOptions {
@@ -108,6 +114,30 @@ macro_rules! lease_queue_conformance {
             placement_keeps_pools_apart,
             placement_looks_at_pools_in_order,
             placement_shares_a_worker_between_pools,
+            shares_of_users_are_equal,
+            shares_of_a_users_builds_are_parts_of_the_users,
+            shares_of_newcomers_begin_when_they_come,
+            shares_whose_tasks_fit_nowhere_block_nobody,
+            shares_are_of_time_not_of_tasks,
+            shares_a_task_of_several_builds_goes_with_the_first,
+            near_a_task_is_kept_for_its_worker,
+            near_a_task_goes_first_within_its_shares_turn,
+            near_a_task_is_anybodys_when_patience_is_over,
+            near_a_worker_that_cannot_come_is_not_waited_for,
+            near_a_task_whose_time_is_over_is_found_by_who_waits,
+            backup_goes_to_another_worker_and_once,
+            backup_waits_until_nothing_else_fits,
+            backup_is_for_what_is_under_lease,
+            backup_wakes_who_waits,
+            backup_the_first_result_ends_both,
+            backup_a_failure_is_a_result,
+            backup_that_comes_to_nothing_is_not_told,
+            backup_outlives_the_first,
+            backup_both_lost_is_told_once,
+            backup_leases_are_renewed_apart,
+            backup_cancel_reaches_both,
+            backup_output_is_not_told,
+            backup_counts_for_its_worker,
         );
     };
     ($subject:ty: $($rule:ident,)*) => {

@@ -7,7 +7,7 @@ use super::{OPTIONS, Subject};
 use crate::core::RunId;
 use crate::queue::{LeaseId, News, Owner, Renewal, TaskOutput};
 
-fn printed(lease: LeaseId, offset: u64, data: &[u8]) -> TaskOutput {
+pub(super) fn printed(lease: LeaseId, offset: u64, data: &[u8]) -> TaskOutput {
     TaskOutput {
         lease,
         offset,
@@ -16,7 +16,7 @@ fn printed(lease: LeaseId, offset: u64, data: &[u8]) -> TaskOutput {
 }
 
 /// Offset and text of the output among the news, with the run that it is of.
-fn output(news: &[News]) -> Vec<(RunId, u64, String)> {
+pub(super) fn output(news: &[News]) -> Vec<(RunId, u64, String)> {
     let output = news.iter().filter_map(|news| match news {
         News::Log {
             run, offset, data, ..

@@ -114,7 +114,10 @@ pub async fn rule_11_outcomes_that_count_are_told_from_those_that_do_not<S: Subj
     for outcome in [
         crashed,
         Outcome::Released,
-        Outcome::OutOfMemory,
+        Outcome::OutOfMemory {
+            alone: true,
+            reason: "link was killed".into(),
+        },
         Outcome::BlobsMissing([gofarm_proto::Digest::of(b"x")].into()),
         Outcome::LostLease,
     ] {

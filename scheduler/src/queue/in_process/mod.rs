@@ -1,8 +1,13 @@
 //! The lease queue of a farm that is one process.
 
+mod leases;
+mod leasing;
+mod mailbox;
 mod pool;
 mod ready;
+mod shares;
 mod state;
+mod stragglers;
 #[cfg(test)]
 mod tests;
 
@@ -90,7 +95,7 @@ impl LeaseQueue for InProcessQueue {
         let now = self.clock.now();
         {
             let mut state = self.state();
-            state.hear_of(owner, now);
+            state.mailboxes.hear_of(owner, now);
             for task in tasks {
                 state.enqueue(owner, task, now);
             }
@@ -103,13 +108,26 @@ impl LeaseQueue for InProcessQueue {
 
     async fn cancel(&self, owner: &Owner, tasks: &[(ActionKey, RunId)]) -> Result<(), QueueError> {
         {
+            let now = self.clock.now();
             let mut state = self.state();
-            state.hear_of(owner, self.clock.now());
+            state.mailboxes.hear_of(owner, now);
             for (key, run) in tasks {
-                state.cancel(owner, *key, *run);
+                state.cancel(owner, *key, *run, now);
             }
         }
         self.news.notify_waiters();
+        Ok(())
+    }
+
+    async fn back_up(&self, owner: &Owner, tasks: &[(ActionKey, RunId)]) -> Result<(), QueueError> {
+        {
+            let mut state = self.state();
+            state.mailboxes.hear_of(owner, self.clock.now());
+            for (key, run) in tasks {
+                state.back_up(owner, key, *run);
+            }
+        }
+        self.work.notify_waiters();
         Ok(())
     }
 
@@ -121,8 +139,8 @@ impl LeaseQueue for InProcessQueue {
     ) -> Result<Vec<News>, QueueError> {
         let look = || {
             let mut state = self.state();
-            state.hear_of(owner, self.clock.now());
-            state.take_news(owner, max)
+            state.mailboxes.hear_of(owner, self.clock.now());
+            state.mailboxes.take(owner, max)
         };
         Ok(self.wait_for(&self.news, wait, look).await)
     }

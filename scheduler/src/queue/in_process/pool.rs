@@ -1,13 +1,15 @@
 //! The workers of one pool and the tasks that wait for them.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use gofarm_proto::ActionKey;
 
-use super::ready::{Need, Place, Ready};
+use super::ready::{Need, Place, Spot};
+use super::shares::Shares;
+use super::stragglers::Stragglers;
 use crate::core::{Millis, Task};
 use crate::queue::{LeaseRequest, QueueOptions};
 
@@ -36,9 +38,12 @@ struct Exclusive {
 
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    ready: Ready,
+    pub shares: Shares,
+    pub stragglers: Stragglers,
     /// Tasks that ran out of memory in company: few, so a scan does.
     exclusive: BTreeMap<Place, Exclusive>,
+    /// Tasks that are kept for a worker, by when they no longer are.
+    kept: BTreeSet<(Millis, ActionKey)>,
     /// Every waiting task by its sequence number: oldest first.
     by_age: BTreeMap<u64, (ActionKey, Millis)>,
     workers: BTreeMap<Arc<str>, Worker>,
@@ -54,38 +59,96 @@ pub(super) struct Pool {
 pub(super) struct Waiting {
     pub sequence: u64,
     pub since: Millis,
+    /// Kept for the worker that it is near to.
+    pub kept: bool,
 }
 
 impl Pool {
-    fn place(task: &Task, waiting: Waiting) -> Place {
+    pub fn place(task: &Task, waiting: Waiting) -> Place {
         (Reverse(task.priority), waiting.sequence)
     }
 
-    pub fn insert(&mut self, task: &Task, waiting: Waiting, options: &QueueOptions) {
+    fn spot(task: &Task, waiting: Waiting, options: &QueueOptions) -> Spot {
+        let near = task.near.as_ref().filter(|_| waiting.kept);
+        Spot {
+            place: Pool::place(task, waiting),
+            need: need(task, options),
+            kept_for: near.map(|near| near.worker.clone()),
+        }
+    }
+
+    /// Whether a task that comes now is kept for the worker that it is near to: that one is there, and large enough.
+    pub fn keeps(&self, task: &Task, now: Millis, options: &QueueOptions) -> bool {
+        let near = task.near.as_ref().filter(|_| !task.exclusive);
+        let worker = near.and_then(|near| self.workers.get(&near.worker));
         let need = need(task, options);
-        let place = Pool::place(task, waiting);
+        worker.is_some_and(|worker| {
+            is_there(worker, now, options.worker_ttl)
+                && (need.bytes <= worker.total_memory || !need.recorded)
+        })
+    }
+
+    pub fn insert(&mut self, task: &Task, waiting: Waiting, options: &QueueOptions) {
         self.by_age
             .insert(waiting.sequence, (task.key, waiting.since));
         if task.exclusive {
             let exclusive = Exclusive {
                 key: task.key,
-                need,
+                need: need(task, options),
                 since: waiting.since,
             };
+            let place = Pool::place(task, waiting);
             self.exclusive.insert(place, exclusive);
         } else {
-            self.ready.insert(place, task.key, need);
+            let spot = Pool::spot(task, waiting, options);
+            self.shares.insert(&task.share, &spot, task.key);
+            self.kept.extend(kept_until(task, waiting));
         }
     }
 
     pub fn remove(&mut self, task: &Task, waiting: Waiting, options: &QueueOptions) {
-        let place = Pool::place(task, waiting);
         self.by_age.remove(&waiting.sequence);
         if task.exclusive {
-            self.exclusive.remove(&place);
+            self.exclusive.remove(&Pool::place(task, waiting));
         } else {
-            self.ready.remove(place, need(task, options));
+            let spot = Pool::spot(task, waiting, options);
+            self.shares.remove(&task.share, &spot);
+            if let Some(kept) = kept_until(task, waiting) {
+                self.kept.remove(&kept);
+            }
         }
+    }
+
+    /// Puts a waiting task elsewhere: into another share, or into another place within its own.
+    pub fn replace(
+        &mut self,
+        old: (&Task, Waiting),
+        new: (&Task, Waiting),
+        options: &QueueOptions,
+    ) {
+        if old.0.share == new.0.share && !old.0.exclusive && !new.0.exclusive {
+            let spot = |(task, waiting)| Pool::spot(task, waiting, options);
+            self.shares
+                .replace(&old.0.share, &spot(old), &spot(new), new.0.key);
+            if let Some(kept) = kept_until(old.0, old.1) {
+                self.kept.remove(&kept);
+            }
+            self.kept.extend(kept_until(new.0, new.1));
+        } else {
+            self.remove(old.0, old.1, options);
+            self.insert(new.0, new.1, options);
+        }
+    }
+
+    /// A task that has been kept for long enough.
+    pub fn matured(&self, now: Millis) -> Option<ActionKey> {
+        let first = self.kept.first().filter(|(until, _)| *until <= now);
+        first.map(|(_, key)| *key)
+    }
+
+    /// At most `limit` tasks that are kept for some worker.
+    pub fn kept(&self, limit: usize) -> Vec<ActionKey> {
+        self.kept.iter().take(limit).map(|(_, key)| *key).collect()
     }
 
     /// Takes note of a worker that asks.
@@ -142,7 +205,7 @@ impl Pool {
                 return None;
             }
         }
-        self.ready.best(free, idle)
+        self.shares.best(&request.worker, free, idle)
     }
 
     /// Whether this worker gets nothing more until it is idle.
@@ -217,7 +280,7 @@ impl Pool {
             .values()
             .filter(|task| task.need.recorded && task.need.bytes > total)
             .map(|task| (task.key, task.need));
-        let large = self.ready.larger_than(total, limit);
+        let large = self.shares.larger_than(total, limit);
         large
             .into_iter()
             .chain(exclusive)
@@ -232,6 +295,12 @@ impl Pool {
             })
             .collect()
     }
+}
+
+fn kept_until(task: &Task, waiting: Waiting) -> Option<(Millis, ActionKey)> {
+    let near = task.near.as_ref().filter(|_| waiting.kept)?;
+    let patience = u64::try_from(near.patience.as_millis()).unwrap_or(u64::MAX);
+    Some((Millis(waiting.since.0.saturating_add(patience)), task.key))
 }
 
 fn is_there(worker: &Worker, now: Millis, ttl: Duration) -> bool {

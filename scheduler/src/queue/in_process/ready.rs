@@ -1,7 +1,8 @@
 //! Tasks that wait, in an order that finds the best one that fits without looking at those that do not.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use gofarm_proto::ActionKey;
 
@@ -27,39 +28,100 @@ pub(super) struct Need {
     pub recorded: bool,
 }
 
+/// Where a waiting task stands in its share.
+#[derive(Clone, Debug)]
+pub(super) struct Spot {
+    pub place: Place,
+    pub need: Need,
+    /// The worker that alone may have it now.
+    pub kept_for: Option<Arc<str>>,
+}
+
+type Tasks = BTreeMap<Place, (ActionKey, Need)>;
+
 /// Waiting tasks by memory class: class c holds needs of c bits in MiB. All of a lower class than a worker's free
 /// memory fit, all of a higher do not, so a look is at the heads of the classes and a bounded scan of one of them,
 /// however many tasks wait that do not fit.
 #[derive(Debug)]
 pub(super) struct Ready {
-    classes: Vec<BTreeMap<Place, (ActionKey, Need)>>,
+    classes: Vec<Tasks>,
+    /// By the worker that they are kept for.
+    kept: HashMap<Arc<str>, Tasks>,
+    tasks: usize,
+    /// Those of them whose need is assumed.
+    guesses: usize,
 }
 
 impl Default for Ready {
     fn default() -> Self {
         Ready {
             classes: vec![BTreeMap::new(); CLASSES],
+            kept: HashMap::new(),
+            tasks: 0,
+            guesses: 0,
         }
     }
 }
 
 impl Ready {
-    pub fn insert(&mut self, place: Place, key: ActionKey, need: Need) {
-        self.classes[class(need.bytes)].insert(place, (key, need));
+    pub fn insert(&mut self, spot: &Spot, key: ActionKey) {
+        let tasks = match &spot.kept_for {
+            Some(worker) => self.kept.entry(worker.clone()).or_default(),
+            None => &mut self.classes[class(spot.need.bytes)],
+        };
+        tasks.insert(spot.place, (key, spot.need));
+        self.tasks += 1;
+        self.guesses += usize::from(!spot.need.recorded);
     }
 
-    pub fn remove(&mut self, place: Place, need: Need) {
-        self.classes[class(need.bytes)].remove(&place);
+    pub fn remove(&mut self, spot: &Spot) {
+        let removed = match &spot.kept_for {
+            Some(worker) => {
+                let tasks = self.kept.get_mut(worker);
+                let removed = tasks.and_then(|tasks| tasks.remove(&spot.place));
+                if self.kept.get(worker).is_some_and(Tasks::is_empty) {
+                    self.kept.remove(worker);
+                }
+                removed
+            }
+            None => self.classes[class(spot.need.bytes)].remove(&spot.place),
+        };
+        if removed.is_some() {
+            self.tasks -= 1;
+            self.guesses -= usize::from(!spot.need.recorded);
+        }
     }
 
-    /// The first task that fits into `free` bytes; with `idle` also one of which only a guess says that it does not.
-    pub fn best(&self, free: u64, idle: bool) -> Option<(ActionKey, Need)> {
+    pub fn is_empty(&self) -> bool {
+        self.tasks == 0
+    }
+
+    /// The first task that fits into `free` bytes; with `idle` also one of which only a guess says that it does not. `left`
+    /// is how many tasks may still be looked at. What is kept for this worker comes before all other.
+    pub fn best(
+        &self,
+        worker: &str,
+        free: u64,
+        idle: bool,
+        left: &mut usize,
+    ) -> Option<(ActionKey, Need)> {
+        let fits = |need: &Need| need.bytes <= free || (idle && !need.recorded);
+        let kept = self.kept.get(worker).into_iter().flat_map(Tasks::values);
+        let mut kept = kept.take(SCAN.min(*left)).inspect(|_| *left -= 1);
+        if let Some(found) = kept.find(|(_, need)| fits(need)) {
+            return Some(*found);
+        }
         let mut best: Option<(Place, ActionKey, Need)> = None;
-        for tasks in &self.classes {
-            let fits = |need: &Need| need.bytes <= free || (idle && !need.recorded);
+        // Of a greater class only a guess can fit.
+        let classes = match idle && self.guesses > 0 {
+            true => &self.classes[..],
+            false => &self.classes[..=class(free)],
+        };
+        for tasks in classes {
             let found = tasks
                 .iter()
-                .take(SCAN)
+                .take(SCAN.min(*left))
+                .inspect(|_| *left -= 1)
                 .find(|(_, (_, need))| fits(need))
                 .map(|(place, (key, need))| (*place, *key, *need));
             if let Some(found) = found
@@ -98,6 +160,14 @@ mod tests {
         (Reverse(Priority::of_remaining_path(priority)), sequence)
     }
 
+    fn spot(place: Place, need: Need) -> Spot {
+        Spot {
+            place,
+            need,
+            kept_for: None,
+        }
+    }
+
     fn recorded(mib: u64) -> Need {
         Need {
             bytes: mib << 20,
@@ -117,11 +187,17 @@ mod tests {
     fn the_first_that_fits_is_found_among_those_that_do_not() {
         let mut ready = Ready::default();
         for i in 0..1000 {
-            ready.insert(place(1000 - i, i), ActionKey([1; 32]), recorded(4096));
+            ready.insert(
+                &spot(place(1000 - i, i), recorded(4096)),
+                ActionKey([1; 32]),
+            );
         }
-        ready.insert(place(2, 2000), ActionKey([2; 32]), recorded(100));
-        ready.insert(place(3, 2001), ActionKey([3; 32]), recorded(500));
-        let best = |mib: u64| ready.best(mib << 20, false).map(|(key, _)| key.0[0]);
+        ready.insert(&spot(place(2, 2000), recorded(100)), ActionKey([2; 32]));
+        ready.insert(&spot(place(3, 2001), recorded(500)), ActionKey([3; 32]));
+        let best = |mib: u64| {
+            let found = ready.best("w", mib << 20, false, &mut 1_000);
+            found.map(|(key, _)| key.0[0])
+        };
         assert_eq!(best(50), None);
         assert_eq!(best(100), Some(2));
         assert_eq!(best(500), Some(3));
@@ -135,9 +211,9 @@ mod tests {
             bytes: 256 << 20,
             recorded: false,
         };
-        ready.insert(place(1, 1), ActionKey([1; 32]), guess);
-        assert_eq!(ready.best(1 << 20, false), None);
-        assert!(ready.best(1 << 20, true).is_some());
+        ready.insert(&spot(place(1, 1), guess), ActionKey([1; 32]));
+        assert_eq!(ready.best("w", 1 << 20, false, &mut 1_000), None);
+        assert!(ready.best("w", 1 << 20, true, &mut 1_000).is_some());
         assert!(ready.larger_than(1 << 20, 10).is_empty());
     }
 }

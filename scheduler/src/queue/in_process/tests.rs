@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use gofarm_proto::Digest;
 
 use super::InProcessQueue;
-use crate::queue::conformance::Subject;
+use crate::queue::conformance::{OPTIONS, Subject, fixture::leave_nothing};
 use crate::queue::{BlobPresence, LeaseQueue, ManualClock, QueueOptions};
 
 #[derive(Default)]
@@ -58,3 +58,24 @@ impl Subject for InProcess {
 }
 
 crate::lease_queue_conformance!(InProcess);
+
+/// Of tasks and shares; workers stay known for a while.
+#[tokio::test]
+async fn nothing_is_left_when_everything_has_ended() {
+    let InProcess { queue, clock, .. } = InProcess::start(OPTIONS).await;
+    let subject = InProcess {
+        queue: queue.clone(),
+        clock,
+        blobs: Arc::default(),
+    };
+    leave_nothing(&subject).await;
+    let state = queue.state();
+    assert!(
+        state
+            .pools
+            .values()
+            .all(|pool| pool.shares.is_empty() && pool.stragglers.is_empty())
+    );
+    assert_eq!(state.seconds, 0);
+    assert!(state.entries.is_empty() && state.deadlines.is_empty());
+}

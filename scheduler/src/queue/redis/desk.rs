@@ -11,8 +11,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::link::Link;
 use super::pools::Pool;
 use super::record::decode_task;
+use super::returns::{self, Returns};
 use super::script;
-use crate::core::Millis;
+use crate::core::{Millis, Outcome};
 use crate::queue::{Lease, LeaseId, LeaseRequest, QueueError, QueueOptions};
 
 /// Requests that one script serves: bounds the time that it takes.
@@ -27,6 +28,8 @@ pub(super) struct Look {
     pub request: LeaseRequest,
     /// The queue is to take note of the worker even when there are no tasks.
     pub note: bool,
+    /// It may get second leases of tasks that others have: nothing else is to be had.
+    pub seconds: bool,
     pub answer: oneshot::Sender<Result<Vec<Lease>, QueueError>>,
 }
 
@@ -36,16 +39,23 @@ type Given = (Vec<u8>, u64, Vec<u8>, Vec<u8>, u8);
 pub(super) struct Desk {
     link: Arc<Link>,
     pool: Arc<Pool>,
+    returns: Returns,
     options: QueueOptions,
 }
 
 impl Desk {
     /// Opens a desk. It closes when the sender is dropped.
-    pub fn open(link: Arc<Link>, pool: Arc<Pool>, options: QueueOptions) -> mpsc::Sender<Look> {
+    pub fn open(
+        link: Arc<Link>,
+        pool: Arc<Pool>,
+        returns: Returns,
+        options: QueueOptions,
+    ) -> mpsc::Sender<Look> {
         let (sender, mut looks) = mpsc::channel(QUEUE);
         let desk = Desk {
             link,
             pool,
+            returns,
             options,
         };
         tokio::spawn(async move {
@@ -99,11 +109,13 @@ impl Desk {
             for time in [options.lease_ttl, options.worker_ttl, patience] {
                 call.arg(time.as_millis() as u64);
             }
-            for Look { request, note, .. } in batch {
+            for look in batch {
+                let request = &look.request;
                 call.arg(&*request.worker);
                 call.arg(request.max).arg(request.running);
                 call.arg(request.free_memory).arg(request.total_memory);
-                call.arg(u8::from(*note)).arg(request.pools.len());
+                call.arg(u8::from(look.note)).arg(u8::from(look.seconds));
+                call.arg(request.pools.len());
                 for part in request.pools.iter() {
                     call.arg(&**part);
                 }
@@ -151,12 +163,7 @@ impl Desk {
             return;
         };
         for lease in leases {
-            let released = super::complete(
-                &self.link,
-                &self.pool,
-                &lease.id,
-                &crate::core::Outcome::Released,
-            );
+            let released = returns::complete(&self.returns, &lease.id, &Outcome::Released);
             if let Err(error) = released.await {
                 tracing::debug!(%error, "giving back a lease failed; it runs out by itself");
             }

@@ -14,16 +14,21 @@ impl LeaseQueue for RedisQueue {
             for tasks in tasks.chunks(BATCH) {
                 let answer = self.link.run(&script::ENQUEUE, &pool, |call| {
                     call.arg(&**owner);
+                    call.arg(self.options.worker_ttl.as_millis() as u64);
                     for task in tasks {
                         let recorded = task.memory_estimate;
                         let need = recorded.unwrap_or(self.options.assumed_memory);
                         call.arg(&task.key.0[..]).arg(&task.run.0.to_be_bytes()[..]);
-                        call.arg(&*task.pool);
+                        call.arg(&*task.pool).arg(record::share(&task.share));
                         call.arg(&record::inverted(task.priority)[..]);
                         call.arg(&need.to_be_bytes()[..]);
                         call.arg(u8::from(recorded.is_some()));
                         call.arg(u64::BITS - (need >> 20).leading_zeros());
-                        call.arg(u8::from(task.exclusive));
+                        call.arg(share::cost(task)).arg(u8::from(task.exclusive));
+                        let near = task.near.as_ref();
+                        call.arg(near.map_or("", |near| &near.worker));
+                        let patience = near.map_or(Duration::ZERO, |near| near.patience);
+                        call.arg(patience.as_millis() as u64);
                         call.arg(record::encode_task(task));
                     }
                 });
@@ -53,6 +58,22 @@ impl LeaseQueue for RedisQueue {
             left = unknown;
             if left.is_empty() {
                 break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn back_up(&self, owner: &Owner, tasks: &[(ActionKey, RunId)]) -> Result<(), QueueError> {
+        // A pool that does not know a task has nothing to do for it.
+        for pool in self.pools().all() {
+            for tasks in tasks.chunks(BATCH) {
+                let answer = self.link.run(&script::BACK_UP, &pool, |call| {
+                    call.arg(&**owner);
+                    for (key, run) in tasks {
+                        call.arg(&key.0[..]).arg(&run.0.to_be_bytes()[..]);
+                    }
+                });
+                answer.await.map(|_: String| ())?;
             }
         }
         Ok(())
@@ -178,7 +199,7 @@ impl LeaseQueue for RedisQueue {
                 return Err(QueueError::NotUploaded { missing });
             }
         }
-        complete(&self.link, &pool, lease, &outcome).await
+        returns::complete(&self.returns(&pool), lease, &outcome).await
     }
 
     async fn reap(&self, limit: usize) -> Result<Reaped, QueueError> {

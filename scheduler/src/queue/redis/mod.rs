@@ -13,6 +13,7 @@ mod link;
 mod mailbox;
 mod pools;
 mod record;
+mod returns;
 mod script;
 mod server_info;
 #[cfg(test)]
@@ -35,9 +36,10 @@ use self::desk::{Desk, Look};
 use self::doorbell::Bells;
 use self::link::{Link, unavailable};
 use self::pools::{Pool, Pools, counter, pool_of};
+use self::returns::Returns;
 use super::{
     BlobPresence, Lease, LeaseId, LeaseQueue, LeaseRequest, News, Owner, QueueError, QueueOptions,
-    QueueStats, Reaped, Renewal, TaskOutput,
+    QueueStats, Reaped, Renewal, TaskOutput, share,
 };
 use crate::core::{Millis, Outcome, RunId, Task};
 
@@ -54,6 +56,7 @@ pub struct RedisQueue {
     link: Arc<Link>,
     bells: Arc<Bells>,
     desks: Mutex<HashMap<Arc<str>, mpsc::Sender<Look>>>,
+    returns: Mutex<HashMap<Arc<str>, Returns>>,
     /// The incarnation that was last seen to begin, 0 before the first.
     life: AtomicU64,
     /// Incarnations of the pools when last looked at.
@@ -97,6 +100,7 @@ impl RedisQueue {
             link,
             bells,
             desks: Mutex::default(),
+            returns: Mutex::default(),
             life: AtomicU64::new(0),
             lives: Mutex::default(),
             start: Instant::now(),
@@ -200,16 +204,19 @@ impl RedisQueue {
         pool: &Arc<Pool>,
         request: LeaseRequest,
         note: bool,
+        seconds: bool,
     ) -> Result<Vec<Lease>, QueueError> {
         let desk = {
             let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
-            let open = || Desk::open(self.link.clone(), pool.clone(), self.options);
+            let returns = self.returns(pool);
+            let open = || Desk::open(self.link.clone(), pool.clone(), returns, self.options);
             desks.entry(pool.name.clone()).or_insert_with(open).clone()
         };
         let (answer, answered) = oneshot::channel();
         let look = Look {
             request,
             note,
+            seconds,
             answer,
         };
         let closed = |_| unavailable("lease desk", "closed");
@@ -217,7 +224,16 @@ impl RedisQueue {
         answered.await.map_err(|_| closed(()))?
     }
 
-    /// One look at all pools of a request, in order.
+    fn returns(&self, pool: &Arc<Pool>) -> Returns {
+        let mut returns = self.returns.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = || returns::open(self.link.clone(), pool.clone());
+        returns
+            .entry(pool.name.clone())
+            .or_insert_with(open)
+            .clone()
+    }
+
+    /// One look at all pools of a request, in order; at what others have already only when no pool has anything else.
     async fn look_at_all(
         &self,
         request: &LeaseRequest,
@@ -226,28 +242,39 @@ impl RedisQueue {
     ) -> Result<Vec<Lease>, QueueError> {
         let mut left = request.clone();
         let mut leases: Vec<Lease> = Vec::new();
-        for (pool, parts) in groups {
-            if left.max == 0 && !note {
-                break;
+        let rounds: &[(bool, bool)] = match groups.len() {
+            1 => &[(note, true)],
+            _ => &[(note, false), (false, true)],
+        };
+        for (note, seconds) in rounds.iter().copied() {
+            for (pool, parts) in groups {
+                if left.max == 0 && !note {
+                    break;
+                }
+                left.pools = parts.clone();
+                let taken = match self.look(pool, left.clone(), note, seconds).await {
+                    Ok(taken) => taken,
+                    Err(error) if leases.is_empty() => return Err(error),
+                    Err(_) => break,
+                };
+                self.take_up(&mut left, &taken);
+                leases.extend(taken);
             }
-            left.pools = parts.clone();
-            let taken = match self.look(pool, left.clone(), note).await {
-                Ok(taken) => taken,
-                Err(error) if leases.is_empty() => return Err(error),
-                Err(_) => break,
-            };
-            for Lease { task, .. } in &taken {
-                let need = task.memory_estimate.unwrap_or(self.options.assumed_memory);
-                left.free_memory = left.free_memory.saturating_sub(need);
-            }
-            left.max = match taken.iter().any(|lease| lease.task.exclusive) {
-                true => 0,
-                false => left.max - taken.len().min(left.max),
-            };
-            left.running += taken.len();
-            leases.extend(taken);
         }
         Ok(leases)
+    }
+
+    /// Makes a request one for what is left after these.
+    fn take_up(&self, request: &mut LeaseRequest, taken: &[Lease]) {
+        for Lease { task, .. } in taken {
+            let need = task.memory_estimate.unwrap_or(self.options.assumed_memory);
+            request.free_memory = request.free_memory.saturating_sub(need);
+        }
+        request.max = match taken.iter().any(|lease| lease.task.exclusive) {
+            true => 0,
+            false => request.max - taken.len().min(request.max),
+        };
+        request.running += taken.len();
     }
 }
 
@@ -276,19 +303,4 @@ fn renewal(answer: Option<(String, u64, u8)>) -> Renewal {
         Err(QueueError::Stolen) => Renewal::Stolen,
         Err(_) => Renewal::Lost,
     }
-}
-
-async fn complete(
-    link: &Link,
-    pool: &Pool,
-    lease: &LeaseId,
-    outcome: &Outcome,
-) -> Result<(), QueueError> {
-    let (kind, bytes) = record::encode_outcome(outcome);
-    let answer = link.run(&script::COMPLETE, pool, |call| {
-        lease_arguments(lease, call);
-        call.arg(kind).arg(bytes);
-    });
-    let (state,): (String,) = answer.await?;
-    held(&state)
 }

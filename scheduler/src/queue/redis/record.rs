@@ -97,6 +97,12 @@ pub(super) fn decode_task(
     })
 }
 
+/// The name of a share: its build (16 bytes), then its user.
+pub(super) fn share(share: &Share) -> Vec<u8> {
+    let build = share.build.0.to_be_bytes();
+    [&build[..], share.user.as_bytes()].concat()
+}
+
 /// A priority as bytes whose order is that in which tasks go. Only the order of priorities is to be relied on, so its
 /// place in it is searched for.
 pub(super) fn inverted(priority: Priority) -> [u8; 8] {

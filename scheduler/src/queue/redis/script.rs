@@ -16,15 +16,30 @@ macro_rules! script {
 
 macro_rules! task_script {
     ($part:literal) => {
-        script!("lua/owner.lua", "lua/task.lua", $part)
+        script!(
+            "lua/owner.lua",
+            "lua/share.lua",
+            "lua/worker.lua",
+            "lua/task.lua",
+            $part
+        )
     };
 }
 
 pub(super) static BEGIN: LazyLock<Script> = script!("lua/begin.lua");
 pub(super) static STATS: LazyLock<Script> = script!("lua/stats.lua");
 pub(super) static ENQUEUE: LazyLock<Script> = task_script!("lua/enqueue.lua");
+pub(super) static BACK_UP: LazyLock<Script> = task_script!("lua/back_up.lua");
 pub(super) static CANCEL: LazyLock<Script> = task_script!("lua/cancel.lua");
-pub(super) static LEASE: LazyLock<Script> = task_script!("lua/lease.lua");
+pub(super) static LEASE: LazyLock<Script> = script!(
+    "lua/owner.lua",
+    "lua/share.lua",
+    "lua/worker.lua",
+    "lua/task.lua",
+    "lua/list.lua",
+    "lua/turn.lua",
+    "lua/lease.lua"
+);
 pub(super) static CHECK: LazyLock<Script> = task_script!("lua/check.lua");
 pub(super) static RENEW: LazyLock<Script> = task_script!("lua/renew.lua");
 pub(super) static LOG: LazyLock<Script> = task_script!("lua/log.lua");

@@ -144,6 +144,11 @@ impl LeaseQueue for MeteredQueue {
         self.metrics.queue.time("cancel", call).await
     }
 
+    async fn back_up(&self, owner: &Owner, tasks: &[(ActionKey, RunId)]) -> Result<(), QueueError> {
+        let call = self.inner.back_up(owner, tasks);
+        self.metrics.queue.time("back_up", call).await
+    }
+
     async fn news(
         &self,
         owner: &Owner,

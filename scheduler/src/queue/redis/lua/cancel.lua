@@ -22,7 +22,7 @@ for i = 4, #ARGV, 2 do
       call('SREM', wants_of(owner), key)
       store_task(key, task)
       tell(owner, 'C', key, run, '\0\0')
-    elseif task.counter then
+    elseif task.lease then
       -- Its worker hears of it with the next renewal.
       store_task(key, task)
     else
@@ -30,4 +30,5 @@ for i = 4, #ARGV, 2 do
     end
   end
 end
+write_back()
 return unknown

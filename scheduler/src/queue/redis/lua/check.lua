@@ -3,6 +3,7 @@
 local answers = {}
 for i = 2, #ARGV, 3 do
   local key = ARGV[i]
-  table.insert(answers, refuse(key, load_task(key), ARGV[i + 1], tonumber(ARGV[i + 2])) or 'held')
+  local refused = refuse(key, load_task(key), ARGV[i + 1], tonumber(ARGV[i + 2]))
+  table.insert(answers, refused or 'held')
 end
 return answers

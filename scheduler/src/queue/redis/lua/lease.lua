@@ -1,81 +1,19 @@
 -- Gives tasks to the workers that ask, in their order. Choice and lease are this one step.
 -- ARGV: incarnation, lease ttl, worker ttl, exclusive patience (all ms), then for each request: worker, slots, running,
--- free memory, total memory, '1' to take note of the worker, number of parts, the parts.
--- Returns: incarnation, now, tasks that still wait, and for each request its leases:
+-- free memory, total memory, '1' to take note of the worker, '1' if it may get second leases, number of parts, the
+-- parts.
+-- Returns: incarnation, now, whether there is more (tasks, as far as they were looked at), and for each request its leases:
 -- key, counter, task, inverted priority, exclusive.
 
 local TTL, WORKER_TTL, PATIENCE = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
--- Tasks looked at in a class of which some fit and some do not.
-local SCAN, CHUNK = 64, 16
-
 local waiting = call('HLEN', TASKS) - call('ZCARD', DEADLINES)
-local workers, parts, heads = {}, {}, {}
+local parts = {}
 
-local function worker_of(name)
-  if not workers[name] then
-    local packed = call('HGET', WORKERS, name)
-    workers[name] = packed and cmsgpack.unpack(packed) or { held = 0, alone = false, total = 0, parts = {} }
-  end
-  return workers[name]
-end
-
-local function meet(request, worker)
-  call('ZADD', SEEN, NOW, request.worker)
-  for _, name in ipairs(worker.parts) do call('ZREM', serving_of(name), request.worker) end
-  worker.total, worker.parts = request.total, request.parts
-  for _, name in ipairs(request.parts) do
-    call('ZADD', serving_of(name), request.total, request.worker)
-    local part = part_of(name)
-    if not part.known then
-      part.known = NOW
-      store_part(name, part)
-    end
-  end
-  call('HSET', WORKERS, request.worker, cmsgpack.pack(worker))
-end
-
-local function item_of(member)
-  local high, low, sequence, need = struct.unpack('>I4I4I8I8', member)
-  return {
-    member = member, high = high, low = low, sequence = sequence, need = need,
-    recorded = string.sub(member, 25, 25) == '1', key = string.sub(member, 26),
-  }
-end
-
-local function before(a, b)
-  if a.high ~= b.high then return a.high < b.high end
-  if a.low ~= b.low then return a.low < b.low end
-  return a.sequence < b.sequence
-end
-
--- A list that is read as far as it is needed. What is taken leaves Redis when the script ends, so that places in it stay.
-local function list(name, class)
-  return { name = name, class = class, items = {}, read = 0, more = true, taken = {} }
-end
-
-local function first(from, fits)
-  for at = 1, SCAN do
-    if at > #from.items then
-      if not from.more then return nil end
-      local members = call('ZRANGE', from.name, from.read, from.read + CHUNK - 1)
-      from.read = from.read + #members
-      from.more = #members == CHUNK
-      for _, member in ipairs(members) do table.insert(from.items, item_of(member)) end
-      if at > #from.items then return nil end
-    end
-    if fits(from.items[at]) then return at, from.items[at] end
-  end
-end
-
-local function heads_of(part)
-  if not heads[part] then
-    local found = { alone = list(alone_of(part)), classes = {} }
-    for _, class in ipairs(call('SMEMBERS', classes_of(part))) do
-      table.insert(found.classes, list(ready_of(part, class), class))
-    end
-    heads[part] = found
-  end
-  return heads[part]
+local function alone_in(part) return list(alone_of(part), NO_SHARE) end
+local straggling = {}
+local function stragglers_in(part)
+  straggling[part] = straggling[part] or list(stragglers_of(part), NO_SHARE)
+  return straggling[part]
 end
 
 -- A reservation ends with its task or with its worker.
@@ -93,16 +31,16 @@ end
 
 -- The list and the place in it of what this worker is to run next; true alone if it is to be kept free.
 local function choose(request, worker, name)
-  local heads = heads_of(name)
+  local alone = alone_in(name)
   local idle = request.running == 0 and worker.held == 0
   local function fits_alone(item) return item.need <= worker.total or not item.recorded end
   -- An idle worker is rare under load, so whatever the priorities it is used for a task that needs one.
-  local at, item = first(heads.alone, fits_alone)
+  local at, item = first(alone, fits_alone)
   if at then
-    if idle then return heads.alone, at end
+    if idle then return alone, at end
     parts[name] = parts[name] or part_of(name)
     local part = parts[name]
-    local reserved = reservation_of(name, part, heads.alone)
+    local reserved = reservation_of(name, part, alone)
     local mine = not reserved or reserved == request.worker
     if mine and NOW - load_task(item.key).since >= PATIENCE then
       part.worker, part.key = request.worker, item.key
@@ -110,37 +48,67 @@ local function choose(request, worker, name)
       return true
     end
   end
-  local function fits(item) return item.need <= request.free or (idle and not item.recorded) end
-  local best, best_at
-  for _, class in ipairs(heads.classes) do
-    local at, item = first(class, fits)
-    if at and (not best or before(item, best.items[best_at])) then best, best_at = class, at end
-  end
-  return best, best_at
+  return next_of(name, request, idle)
+end
+
+-- A new lease of a task: its share is charged, its worker has it.
+local function lease_of(request, worker, from, at, deadlines, silent)
+  local item = table.remove(from.items, at)
+  table.insert(from.taken, item.member)
+  local task = load_task(item.key)
+  local share = share_of(task.part, task.share)
+  local lease = { call('HINCRBY', LIFE, 'leases', 1), request.worker, charge(task.part, share, task.cost), silent }
+  worker.held, worker.changed = worker.held + 1, true
+  worker.alone = worker.alone or task.exclusive
+  request.free = math.max(request.free - item.need, 0)
+  call('ZADD', deadlines, NOW + TTL, item.key)
+  return lease, item, task, share
+end
+
+local function answer_of(lease, item, task)
+  return { item.key, lease[1], call('HGET', SPECS, item.key), item.priority, task.exclusive and 1 or 0 }
 end
 
 local function give(request, worker, from, at)
-  local item = table.remove(from.items, at)
-  table.insert(from.taken, item.member)
-  local key = item.key
-  local task = load_task(key)
-  local counter = call('HINCRBY', LIFE, 'leases', 1)
-  worker.held = worker.held + 1
-  worker.alone = worker.alone or task.exclusive
-  request.free = math.max(request.free - item.need, 0)
+  local lease, item, task, share = lease_of(request, worker, from, at, DEADLINES, false)
+  if task.kept then
+    call('ZREM', kept_of(task.part), item.key)
+    task.kept = false
+  end
+  if not task.exclusive then count(share, from.class, item.recorded, -1) end
+  line_up_again(task.part, share)
   waiting = waiting - 1
-  call('ZADD', DEADLINES, NOW + TTL, key)
-  task.counter, task.worker = counter, request.worker
-  store_task(key, task)
-  for _, interest in ipairs(task.owners) do tell(interest[1], 'S', key, interest[2], request.worker) end
-  return { key, counter, call('HGET', SPECS, key), string.sub(item.member, 1, 8), task.exclusive and 1 or 0 }
+  task.lease = lease
+  store_task(item.key, task)
+  for _, interest in ipairs(task.owners) do tell(interest[1], 'S', item.key, interest[2], request.worker) end
+  return answer_of(lease, item, task)
 end
 
--- Whether anything waits in these parts, for whomever: most that wait find nothing, and that must cost little.
+-- A task that another worker has for too long. Its owners are not told that a second one has it.
+local function give_second(request, worker, part)
+  local idle = request.running == 0 and worker.held == 0
+  local function fits(item)
+    if item.need > request.free and (item.recorded or not idle) then return false end
+    local task = load_task(item.key)
+    return task.lease[2] ~= request.worker and wanted(task)
+  end
+  local from = stragglers_in(part)
+  local at = first(from, fits)
+  if not at then return nil end
+  local lease, item, task, share = lease_of(request, worker, from, at, SECONDS, true)
+  line_up_again(part, share)
+  task.second, task.backup = lease, 'given'
+  store_task(item.key, task)
+  return answer_of(lease, item, task)
+end
+
+local function any() return true end
+
+-- Whether there is anything in these parts, for whomever: most that wait find nothing, and that must cost little.
 local function anything(parts)
   for _, name in ipairs(parts) do
-    local heads = heads_of(name)
-    if #heads.classes > 0 or first(heads.alone, function() return true end) then return true end
+    if waiting > 0 and (turn(name, 1) or first(alone_in(name), any)) then return true end
+    if first(stragglers_in(name), any) then return true end
   end
   return false
 end
@@ -156,6 +124,14 @@ local function serve(request, worker)
       table.insert(leases, give(request, worker, from, at))
     end
   end
+  -- Only when nothing else fits.
+  for _, name in ipairs(request.parts) do
+    while request.seconds and #leases < request.max and not worker.alone do
+      local second = give_second(request, worker, name)
+      if not second then break end
+      table.insert(leases, second)
+    end
+  end
   return leases
 end
 
@@ -164,33 +140,24 @@ local i = 5
 while i <= #ARGV do
   local request = {
     worker = ARGV[i], max = tonumber(ARGV[i + 1]), running = tonumber(ARGV[i + 2]),
-    free = tonumber(ARGV[i + 3]), total = tonumber(ARGV[i + 4]), parts = {},
+    free = tonumber(ARGV[i + 3]), total = tonumber(ARGV[i + 4]), seconds = ARGV[i + 6] == '1', parts = {},
   }
-  local note, count = ARGV[i + 5] == '1', tonumber(ARGV[i + 6])
-  for place = i + 7, i + 6 + count do table.insert(request.parts, ARGV[place]) end
-  i = i + 7 + count
+  local note, count = ARGV[i + 5] == '1', tonumber(ARGV[i + 7])
+  for place = i + 8, i + 7 + count do table.insert(request.parts, ARGV[place]) end
+  i = i + 8 + count
   local leases = {}
-  if note or (waiting > 0 and anything(request.parts)) then
+  if note or anything(request.parts) then
     local worker = worker_of(request.worker)
     if note then meet(request, worker) end
     leases = serve(request, worker)
-    if #leases > 0 then call('HSET', WORKERS, request.worker, cmsgpack.pack(worker)) end
   end
   hungry = hungry or #leases == 0
   table.insert(answers, leases)
 end
 
-local function remove(from, part)
-  for start = 1, #from.taken, 100 do
-    call('ZREM', from.name, unpack(from.taken, start, math.min(start + 99, #from.taken)))
-  end
-  if from.class and #from.taken > 0 and call('EXISTS', from.name) == 0 then
-    call('SREM', classes_of(part), from.class)
-  end
-end
-for part, found in pairs(heads) do
-  remove(found.alone, part)
-  for _, class in ipairs(found.classes) do remove(class, part) end
-end
+local left = waiting
+for _, from in pairs(straggling) do left = left + #from.items end
+remove_taken()
+write_back()
 if hungry then call('SADD', LISTENING, '') end
-return { INCARNATION, NOW, waiting, answers }
+return { INCARNATION, NOW, left, answers }

@@ -8,12 +8,12 @@ local LIFE = KEYS[1]
 local PREFIX = string.sub(LIFE, 1, -5)
 -- key -> what the queue knows of it (MessagePack), key -> the task as its owner wrote it
 local TASKS, SPECS = PREFIX .. 'tasks', PREFIX .. 'specs'
--- keys under lease by the time that the lease runs out
-local DEADLINES = PREFIX .. 'deadlines'
+-- keys under lease by the time that the lease runs out, and those that a second worker has by the time that its does
+local DEADLINES, SECONDS = PREFIX .. 'deadlines', PREFIX .. 'seconds'
 -- worker -> MessagePack, worker by the time that it was last heard of
 local WORKERS, SEEN = PREFIX .. 'workers', PREFIX .. 'seen'
--- part of the pool -> MessagePack
-local PARTS = PREFIX .. 'parts'
+-- part of the pool -> MessagePack, part -> virtual time of the share that got the last lease when it got it
+local PARTS, CLOCKS = PREFIX .. 'parts', PREFIX .. 'clocks'
 -- owners by the time that they were last heard of, and those who were not heard of for too long
 local OWNERS, DROPPED = PREFIX .. 'owners', PREFIX .. 'dropped'
 -- owner -> bytes of output among its news
@@ -28,8 +28,18 @@ local time = call('TIME')
 local NOW = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function ready_of(part, class) return PREFIX .. 'ready:' .. class .. ':' .. part end
-local function classes_of(part) return PREFIX .. 'classes:' .. part end
+-- share -> MessagePack; shares by virtual time that have something ready, and that have neither that nor a lease
+local function shares_of(part) return PREFIX .. 'shares:' .. part end
+local function turns_of(part) return PREFIX .. 'turns:' .. part end
+local function resting_of(part) return PREFIX .. 'resting:' .. part end
+-- user -> how many of their builds have something ready
+local function users_of(part) return PREFIX .. 'users:' .. part end
 local function alone_of(part) return PREFIX .. 'alone:' .. part end
+-- tasks that are kept for a worker: in order; key by the time that they no longer are
+local function near_of(part) return PREFIX .. 'near:' .. part end
+local function kept_of(part) return PREFIX .. 'kept:' .. part end
+-- tasks under lease that a second worker may have, in order
+local function stragglers_of(part) return PREFIX .. 'stragglers:' .. part end
 local function serving_of(part) return PREFIX .. 'serving:' .. part end
 local function news_of(owner) return PREFIX .. 'news:' .. owner end
 local function wants_of(owner) return PREFIX .. 'wants:' .. owner end
@@ -43,11 +53,13 @@ end
 local function begin(incarnation)
   for _, part in ipairs(call('HKEYS', PARTS)) do
     for class = 0, CLASSES - 1 do call('UNLINK', ready_of(part, class)) end
-    call('UNLINK', classes_of(part), alone_of(part), serving_of(part))
+    call('UNLINK', shares_of(part), turns_of(part), resting_of(part), users_of(part))
+    call('UNLINK', alone_of(part), near_of(part), kept_of(part))
+    call('UNLINK', stragglers_of(part), serving_of(part))
   end
   for _, owner in ipairs(call('ZRANGE', OWNERS, 0, -1)) do call('UNLINK', news_of(owner), wants_of(owner)) end
   for _, owner in ipairs(call('SMEMBERS', DROPPED)) do call('UNLINK', wants_of(owner)) end
-  call('UNLINK', LIFE, TASKS, SPECS, DEADLINES, WORKERS, SEEN, PARTS, OWNERS, DROPPED, BACKLOG, LISTENING)
+  call('UNLINK', LIFE, TASKS, SPECS, DEADLINES, SECONDS, WORKERS, SEEN, PARTS, CLOCKS, OWNERS, DROPPED, BACKLOG, LISTENING)
   call('HSET', LIFE, 'incarnation', incarnation, 'server', server())
   return incarnation
 end

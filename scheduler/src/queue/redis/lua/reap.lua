@@ -1,21 +1,25 @@
 -- Ends what ran out of time, at most so much of it.
 -- ARGV: incarnation, limit, worker ttl, placement grace, owner ttl (ms), the grace in seconds for a person.
--- Returns: leases, unplaceable tasks, tasks that only dropped owners wanted, ms until the next lease runs out or -1.
+-- Returns: leases that ran out, unplaceable tasks, tasks that only dropped owners wanted, ms until the next lease runs out or -1.
 
 local LIMIT, WORKER_TTL, GRACE = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 -- Tasks looked at in a search for those that fit nowhere, for each limit.
 local SWEEP = 1000
 
-local expired = call('ZRANGEBYSCORE', DEADLINES, '-inf', NOW, 'LIMIT', 0, LIMIT)
-for _, key in ipairs(expired) do finish(key, load_task(key), 'X', '') end
-local room = LIMIT - #expired
+local expired, room = 0, LIMIT
+-- Second leases first: of a task that has lost both, one loss is told.
+for _, deadlines in ipairs({ SECONDS, DEADLINES }) do
+  for _, key in ipairs(call('ZRANGEBYSCORE', deadlines, '-inf', NOW, 'LIMIT', 0, room)) do
+    local task = load_task(key)
+    end_lease(key, task, deadlines == SECONDS and task.second or task.lease, 'X', '', false)
+    expired, room = expired + 1, room - 1
+  end
+end
 
 for _, name in ipairs(call('ZRANGEBYSCORE', SEEN, '-inf', NOW - WORKER_TTL, 'LIMIT', 0, LIMIT)) do
-  local packed = call('HGET', WORKERS, name)
-  local worker = packed and cmsgpack.unpack(packed) or { held = 0, parts = {} }
+  local worker = worker_of(name)
   if worker.held == 0 then
-    call('ZREM', SEEN, name)
-    call('HDEL', WORKERS, name)
+    forget_worker(name)
     for _, part_name in ipairs(worker.parts) do
       call('ZREM', serving_of(part_name), name)
       if call('EXISTS', serving_of(part_name)) == 0 then
@@ -39,12 +43,12 @@ local function abandoned(name, part)
   local reason = 'no worker of pool "' .. name .. '" has asked for tasks for ' .. ARGV[6]
     .. ' s; start one, or choose another pool'
   local lists = { alone_of(name) }
-  for _, class in ipairs(call('SMEMBERS', classes_of(name))) do table.insert(lists, ready_of(name, class)) end
+  for class = 0, CLASSES - 1 do table.insert(lists, ready_of(name, class)) end
   for _, list in ipairs(lists) do
     -- In front may stand young ones, but not for longer than the grace.
     for _, member in ipairs(call('ZRANGE', list, 0, LIMIT)) do
       if room <= 0 then return end
-      local key = string.sub(member, 26)
+      local key = string.sub(member, 30)
       local task = load_task(key)
       if NOW - math.max(task.since, part.abandoned or 0) >= GRACE then hopeless(key, task, reason) end
     end
@@ -54,15 +58,13 @@ end
 local function too_large(name, largest, total)
   local _, class = math.frexp(math.floor(total / 1048576))
   local lists = { alone_of(name) }
-  for _, other in ipairs(call('SMEMBERS', classes_of(name))) do
-    if tonumber(other) >= class then table.insert(lists, ready_of(name, other)) end
-  end
+  for other = class, CLASSES - 1 do table.insert(lists, ready_of(name, other)) end
   for _, list in ipairs(lists) do
     for _, member in ipairs(call('ZRANGE', list, 0, SWEEP - 1)) do
       if room <= 0 then return end
-      local need = struct.unpack('>I8', member, 17)
-      if need > total and string.sub(member, 25, 25) == '1' then
-        local key = string.sub(member, 26)
+      local need = struct.unpack('>I8', member, 21)
+      if need > total and is_recorded(string.sub(member, 5)) then
+        local key = string.sub(member, 30)
         hopeless(key, load_task(key), string.format(
           'it took %.0f MiB of memory before, and the largest worker of pool "%s", %s, has %.0f MiB; add a larger worker',
           math.ceil(need / 1048576), name, largest, math.floor(total / 1048576)))
@@ -74,7 +76,14 @@ end
 for _, name in ipairs(call('HKEYS', PARTS)) do
   local part = part_of(name)
   local largest = call('ZREVRANGE', serving_of(name), 0, 0, 'WITHSCORES')
-  if not largest[1] then
+  forget_shares(name, LIMIT)
+  for _, key in ipairs(call('ZRANGE', kept_of(name), 0, LIMIT)) do
+    local task = load_task(key)
+    if not can_come(name, task.near[1], task.member, WORKER_TTL) then release(key, task) end
+  end
+  if call('EXISTS', turns_of(name), alone_of(name)) == 0 and not shares[name] then
+    -- Nothing waits for this part.
+  elseif not largest[1] then
     abandoned(name, part)
   elseif NOW - (part.known or NOW) >= GRACE then
     too_large(name, largest[1], tonumber(largest[2]))
@@ -92,7 +101,7 @@ for _, owner in ipairs(call('SMEMBERS', DROPPED)) do
         if task.owners[at][1] == owner then table.remove(task.owners, at) end
       end
       if task and not wanted(task) then orphans = orphans + 1 end
-      if task and not wanted(task) and not task.counter then
+      if task and not wanted(task) and not task.lease then
         finish(key, task, 'C', '')
       elseif task then
         -- A worker that has it hears of it with the next renewal.
@@ -102,5 +111,11 @@ for _, owner in ipairs(call('SMEMBERS', DROPPED)) do
   end
   if call('EXISTS', wants_of(owner)) == 0 then call('SREM', DROPPED, owner) end
 end
-local next = call('ZRANGE', DEADLINES, 0, 0, 'WITHSCORES')
-return { #expired, unplaceable, orphans, next[2] and math.max(tonumber(next[2]) - NOW, 0) or -1 }
+write_back()
+local next = -1
+for _, deadlines in ipairs({ SECONDS, DEADLINES }) do
+  local first = call('ZRANGE', deadlines, 0, 0, 'WITHSCORES')
+  local left = first[2] and math.max(tonumber(first[2]) - NOW, 0)
+  if left and (next < 0 or left < next) then next = left end
+end
+return { expired, unplaceable, orphans, next }

@@ -6,12 +6,12 @@ local answers = {}
 for i = 3, #ARGV, 3 do
   local key = ARGV[i]
   local task = load_task(key)
-  local refused = refuse(key, task, ARGV[i + 1], tonumber(ARGV[i + 2]))
+  local refused, deadlines, lease = refuse(key, task, ARGV[i + 1], tonumber(ARGV[i + 2]))
   if refused then
     table.insert(answers, { refused, 0, 0 })
   else
-    call('ZADD', DEADLINES, deadline, key)
-    call('ZADD', SEEN, 'XX', NOW, task.worker)
+    call('ZADD', deadlines, deadline, key)
+    call('ZADD', SEEN, 'XX', NOW, lease[2])
     table.insert(answers, { 'held', deadline, wanted(task) and 0 or 1 })
   end
 end

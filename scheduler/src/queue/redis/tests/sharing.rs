@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{connect, database, shared};
+use super::{OnRedis, connect, database, shared};
 use crate::core::Task;
-use crate::queue::conformance::OPTIONS;
-use crate::queue::conformance::fixture::{LONG, ends, numbers, owner, request, success, task};
+use crate::queue::conformance::fixture::{
+    LONG, ends, leave_nothing, numbers, owner, request, success, task,
+};
+use crate::queue::conformance::{OPTIONS, Subject};
 use crate::queue::{LeaseQueue, LeaseRequest, QueueError, QueueOptions, Renewal};
 
 /// One enqueues, another leases, a third completes a lease of a pool that it has never seen.
@@ -105,6 +107,35 @@ async fn idle_workers_cost_almost_nothing() {
         got += worker.await.unwrap();
     }
     assert_eq!(got, 1);
+}
+
+/// Of tasks, leases and shares; workers, parts and owners stay known for a while.
+#[tokio::test]
+async fn nothing_is_left_when_everything_has_ended() {
+    let subject = OnRedis::start(OPTIONS).await;
+    leave_nothing(&subject).await;
+    let queue = subject.queue();
+    let read = queue.news(&owner(), 1000, Duration::ZERO).await.unwrap();
+    assert!(!read.is_empty());
+    queue.news(&owner(), 1000, Duration::ZERO).await.unwrap();
+    let mut connection = subject.server.connection(subject.database);
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut connection).unwrap();
+    let prefix = format!("test{}:{{default}}:", subject.database);
+    let mut left: Vec<&str> = keys
+        .iter()
+        .filter_map(|k| k.strip_prefix(&*prefix))
+        .collect();
+    left.sort_unstable();
+    let stays = [
+        "life",
+        "listening",
+        "owners",
+        "parts",
+        "seen",
+        "serving:default",
+        "workers",
+    ];
+    assert_eq!(left, stays);
 }
 
 /// A key of each of the scripts is on the shard of its pool.
