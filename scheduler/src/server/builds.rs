@@ -32,8 +32,8 @@ impl BuildsService {
     }
 
     async fn reader(&self, build: &str, after: u64) -> Result<Reader, Status> {
-        let registry = self.engine.registry().clone();
-        Reader::open(registry, id(build)?, after).await
+        let (registry, store) = (self.engine.registry().clone(), self.engine.store().clone());
+        Reader::open(registry, store, id(build)?, after).await
     }
 }
 

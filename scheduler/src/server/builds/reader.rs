@@ -3,20 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use gofarm_proto::{Message, v1};
+use gofarm_proto::{Digest, Message, v1};
 use tokio::time::{Instant, sleep};
 use tonic::Status;
 
+use super::super::archive;
+use super::super::metrics::MeteredStore;
 use super::super::registry::{Registry, RegistryError};
 use super::{not_found, unavailable};
 use crate::core::BuildId;
 
 /// Events read at once.
 const BATCH: usize = 256;
-/// How long a build that was known may be unknown: after the registry has lost its data, the owner writes it again
-/// within a second or two, another owner within ten.
-const LOST: Duration = Duration::from_secs(15);
 /// How long the registry may be away before the caller tries another replica.
 const AWAY: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(250);
@@ -24,11 +22,21 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// One reader of one build.
 pub(super) struct Reader {
     registry: Arc<dyn Registry>,
+    store: MeteredStore,
     build: BuildId,
     after: u64,
     /// Since when there was no answer, or none that knew the build.
     trouble: Option<Instant>,
     over: bool,
+}
+
+/// What there is when a look has found no events.
+enum Rest {
+    /// The build goes on.
+    More,
+    Events(Vec<v1::BuildEvent>),
+    /// The build is over and all of it was read.
+    Nothing,
 }
 
 /// What a read has come to.
@@ -42,22 +50,25 @@ pub(super) enum Read {
 }
 
 impl Reader {
-    /// A reader that begins after a cursor. One who has seen events of a build that is not known now waits for it.
+    /// A reader that begins after a cursor. One who has seen events of a build that is not known now waits for it, if it
+    /// can be known again.
     ///
     /// # Errors
     ///
     /// NOT_FOUND, UNAVAILABLE.
     pub async fn open(
         registry: Arc<dyn Registry>,
+        store: MeteredStore,
         build: BuildId,
         after: u64,
     ) -> Result<Reader, Status> {
         let known = registry.get(build).await.map_err(unavailable)?;
-        if known.is_none() && after == 0 {
+        if known.is_none() && (after == 0 || registry.known_again_within().is_zero()) {
             return Err(not_found(build));
         }
         Ok(Reader {
             registry,
+            store,
             build,
             after,
             trouble: None,
@@ -80,15 +91,13 @@ impl Reader {
             let status = match found {
                 Ok(Some(events)) if events.is_empty() => {
                     self.trouble = None;
-                    if self.is_over().await {
-                        match self.after_the_end().await {
-                            Ok(Some(events)) if !events.is_empty() => return self.decode(events),
-                            Ok(_) => {
-                                self.over = true;
-                                return Ok(Read::Over);
-                            }
-                            // Seen again by the next look.
-                            Err(_) => {}
+                    // What cannot be told now is seen by the next look.
+                    match self.rest().await? {
+                        Rest::More => {}
+                        Rest::Events(events) => return Ok(self.pass_on(events)),
+                        Rest::Nothing => {
+                            self.over = true;
+                            return Ok(Read::Over);
                         }
                     }
                     if left.is_zero() {
@@ -96,7 +105,10 @@ impl Reader {
                     }
                     let wait = self.registry.events(self.build, self.after, BATCH, left);
                     match wait.await {
-                        Ok(Some(events)) if !events.is_empty() => return self.decode(events),
+                        Ok(Some(events)) if !events.is_empty() => {
+                            let events = self.decode(events)?;
+                            return Ok(self.pass_on(events));
+                        }
                         Ok(Some(_)) => {}
                         // Seen again by the next look.
                         Ok(None) | Err(_) => sleep(PAUSE).await,
@@ -105,9 +117,13 @@ impl Reader {
                 }
                 Ok(Some(events)) => {
                     self.trouble = None;
-                    return self.decode(events);
+                    let events = self.decode(events)?;
+                    return Ok(self.pass_on(events));
                 }
-                Ok(None) => (not_found(self.build), LOST),
+                Ok(None) => {
+                    let again = self.registry.known_again_within();
+                    (not_found(self.build), again)
+                }
                 Err(error) => (unavailable(error), AWAY),
             };
             let (status, patience) = status;
@@ -121,33 +137,64 @@ impl Reader {
         }
     }
 
-    /// The end may have come between a look that found nothing and the one that found the build over; what is found now
-    /// is all that there is.
-    async fn after_the_end(&self) -> Result<Option<Vec<Bytes>>, RegistryError> {
-        self.registry
+    /// A look has found no events; whether there will be any.
+    async fn rest(&self) -> Result<Rest, Status> {
+        if !matches!(self.record().await, Ok(Some(record)) if record.finished_ms != 0) {
+            return Ok(Rest::More);
+        }
+        // The end may have come between the look and this: what is found now is all that there is in the registry.
+        let found = self
+            .registry
             .events(self.build, self.after, BATCH, Duration::ZERO)
-            .await
-    }
-
-    async fn is_over(&self) -> bool {
-        let record = self.registry.get(self.build).await;
-        matches!(record, Ok(Some(record)) if record.finished_ms != 0)
-    }
-
-    fn decode(&mut self, events: Vec<bytes::Bytes>) -> Result<Read, Status> {
-        let decoded: Result<Vec<v1::BuildEvent>, _> =
-            events.into_iter().map(v1::BuildEvent::decode).collect();
-        let decoded = decoded.map_err(|error| {
-            Status::internal(format!(
-                "an event of build {} cannot be read: {error}",
+            .await;
+        match found {
+            Ok(Some(events)) if events.is_empty() => {}
+            Ok(Some(events)) => return Ok(Rest::Events(self.decode(events)?)),
+            Ok(None) | Err(_) => return Ok(Rest::More),
+        }
+        // And then they may have moved before that: then the record says so by now.
+        let Ok(Some(record)) = self.record().await else {
+            return Ok(Rest::More);
+        };
+        let Some(archive) = record.archive.as_ref().map(Digest::try_from) else {
+            return Ok(Rest::Nothing);
+        };
+        let archive = archive.map_err(|error| self.unreadable(error))?;
+        let events = archive::read(&self.store, archive, self.after).await;
+        let events = events.map_err(|error| {
+            Status::data_loss(format!(
+                "build {} is over and its events are gone: {error}",
                 self.build
             ))
         })?;
-        if let Some(last) = decoded.last() {
+        Ok(match events.is_empty() {
+            true => Rest::Nothing,
+            false => Rest::Events(events),
+        })
+    }
+
+    async fn record(&self) -> Result<Option<v1::Build>, RegistryError> {
+        self.registry.get(self.build).await
+    }
+
+    fn unreadable(&self, error: impl std::fmt::Display) -> Status {
+        Status::internal(format!(
+            "an event of build {} cannot be read: {error}",
+            self.build
+        ))
+    }
+
+    fn decode(&self, events: Vec<bytes::Bytes>) -> Result<Vec<v1::BuildEvent>, Status> {
+        let decoded: Result<_, _> = events.into_iter().map(v1::BuildEvent::decode).collect();
+        decoded.map_err(|error| self.unreadable(error))
+    }
+
+    /// Notes how far it has come.
+    fn pass_on(&mut self, events: Vec<v1::BuildEvent>) -> Read {
+        if let Some(last) = events.last() {
             self.after = last.cursor;
-            let finished = matches!(last.event, Some(v1::build_event::Event::Finished(_)));
-            self.over = finished;
+            self.over = matches!(last.event, Some(v1::build_event::Event::Finished(_)));
         }
-        Ok(Read::Events(decoded))
+        Read::Events(events)
     }
 }

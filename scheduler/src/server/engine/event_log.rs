@@ -155,6 +155,11 @@ impl EventLog {
         rest.map(event).collect()
     }
 
+    /// All, encoded.
+    pub fn events(&self) -> Vec<Bytes> {
+        self.events.values().cloned().collect()
+    }
+
     /// Whether nothing comes after this cursor.
     pub fn ends_with(&self, cursor: u64) -> bool {
         self.next_after(cursor).is_none()

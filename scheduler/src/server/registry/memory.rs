@@ -246,6 +246,21 @@ impl Registry for MemoryRegistry {
         self.bells.wait(build, wait, look).await
     }
 
+    fn known_again_within(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn archive(&self, build: BuildId, record: &v1::Build) -> Result<(), RegistryError> {
+        let mut state = self.state();
+        if let Some(known) = state.builds.get_mut(&build)
+            && known.is_over()
+        {
+            known.record = record.clone();
+            known.events.clear();
+        }
+        Ok(())
+    }
+
     async fn cancel(&self, build: BuildId) -> Result<bool, RegistryError> {
         let mut state = self.state();
         let Some(known) = state.builds.get_mut(&build) else {

@@ -1,22 +1,24 @@
 //! The services on a loopback port, two replicas over one Redis.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use gofarm_proto::v1;
 use gofarm_proto::v1::builds_client::BuildsClient;
-use gofarm_proto::v1::builds_server::BuildsServer;
+use gofarm_proto::v1::builds_server::{Builds as _, BuildsServer};
 use gofarm_proto::v1::farm_client::FarmClient;
 use gofarm_proto::v1::farm_server::FarmServer;
+use gofarm_proto::{Digest, v1};
 use tokio::task::JoinHandle;
 use tonic::Code;
 use tonic::transport::{Channel, Server};
 
 use super::BuildsService;
 use crate::core::BuildId;
+use crate::server::engine::EngineOptions;
 use crate::server::engine::tests::world::{World, finished, words};
 use crate::server::farm::FarmService;
 use crate::server::registry::tests::server::RedisServer;
-use crate::server::registry::{RedisRegistry, Registry};
+use crate::server::registry::{MemoryRegistry, RedisRegistry, Registry};
 
 /// A replica that serves.
 struct Replica {
@@ -33,9 +35,13 @@ impl Drop for Replica {
 }
 
 async fn replica(world: &World, redis: &RedisServer, name: &str) -> Replica {
+    replica_with(world, redis, EngineOptions::new(name)).await
+}
+
+async fn replica_with(world: &World, redis: &RedisServer, options: EngineOptions) -> Replica {
     let registry = RedisRegistry::connect(redis.url(0), "test").unwrap();
     let registry: Arc<dyn Registry> = Arc::new(registry);
-    let engine = world.engine(name, &registry);
+    let engine = world.engine_with(options, &registry);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let farm = FarmService::new(registry.clone());
@@ -147,6 +153,52 @@ async fn a_build_is_submitted_here_and_watched_there() {
 }
 
 #[tokio::test]
+async fn a_build_that_is_over_is_watched_from_the_store() {
+    let (world, redis) = (World::start(), RedisServer::start());
+    let at_once = EngineOptions {
+        archive_after: Duration::ZERO,
+        archive_from: 0,
+        ..EngineOptions::new("a")
+    };
+    let mut one = replica_with(&world, &redis, at_once).await;
+    let mut two = replica(&world, &redis, "b").await;
+    let request = world.chain(1, &["one", "hold"]).await;
+    one.builds.submit(request).await.unwrap();
+    world.until_executing("hold").await;
+    let mut seen = watched(&mut two.builds, 0, 3, false).await;
+    world.gate.send_replace(true);
+    let get = v1::GetRequest { build: id() };
+    let archive = loop {
+        let build = two.builds.get(get.clone()).await.unwrap().into_inner();
+        if let Some(archive) = build.archive {
+            break Digest::try_from(&archive).unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    let left = one.registry.events(BuildId(1), 0, 100, Duration::ZERO);
+    assert_eq!(left.await.unwrap(), Some(Vec::new()));
+
+    // Whoever had come part of the way goes on, and whoever comes now sees all of it.
+    let cursor = seen.last().unwrap().cursor;
+    seen.extend(watched(&mut one.builds, cursor, usize::MAX, false).await);
+    assert_eq!(finished(&seen).counts.unwrap().executed, 2);
+    let all = watched(&mut two.builds, 0, usize::MAX, false).await;
+    assert_eq!(all, seen);
+    let end = all.last().unwrap().cursor;
+    let nothing = watched(&mut two.builds, end, usize::MAX, false).await;
+    assert_eq!(nothing, []);
+
+    std::fs::remove_file(world.store.fetch(archive).await.unwrap()).unwrap();
+    let watch = v1::WatchRequest {
+        build: id(),
+        ..v1::WatchRequest::default()
+    };
+    let mut stream = two.builds.watch(watch).await.unwrap().into_inner();
+    let error = stream.message().await.unwrap_err();
+    assert_eq!(error.code(), Code::DataLoss, "{error}");
+}
+
+#[tokio::test]
 async fn cancelling_elsewhere_ends_what_runs() {
     let (world, redis) = (World::start(), RedisServer::start());
     let mut one = replica(&world, &redis, "a").await;
@@ -199,6 +251,22 @@ async fn errors_say_what_the_caller_can_do() {
     };
     let submit = one.builds.submit(submit).await.map(drop).map_err(code);
     assert_eq!(submit, Err(Code::NotFound));
+}
+
+#[tokio::test]
+async fn a_build_that_cannot_come_back_is_not_waited_for() {
+    let world = World::start();
+    // As after a restart: what this registry does not know, nobody does.
+    let registry: Arc<dyn Registry> = Arc::new(MemoryRegistry::new());
+    let builds = BuildsService::new(world.engine("a", &registry));
+    let watch = v1::WatchRequest {
+        build: id(),
+        after: 7,
+        ..v1::WatchRequest::default()
+    };
+    let answer = builds.watch(tonic::Request::new(watch)).await;
+    let code = answer.map(drop).map_err(|status| status.code());
+    assert_eq!(code, Err(Code::NotFound));
 }
 
 #[tokio::test]

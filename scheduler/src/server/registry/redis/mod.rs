@@ -27,6 +27,8 @@ use crate::core::{BuildId, Estimate};
 
 /// Builds renewed by one call of a script, and actions asked for by one command: a server does nothing else meanwhile.
 const BATCH: usize = 256;
+/// After Redis has lost its data, the owner of a build writes it again within a second or two, another owner within ten.
+const LOST: Duration = Duration::from_secs(15);
 /// How long the history of a pool without executions is kept: 180 days.
 const HISTORY_KEPT: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 
@@ -301,6 +303,17 @@ impl Registry for RedisRegistry {
     ) -> Result<Option<Vec<Bytes>>, RegistryError> {
         let look = || self.look(build, after, max);
         self.bells.wait(build, wait, look).await
+    }
+
+    fn known_again_within(&self) -> Duration {
+        LOST
+    }
+
+    async fn archive(&self, build: BuildId, record: &v1::Build) -> Result<(), RegistryError> {
+        let mut call = self.scripts.archive.key(self.keys.build(build));
+        call.key(self.keys.events(build));
+        call.arg(record.encode_to_vec());
+        self.link.script("archiving a build", &call).await
     }
 
     async fn cancel(&self, build: BuildId) -> Result<bool, RegistryError> {

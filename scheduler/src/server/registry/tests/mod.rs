@@ -224,6 +224,33 @@ async fn history_follows_what_is_measured(registry: &dyn Registry) {
     assert_eq!(elsewhere, [None, None]);
 }
 
+async fn events_move_when_a_build_is_over(registry: &dyn Registry) {
+    let held = submitted(registry, 1, "a").await;
+    registry.append(&append(&held, 0, 3)).await.unwrap();
+    let archived = v1::Build {
+        finished_ms: 7,
+        archive: Some(gofarm_proto::Digest::of(b"events").into()),
+        ..build(1)
+    };
+    registry.archive(BuildId(1), &archived).await.unwrap();
+    assert_eq!(cursors(registry, BuildId(1), 0).await.len(), 3);
+    let last = Append {
+        record: v1::Build {
+            finished_ms: 7,
+            ..build(1)
+        },
+        ..append(&held, 3, 4)
+    };
+    registry.append(&last).await.unwrap();
+    registry.archive(BuildId(1), &archived).await.unwrap();
+    assert_eq!(cursors(registry, BuildId(1), 0).await.len(), 0);
+    let found = registry.get(BuildId(1)).await.unwrap();
+    assert_eq!(found, Some(archived.clone()));
+    // Nothing is made up.
+    registry.archive(BuildId(2), &archived).await.unwrap();
+    assert_eq!(registry.get(BuildId(2)).await.unwrap(), None);
+}
+
 async fn workers_are_listed_by_name(registry: &dyn Registry) {
     for (name, slots) in [("b", 1), ("a", 2), ("b", 3)] {
         let worker = v1::Worker {
@@ -247,6 +274,7 @@ async fn suite(mut registry: impl FnMut() -> Arc<dyn Registry>) {
     dropped_events_leave_the_others_under_their_numbers(&*registry()).await;
     a_build_that_is_over_is_owned_no_more(&*registry()).await;
     ownership_runs_out_unless_renewed(&*registry()).await;
+    events_move_when_a_build_is_over(&*registry()).await;
     a_reader_is_woken(registry()).await;
     an_owner_hears_what_others_say(registry()).await;
     history_follows_what_is_measured(&*registry()).await;
