@@ -1,6 +1,6 @@
 //! Mistakes that a farm could have, made on purpose: a simulation that does not notice them is worth nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use gofarm_proto::{ActionKey, Digest};
 use gofarm_scheduler::core::{Outcome, RunId, Task};
 use gofarm_scheduler::queue::{
-    BlobPresence, InProcessQueue, Lease, LeaseId, LeaseQueue, LeaseRequest, News, Owner,
-    QueueError, QueueStats, Reaped, Renewal, TaskOutput,
+    BlobPresence, FencingToken, InProcessQueue, Lease, LeaseId, LeaseQueue, LeaseRequest, News,
+    Owner, QueueError, QueueStats, Reaped, Renewal, TaskOutput,
 };
 
 /// A mistake.
@@ -27,6 +27,10 @@ pub enum Flaw {
     CompleteFirst,
     /// Workers report what another action made.
     MixesUpResults,
+    /// Workers say of every run that ends for lack of memory that it was alone.
+    SaysAlone,
+    /// The queue takes the word of both workers of a straggler.
+    HearsBoth,
     /// Workers do not give up a lease that they cannot renew, so two run one task.
     NoKill,
 }
@@ -42,6 +46,8 @@ pub(crate) struct FlawedQueue {
 struct Known {
     latest: BTreeMap<ActionKey, Lease>,
     enqueued: u64,
+    /// Leases of tasks that have two.
+    shared: BTreeSet<FencingToken>,
 }
 
 impl FlawedQueue {
@@ -51,6 +57,27 @@ impl FlawedQueue {
             flaw,
             known: Mutex::default(),
         }
+    }
+
+    /// Takes note of leases of tasks of which another is held.
+    async fn see_shared(&self, leases: &[Lease]) -> Result<(), QueueError> {
+        for lease in leases {
+            let before = self.known().latest.get(&lease.id.key).map(|lease| lease.id);
+            let Some(before) = before else {
+                continue;
+            };
+            // Nothing printed changes nothing, and says whether the lease is held.
+            let nothing = TaskOutput {
+                lease: before,
+                offset: 0,
+                data: [].into(),
+            };
+            if let [Renewal::Held { .. }] = self.real.append_log(&[nothing]).await?[..] {
+                let both = [before.token, lease.id.token];
+                self.known().shared.extend(both);
+            }
+        }
+        Ok(())
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -75,6 +102,10 @@ impl LeaseQueue for FlawedQueue {
         self.real.cancel(owner, tasks).await
     }
 
+    async fn back_up(&self, owner: &Owner, tasks: &[(ActionKey, RunId)]) -> Result<(), QueueError> {
+        self.real.back_up(owner, tasks).await
+    }
+
     async fn news(
         &self,
         owner: &Owner,
@@ -90,6 +121,7 @@ impl LeaseQueue for FlawedQueue {
 
     async fn lease(&self, request: LeaseRequest) -> Result<Vec<Lease>, QueueError> {
         let leases = self.real.lease(request).await?;
+        self.see_shared(&leases).await?;
         let mut known = self.known();
         if self.flaw == Flaw::GivesTwice
             && leases.is_empty()
@@ -120,7 +152,11 @@ impl LeaseQueue for FlawedQueue {
         {
             lease = latest.id;
         }
-        self.real.complete(&lease, outcome).await
+        let done = self.real.complete(&lease, outcome).await;
+        if self.flaw == Flaw::HearsBoth && self.known().shared.contains(&lease.token) {
+            return Ok(());
+        }
+        done
     }
 
     async fn reap(&self, limit: usize) -> Result<Reaped, QueueError> {

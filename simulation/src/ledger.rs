@@ -18,6 +18,8 @@ enum End {
     OutOfMemory,
     /// Another outcome was accepted.
     Accepted,
+    /// Another worker that had the same task came first.
+    Overtaken,
     /// The queue lost its data while it was open.
     Forgotten,
 }
@@ -29,6 +31,10 @@ struct Entry {
     worker: Arc<str>,
     exclusive: bool,
     deadline: u64,
+    /// A second worker was asked for.
+    backed_up: bool,
+    /// Of two leases of one task; the later if true.
+    shared: Option<bool>,
     end: End,
 }
 
@@ -48,6 +54,8 @@ pub struct Ledger {
     /// When a worker last asked for tasks.
     last_request: u64,
     longest_pause: u64,
+    seconds: u64,
+    seconds_first: u64,
 }
 
 impl Ledger {
@@ -66,11 +74,17 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Its token was given before, another lease of the task is live, or an exclusive task is not alone.
+    /// Its token was given before, another lease of the task is live, unless it is the second of a straggler, or an
+    /// exclusive task is not alone.
     pub fn given(&mut self, lease: &Lease, worker: &Arc<str>, now: u64) -> Result<(), Offence> {
         let (id, exclusive) = (lease.id, lease.task.exclusive);
-        for (token, other) in self.entries.iter().filter(|(_, other)| other.is_live(now)) {
-            if other.key == id.key {
+        let mut shared = None;
+        let live = self.entries.iter_mut();
+        for (token, other) in live.filter(|(_, other)| other.is_live(now)) {
+            let second = other.backed_up && other.shared.is_none() && !exclusive;
+            if other.key == id.key && second && other.worker != *worker {
+                (other.shared, shared) = (Some(false), Some(true));
+            } else if other.key == id.key {
                 return Err(format!(
                     "one task is leased twice at once: {} as {token:?} to {} and as {:?} to {worker}",
                     id.key, other.worker, id.token
@@ -89,12 +103,34 @@ impl Ledger {
             worker: worker.clone(),
             exclusive,
             deadline: now + lease.ttl.as_millis() as u64,
+            backed_up: false,
+            shared,
             end: End::Open,
         };
+        self.seconds += u64::from(shared.is_some());
         match self.entries.insert(id.token, entry) {
             Some(_) => Err(format!("the token {:?} was given twice", id.token)),
             None => Ok(()),
         }
+    }
+
+    /// The queue was asked for a second worker for a task.
+    pub fn backed_up(&mut self, key: &ActionKey, now: u64) {
+        let entries = self.entries.values_mut();
+        for entry in entries.filter(|entry| entry.key == *key && entry.is_live(now)) {
+            entry.backed_up = true;
+        }
+    }
+
+    /// Whether the task of a lease may have been given to another worker at the same time.
+    pub fn may_share(&self, token: &FencingToken) -> bool {
+        let entry = self.entries.get(token);
+        entry.is_some_and(|entry| entry.shared.is_some())
+    }
+
+    /// How many leases were second ones, and how many of these came first.
+    pub fn seconds(&self) -> (u64, u64) {
+        (self.seconds, self.seconds_first)
     }
 
     /// The queue prolonged a lease.
@@ -116,15 +152,30 @@ impl Ledger {
         let entry = self.live(id, now, "a stale completion was accepted")?;
         entry.end = match outcome {
             Outcome::Crashed { .. } | Outcome::LostLease => End::Counted,
-            Outcome::OutOfMemory => End::OutOfMemory,
+            Outcome::OutOfMemory { .. } => End::OutOfMemory,
             _ => End::Accepted,
         };
+        let (key, second) = (entry.key, entry.shared == Some(true));
+        if matches!(outcome, Outcome::Succeeded(_) | Outcome::Failed(_)) {
+            let mut overtaken = false;
+            for other in self.entries.values_mut() {
+                if other.key == key && other.is_live(now) {
+                    other.end = End::Overtaken;
+                    overtaken = true;
+                }
+            }
+            self.seconds_first += u64::from(second && overtaken);
+        }
         Ok(())
     }
 
     fn live(&mut self, id: &LeaseId, now: u64, offence: &str) -> Result<&mut Entry, Offence> {
         match self.entries.get_mut(&id.token) {
             Some(entry) if entry.key == id.key && entry.is_live(now) => Ok(entry),
+            Some(Entry {
+                end: End::Overtaken,
+                ..
+            }) => Err(format!("{offence}, of a worker that was overtaken: {id:?}")),
             entry => Err(format!("{offence} for {id:?}: {entry:?}")),
         }
     }
@@ -144,7 +195,7 @@ impl Ledger {
         let counted = labelled.filter(|entry| match entry.end {
             End::Open => entry.deadline <= now,
             End::Counted => true,
-            End::OutOfMemory | End::Accepted | End::Forgotten => false,
+            End::OutOfMemory | End::Accepted | End::Overtaken | End::Forgotten => false,
         });
         counted.count()
     }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_scheduler::core::{
-    ActionResult, BuildId, BuildOptions, BuildSpec, Edge, GraphError, NodeId, NodeSpec, OutputFile,
+    ActionResult, BuildId, BuildOptions, BuildSpec, Edge, Estimate, GraphError, NodeId, NodeSpec,
+    OutputFile,
 };
 
 use crate::random::Random;
@@ -116,12 +117,12 @@ impl Shape {
         nodes.filter_map(|(index, node)| node.requested.then_some(index))
     }
 
-    /// As it is submitted.
+    /// As it is submitted, with the duration that is recorded of each of its actions, milliseconds.
     ///
     /// # Errors
     ///
     /// Never for a random shape.
-    pub fn spec(&self, id: BuildId) -> Result<BuildSpec, GraphError> {
+    pub fn spec(&self, id: BuildId, recorded: Option<u64>) -> Result<BuildSpec, GraphError> {
         let options = BuildOptions {
             keep_going: self.keep_going,
             no_cache: self.no_cache,
@@ -135,7 +136,10 @@ impl Shape {
             inputs: node.edges(),
             requested: node.requested,
             source_bytes: 1000,
-            estimate: None,
+            estimate: recorded.map(|duration_ms| Estimate {
+                duration_ms,
+                peak_memory: 0,
+            }),
             platform: None,
         });
         BuildSpec::new(id, options, nodes)
@@ -237,9 +241,9 @@ mod tests {
         for seed in 0..200 {
             let random = &mut Random::new(seed);
             let shape = Shape::random(random, 40);
-            assert!(shape.spec(BuildId(1)).is_ok());
+            assert!(shape.spec(BuildId(1), None).is_ok());
             assert_eq!(shape.fates().len(), shape.size());
-            assert!(shape.edited(random).spec(BuildId(2)).is_ok());
+            assert!(shape.edited(random).spec(BuildId(2), Some(1)).is_ok());
         }
     }
 }

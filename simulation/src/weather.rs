@@ -24,7 +24,12 @@ pub enum Fault {
     LoseActions(u64),
     /// A client cancels its build.
     Cancel(usize),
+    /// What a worker begins takes [`SLOWER`] times as long.
+    SlowWorker(usize, u64),
 }
+
+/// What a slow worker is slower by.
+pub const SLOWER: u64 = 50;
 
 /// How large a farm is, and what happens to it.
 #[derive(Clone, Debug)]
@@ -43,6 +48,10 @@ pub struct Weather {
     pub crashes: u64,
     /// In a thousand executions in company: out of memory.
     pub out_of_memory: u64,
+    /// What is recorded of each action's duration, milliseconds: about what it takes, or far less.
+    pub recorded: Option<u64>,
+    /// How much longer than that a straggler takes at least, milliseconds.
+    pub slack: u64,
     /// When nothing goes wrong any more, milliseconds.
     pub calm_at: u64,
     /// What happens, and when.
@@ -71,6 +80,8 @@ impl Weather {
             network,
             crashes: of(&[0, 0, 20, 150]),
             out_of_memory: of(&[0, 0, 30]),
+            recorded: None,
+            slack: 0,
             calm_at,
             faults: Vec::new(),
         };
@@ -84,7 +95,21 @@ impl Weather {
             let fault = weather.fault(kind, builds, random);
             weather.faults.push((random.below(calm_at), fault));
         }
+        weather.stragglers(random);
         weather
+    }
+
+    /// Half of the farms know how long actions take, and some of their workers are slow for a while.
+    fn stragglers(&mut self, random: &mut Random) {
+        if random.chance(500) {
+            return;
+        }
+        self.recorded = Some([self.longest / 10 + 1, self.longest / 2 + 1][random.index(2)]);
+        self.slack = [300, 2_000, 10_000][random.index(3)];
+        for _ in 0..random.below(4) {
+            let slow = Fault::SlowWorker(random.index(self.workers), random.between(50, 25_000));
+            self.faults.push((random.below(self.calm_at), slow));
+        }
     }
 
     fn fault(&self, kind: u64, builds: usize, random: &mut Random) -> Fault {

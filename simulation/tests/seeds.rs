@@ -88,6 +88,8 @@ fn ten_thousand_random_farms_keep_every_promise() {
     if farms >= 1_000 {
         assert!(sum.fenced > farms && sum.takeovers > farms / 20, "{sum:?}");
         assert!(sum.submitted_again as u64 > farms / 20, "{sum:?}");
+        assert!(sum.seconds > farms / 10, "{sum:?}");
+        assert!(sum.seconds_first > farms / 50, "{sum:?}");
     }
 }
 
@@ -145,6 +147,16 @@ fn a_queue_that_leases_a_task_twice_is_found() {
 #[test]
 fn a_worker_that_outlives_its_lease_is_found() {
     assert_found(Flaw::NoKill, "at once");
+}
+
+#[test]
+fn a_worker_that_takes_company_for_none_is_found() {
+    assert_found(Flaw::SaysAlone, "fails without a reason: out of memory");
+}
+
+#[test]
+fn a_queue_that_hears_both_workers_of_a_straggler_is_found() {
+    assert_found(Flaw::HearsBoth, "of a worker that was overtaken");
 }
 
 #[test]

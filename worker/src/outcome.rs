@@ -17,15 +17,35 @@ pub fn ended(execution: Execution) -> v1::outcome::Outcome {
     }
 }
 
+/// What an action had for itself while it ran. What it means that it ran out of memory depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Its worker ran nothing else.
+    pub alone: bool,
+    /// What the worker has for all its tasks, bytes.
+    pub memory: u64,
+}
+
 /// How an action ended that did not run to its end. A full disk is not decided here.
-pub fn broken_off(error: &ExecuteError) -> v1::outcome::Outcome {
+pub fn broken_off(error: &ExecuteError, surroundings: Surroundings) -> v1::outcome::Outcome {
     use v1::outcome::Outcome;
     match error {
         ExecuteError::MissingInputs(digests) => Outcome::BlobsMissing(v1::BlobsMissing {
             digests: digests.iter().map(|digest| (*digest).into()).collect(),
         }),
         ExecuteError::Cancelled => Outcome::Cancelled(v1::CancelledByRequest {}),
-        ExecuteError::OutOfMemory { .. } => Outcome::OutOfMemory(v1::OutOfMemory {}),
+        ExecuteError::OutOfMemory {
+            tool, peak_memory, ..
+        } => {
+            let Surroundings { alone, memory } = surroundings;
+            let (peak, memory) = (peak_memory >> 20, memory >> 20);
+            Outcome::OutOfMemory(v1::OutOfMemory {
+                alone,
+                reason: format!(
+                    "{tool} was killed or got no more memory when its largest process held {peak} MiB of the {memory} MiB that the worker has"
+                ),
+            })
+        }
         // A fact about the action: another try takes as long.
         ExecuteError::TimedOut { log, .. } => {
             let mut log = log.clone();
@@ -38,5 +58,34 @@ pub fn broken_off(error: &ExecuteError) -> v1::outcome::Outcome {
             })
         }
         error => Outcome::Crashed(with_causes(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_out_of_memory_says_of_what_and_whether_it_was_alone() {
+        let error = ExecuteError::OutOfMemory {
+            label: "link m".into(),
+            tool: "link".into(),
+            peak_memory: 900 << 20,
+            log: Vec::new(),
+        };
+        for alone in [false, true] {
+            let surroundings = Surroundings {
+                alone,
+                memory: 1 << 30,
+            };
+            let expected = v1::OutOfMemory {
+                alone,
+                reason: "link was killed or got no more memory when its largest process held 900 MiB of the 1024 MiB that the worker has".into(),
+            };
+            assert_eq!(
+                broken_off(&error, surroundings),
+                v1::outcome::Outcome::OutOfMemory(expected)
+            );
+        }
     }
 }

@@ -65,15 +65,17 @@ impl Core {
                 self.attempt_failed(flight, out);
             }
             Outcome::BlobsMissing(digests) => self.inputs_missing(flight, &digests, out),
-            Outcome::OutOfMemory => {
-                tried("out of memory");
-                // One that joined another scheduler's run may have joined one that was not alone.
-                if flight.task.exclusive && !flight.joined {
+            Outcome::OutOfMemory { alone, reason } => {
+                tried(&format!("out of memory: {reason}"));
+                if alone {
                     let history = std::mem::take(&mut flight.history).into();
                     self.fail_all(flight, Failure::OutOfMemory { history }, out);
-                } else {
-                    flight.task.exclusive = true;
+                } else if !std::mem::replace(&mut flight.task.exclusive, true) {
                     self.enqueue_again(flight, out);
+                } else {
+                    // It was to run alone and was joined to a run that did not, of another scheduler or of before it ran
+                    // out of memory. That may happen again, so it counts.
+                    self.attempt_failed(flight, out);
                 }
             }
             // Nobody here asked for the cancel; an earlier owner of the build may have.

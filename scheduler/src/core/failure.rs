@@ -24,11 +24,11 @@ pub enum Failure {
     },
     /// Killed for lack of memory, also when it ran alone.
     #[error(
-        "out of memory, also when run alone: {}; give the worker more memory or let it use fewer CPUs",
-        History(history)
+        "{}; give the worker more memory, or let less run on its machine",
+        Alone(history)
     )]
     OutOfMemory {
-        /// Oldest first.
+        /// Oldest first; the last ran alone.
         history: Box<[Attempt]>,
     },
     /// A blob that no action of this build makes is not in the store.
@@ -103,6 +103,22 @@ impl fmt::Display for History<'_> {
             write!(f, "{separator}{worker}: {}", attempt.reason)?;
         }
         Ok(())
+    }
+}
+
+/// The attempt that decides. Those before it ran out of memory in company, or say nothing about memory.
+struct Alone<'a>(&'a [Attempt]);
+
+impl fmt::Display for Alone<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(attempt) = self.0.last() else {
+            return f.write_str("out of memory, also when run alone");
+        };
+        f.write_str(&attempt.reason)?;
+        match &attempt.worker {
+            Some(worker) => write!(f, ", although worker {worker} ran nothing else"),
+            None => f.write_str(", although nothing else ran beside it"),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use gofarm_proto::{ActionKey, Digest};
 use super::build::Build;
 use super::effect::{BuildEvent, Effect, NodeEvent};
 use super::flight::{Flight, KeyMap, Lookups, Phase, Waiter};
-use super::{BuildId, BuildSpec, Counts, Event, Millis, NodeId, RunId};
+use super::{BuildId, BuildSpec, Counts, Event, Millis, NodeId, RunId, Task};
 
 /// Bounds on trying again.
 #[derive(Clone, Copy, Debug)]
@@ -214,6 +214,16 @@ impl Core {
         let current = flight.filter(|flight| flight.task.run == run);
         let waiters = current.into_iter().flat_map(|flight| &flight.waiters);
         waiters.map(|waiter| (waiter.build, NodeId(waiter.node)))
+    }
+
+    /// The task that a node waits for, and whether it is the node that counts as having it executed.
+    pub fn task(&self, build: BuildId, node: NodeId) -> Option<(&Task, bool)> {
+        let state = self.builds.get(&build)?.nodes.get(node.index())?;
+        let flight = self.flights.get(&state.key)?;
+        let node = node.0;
+        let waiter = Waiter { build, node };
+        let waits = flight.waiters.contains(&waiter) || flight.deferred.contains(&waiter);
+        waits.then(|| (&flight.task, flight.waiters.first() == Some(&waiter)))
     }
 
     fn task_started(

@@ -31,6 +31,7 @@ mod prior;
 mod recovery;
 mod result;
 mod spec;
+mod stragglers;
 mod task;
 
 #[cfg(test)]
@@ -45,4 +46,5 @@ pub use machine::{Core, CoreOptions, Ignored};
 pub use prior::Prior;
 pub use result::{ActionResult, MalformedResult, OutputFile};
 pub use spec::{BuildOptions, BuildSpec, Edge, GraphError, NodeSpec, platform_pool};
+pub use stragglers::{Straggler, StragglerOptions, Stragglers};
 pub use task::{Attempt, Near, Outcome, Share, Task};

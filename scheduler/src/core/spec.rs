@@ -273,6 +273,11 @@ impl BuildSpec {
         self.graph.edge_count()
     }
 
+    /// What each node does, in order.
+    pub fn kinds(&self) -> impl Iterator<Item = v1::Kind> + '_ {
+        self.nodes.iter().map(|node| node.kind)
+    }
+
     /// Label of a node; None if there is no such node.
     pub fn label(&self, node: NodeId) -> Option<&Arc<str>> {
         Some(&self.nodes.get(node.index())?.label)

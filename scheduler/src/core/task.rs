@@ -79,8 +79,14 @@ pub enum Outcome {
     },
     /// The lease ran out: the worker is gone or cut off. Counts as an attempt.
     LostLease,
-    /// Killed for lack of memory. Tried once more alone.
-    OutOfMemory,
+    /// Killed for lack of memory. In company it says little, and the task is run alone; alone it is a failure.
+    OutOfMemory {
+        /// Its worker ran nothing else meanwhile. Said by who ran it, of the lease: the run that is wanted by now may be
+        /// another.
+        alone: bool,
+        /// Which program, and how much memory there was and was taken, for the history of attempts.
+        reason: Arc<str>,
+    },
     /// Blobs that the action reads are not in the store. The actions that made them run again.
     BlobsMissing(Box<[Digest]>),
     /// The worker gave the task back untouched or unfinished because it is going away. Does not count.

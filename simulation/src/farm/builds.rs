@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use gofarm_proto::ActionKey;
 use gofarm_scheduler::core::{
-    ActionResult, BuildEvent, BuildId, BuildResult, BuildSummary, CoreOptions, Event as CoreEvent,
-    Failure, FailureClass, NodeEvent,
+    ActionResult, Attempt, BuildEvent, BuildId, BuildResult, BuildSummary, CoreOptions,
+    Event as CoreEvent, Failure, FailureClass, NodeEvent,
 };
 use gofarm_scheduler::queue::QueueOptions;
 
@@ -71,7 +71,7 @@ impl Farm {
         for source in self.shapes[shape].sources() {
             self.store.put(source);
         }
-        match self.shapes[shape].spec(BuildId(at as u128)) {
+        match self.shapes[shape].spec(BuildId(at as u128), self.weather.recorded) {
             Ok(spec) => {
                 self.note(|| format!("build {at} is submitted to s{home}"));
                 self.tell(home, CoreEvent::Submit(Box::new(spec)));
@@ -173,17 +173,19 @@ impl Farm {
         let justified = match failure {
             Failure::Action { .. } | Failure::MissingOutput { .. } => true,
             Failure::AttemptsUsedUp { history } => {
-                let reasons = history.iter().filter(|a| &*a.reason != "out of memory");
                 let label = self.shapes[self.builds[at].shape].label(node);
-                reasons.count() == attempts && self.ledger.counted(&label, now) >= attempts
+                let memory = |attempt: &&Attempt| attempt.reason.starts_with("out of memory: ");
+                // The first that runs out of memory in company does not count; those that were to be alone do.
+                let in_company = history.iter().filter(memory).count();
+                let counting = history.len() - in_company.min(1);
+                let told = self.ledger.counted(&label, now);
+                let ran_out = self.ledger.out_of_memory(&label);
+                counting == attempts
+                    && ran_out >= in_company
+                    && told + in_company.saturating_sub(1) >= attempts
             }
-            // Alone nothing runs out of memory here. But when everything is said again just as a run ends, the queue
-            // gives the old task, which is not exclusive, a second time; the core cannot tell that from the exclusive
-            // run that it wants by then.
-            Failure::OutOfMemory { .. } => {
-                let label = self.shapes[self.builds[at].shape].label(node);
-                self.ledger.out_of_memory(&label) >= 2
-            }
+            // Alone nothing runs out of memory here.
+            Failure::OutOfMemory { .. } => false,
             // Clients have all sources.
             Failure::MissingBlob { .. } => false,
             Failure::LostAgain { digest, .. } => self.store.losses(digest) > 0,

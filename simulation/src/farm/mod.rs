@@ -8,7 +8,10 @@
 //!
 //! - the queue accepts no renewal and no completion under a token that has run out, was replaced or has ended;
 //!   so at most one result per lease is accepted ([`ledger`](crate::ledger));
-//! - no task is under two leases, or runs on two live workers, at once; an exclusive one is alone;
+//! - no task is under two leases, or runs on two live workers, at once, but for a straggler that was backed up: that
+//!   has one second worker in its life in the queue, another than the first, and once one of the two has said what is
+//!   true of the action, nothing that the other says is accepted;
+//! - an exclusive task is alone;
 //! - a core accepts at most one end of each run of a task;
 //! - a success is accepted only when its outputs are in the store;
 //! - a build says nothing after its end; every build ends within a bound after the faults stopped;
@@ -72,6 +75,10 @@ pub struct Report {
     pub executions: u64,
     /// Changes that the queue refused for their token.
     pub fenced: u64,
+    /// Stragglers that a second worker ran as well.
+    pub seconds: u64,
+    /// Of these, those whose second worker was first.
+    pub seconds_first: u64,
     /// Times that schedulers started anew.
     pub takeovers: u64,
     /// Simulated milliseconds.
@@ -165,6 +172,7 @@ impl Farm {
             weather.slots = weather.slots.max(2);
             weather.workers = weather.workers.max(2);
             weather.longest = 20_000;
+            weather.recorded = weather.recorded.map(|_| 2_000);
         }
         let clock = Arc::new(ManualClock::default());
         let store = Arc::new(Store::default());
@@ -243,6 +251,7 @@ impl Farm {
             }
             if self.again && self.is_over() {
                 self.report.ended_at = self.agenda.now();
+                (self.report.seconds, self.report.seconds_first) = self.ledger.seconds();
                 self.report.fenced += promptly(self.queue.stats()).map_or(0, |stats| stats.fenced);
                 return;
             }
@@ -361,6 +370,8 @@ impl Report {
         self.executions += other.executions;
         self.fenced += other.fenced;
         self.takeovers += other.takeovers;
+        self.seconds += other.seconds;
+        self.seconds_first += other.seconds_first;
         self.ended_at += other.ended_at;
     }
 }

@@ -1,11 +1,13 @@
 //! A scheduler replica: a core, and what carries out its effects.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use gofarm_proto::ActionKey;
 use gofarm_scheduler::core::{
-    ActionResult, Core, CoreOptions, Effect, Event as CoreEvent, Millis, Outcome, RunId, Task,
+    ActionResult, Core, CoreOptions, Effect, Event as CoreEvent, Millis, Outcome, RunId,
+    StragglerOptions, Stragglers, Task,
 };
 use gofarm_scheduler::queue::{News, Owner};
 
@@ -24,6 +26,8 @@ const IDLE_NEWS_MS: u64 = 1_000;
 const REAP_MS: u64 = 1_000;
 /// Everything open is said again this often: the backstop for news that got lost on its way.
 const SWEEP_MS: u64 = 10_000;
+/// Between looks for stragglers.
+const WATCH_MS: u64 = 1_000;
 /// How long a store that cannot be reached is left alone.
 const STORE_MS: u64 = 100;
 
@@ -32,6 +36,9 @@ pub(super) struct Replica {
     pub life: u32,
     pub up: bool,
     core: Core,
+    /// What is in the queue, as it was last put there.
+    tasks: BTreeMap<ActionKey, Task>,
+    stragglers: Stragglers,
     /// For the queue, in order. The first is on its way when `ordered` is its call.
     orders: VecDeque<Order>,
     ordered: Option<u64>,
@@ -55,6 +62,7 @@ pub(super) enum ReplicaEvent {
     AskNews(u64),
     Reap,
     Sweep,
+    Watch,
     Errand,
 }
 
@@ -69,6 +77,8 @@ impl Replica {
             life: 0,
             up: false,
             core: Core::default(),
+            tasks: BTreeMap::new(),
+            stragglers: Stragglers::default(),
             orders: VecDeque::new(),
             ordered: None,
             errands: VecDeque::new(),
@@ -84,6 +94,23 @@ impl Replica {
         self.core.open_tasks() + self.core.open_lookups()
     }
 
+    /// Takes note of what runs.
+    fn watch(&mut self, event: &CoreEvent, now: Millis) {
+        match event {
+            CoreEvent::TaskStarted { key, run, worker } => {
+                let task = self.tasks.get(key).filter(|task| task.run == *run);
+                if let Some(task) = task {
+                    self.stragglers.started(task, worker, now);
+                }
+            }
+            CoreEvent::TaskDone { key, .. } => {
+                self.stragglers.ended(key);
+                self.tasks.remove(key);
+            }
+            _ => {}
+        }
+    }
+
     pub fn is_idle(&self) -> bool {
         self.open() == 0 && self.orders.is_empty() && self.errands.is_empty()
     }
@@ -91,16 +118,24 @@ impl Replica {
 
 impl Farm {
     pub(super) fn start_replica(&mut self, at: usize) {
+        let watched = StragglerOptions {
+            slack: Duration::from_millis(self.weather.slack),
+            ..StragglerOptions::default()
+        };
         let replica = &mut self.replicas[at];
         *replica = Replica {
             life: replica.life + 1,
             up: true,
             core: Core::new(CoreOptions::default()),
+            stragglers: Stragglers::new(watched),
             ..Replica::new(at)
         };
         self.ask_news(at);
         self.replica_after(at, REAP_MS, ReplicaEvent::Reap);
         self.replica_after(at, SWEEP_MS, ReplicaEvent::Sweep);
+        if self.weather.recorded.is_some() {
+            self.replica_after(at, WATCH_MS, ReplicaEvent::Watch);
+        }
     }
 
     pub(super) fn crash_replica(&mut self, at: usize) {
@@ -144,6 +179,10 @@ impl Farm {
                 }
                 self.replica_after(at, SWEEP_MS, ReplicaEvent::Sweep);
             }
+            ReplicaEvent::Watch => {
+                self.back_up_stragglers(at);
+                self.replica_after(at, WATCH_MS, ReplicaEvent::Watch);
+            }
             ReplicaEvent::Errand => self.run_errand(at),
         }
     }
@@ -156,6 +195,7 @@ impl Farm {
         };
         let now = Millis(self.agenda.now());
         let replica = &mut self.replicas[at];
+        replica.watch(&event, now);
         let stale = replica.core.ignored().stale_run;
         let effects = replica.core.step(event, now);
         if let Some(run) = end
@@ -174,8 +214,12 @@ impl Farm {
                 Effect::Record { key, result } => {
                     replica.errands.push_back(Errand::Record(key, result));
                 }
-                Effect::Enqueue(task) => tasks.push(task),
+                Effect::Enqueue(task) => {
+                    replica.tasks.insert(task.key, task.clone());
+                    tasks.push(task);
+                }
                 Effect::CancelTask { key, run } => {
+                    replica.stragglers.ended(&key);
                     if !tasks.is_empty() {
                         let tasks = std::mem::take(&mut tasks);
                         replica.orders.push_back(Order::Enqueue(tasks));
@@ -190,6 +234,16 @@ impl Farm {
         }
         self.send_order(at);
         self.start_errand(at);
+    }
+
+    fn back_up_stragglers(&mut self, at: usize) {
+        let now = Millis(self.agenda.now());
+        let replica = &mut self.replicas[at];
+        for straggler in replica.stragglers.overdue(now) {
+            let order = Order::BackUp(straggler.key, straggler.run);
+            replica.orders.push_back(order);
+        }
+        self.send_order(at);
     }
 
     fn send_order(&mut self, at: usize) {
@@ -212,6 +266,7 @@ impl Farm {
                 format!("s{at}: enqueue {what:?}")
             }
             Order::Cancel(key, run) => format!("s{at}: cancel {} run {}", brief(&key.0), run.0),
+            Order::BackUp(key, run) => format!("s{at}: back up {} run {}", brief(&key.0), run.0),
         });
         let sender = Sender {
             replica: at,

@@ -65,6 +65,9 @@ impl Farm {
                 }
             }
             Fault::Cancel(build) => self.cancel(build),
+            Fault::SlowWorker(at, long) => {
+                self.workers[at].slow_until = self.agenda.now() + long;
+            }
         }
     }
 
@@ -115,6 +118,7 @@ impl Farm {
         for at in 0..self.workers.len() {
             let life = self.workers[at].life;
             self.resume_worker(at, life);
+            self.speed_up_worker(at);
             if !self.workers[at].up {
                 self.restart_worker(at, life);
             }

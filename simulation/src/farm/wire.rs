@@ -50,6 +50,7 @@ pub(super) enum Answer {
 pub(super) enum Order {
     Enqueue(Vec<Task>),
     Cancel(ActionKey, RunId),
+    BackUp(ActionKey, RunId),
 }
 
 /// From a replica, by the life in which it was sent.
@@ -125,6 +126,10 @@ impl Farm {
         let done = match order {
             Order::Enqueue(tasks) => promptly(self.queue.enqueue(&owner, tasks)),
             Order::Cancel(key, run) => promptly(self.queue.cancel(&owner, &[(key, run)])),
+            Order::BackUp(key, run) => {
+                self.ledger.backed_up(&key, self.agenda.now());
+                promptly(self.queue.back_up(&owner, &[(key, run)]))
+            }
         };
         let stats = promptly(self.queue.stats()).unwrap_or_default();
         if stats.queued + stats.leased > self.nodes {

@@ -51,33 +51,61 @@ fn a_drained_worker_does_not_count() {
     assert_eq!(bench.summary(1).unwrap().result, BuildResult::Succeeded);
 }
 
+fn out_of_memory(alone: bool) -> Outcome {
+    Outcome::OutOfMemory {
+        alone,
+        reason: "compile was killed at 9 MiB".into(),
+    }
+}
+
 #[test]
 fn out_of_memory_is_tried_once_more_alone() {
     let mut bench = started();
     assert!(!bench.task("a").exclusive);
-    end(&mut bench, Outcome::OutOfMemory);
+    end(&mut bench, out_of_memory(false));
     assert!(bench.task("a").exclusive);
     end(&mut bench, Outcome::LostLease);
     assert!(
         bench.task("a").exclusive,
         "a lost lease says nothing about memory"
     );
-    end(&mut bench, Outcome::OutOfMemory);
-    assert!(failure(&bench).starts_with("out of memory, also when run alone: "));
+    end(&mut bench, out_of_memory(true));
+    assert_eq!(
+        failure(&bench),
+        "out of memory: compile was killed at 9 MiB, although worker w1 ran nothing else; give the worker more memory, or let less run on its machine"
+    );
     assert!(bench.tasks.is_empty());
 }
 
 #[test]
-fn out_of_memory_in_the_run_of_another_scheduler_says_nothing_about_being_alone() {
+fn only_who_ran_it_knows_whether_it_was_alone() {
     let mut bench = started();
-    end(&mut bench, Outcome::OutOfMemory);
-    // Meanwhile another scheduler, which knows nothing of this, has put the key into the queue, and it is leased.
-    let Task { key, run, .. } = bench.task("a");
-    bench.step(Event::TaskJoined { key, run });
-    end(&mut bench, Outcome::OutOfMemory);
+    end(&mut bench, out_of_memory(false));
+    // The queue was told of the first run again just as that ended, and has given it once more: the exclusive run is
+    // joined to one that is not. Or another scheduler has put the key into the queue, which knows nothing of this.
+    end(&mut bench, out_of_memory(false));
     assert!(bench.task("a").exclusive);
-    end(&mut bench, Outcome::OutOfMemory);
-    assert!(failure(&bench).starts_with("out of memory, also when run alone: "));
+    end(&mut bench, Outcome::Succeeded(result(&[])));
+    assert_eq!(bench.summary(1).unwrap().result, BuildResult::Succeeded);
+}
+
+#[test]
+fn out_of_memory_in_the_first_run_that_is_alone_is_the_end_of_it() {
+    let mut bench = started();
+    // Another scheduler wants it alone, and this one has joined that run.
+    end(&mut bench, out_of_memory(true));
+    assert!(failure(&bench).starts_with("out of memory: "));
+}
+
+#[test]
+fn wanting_it_alone_in_vain_has_an_end() {
+    let mut bench = started();
+    for _ in 0..3 {
+        assert!(bench.tasks.iter().any(|task| &*task.label == "a"));
+        end(&mut bench, out_of_memory(false));
+    }
+    end(&mut bench, out_of_memory(false));
+    assert!(failure(&bench).starts_with("gave up after 4 attempts: "));
 }
 
 #[test]

@@ -21,6 +21,9 @@ pub(super) struct Weather {
     pub cancels: bool,
 }
 
+/// The reason of those that run out of memory alone.
+const ALONE: &str = "alone";
+
 #[derive(Debug)]
 struct Run {
     task: Task,
@@ -176,7 +179,17 @@ impl World {
         };
         let outcome = match fault {
             1 => Outcome::LostLease,
-            2 => Outcome::OutOfMemory,
+            // What is to run alone may have been joined to a run that does not, and the other way round.
+            2 => match task.exclusive != which.is_multiple_of(3) {
+                true => Outcome::OutOfMemory {
+                    alone: true,
+                    reason: ALONE.into(),
+                },
+                false => Outcome::OutOfMemory {
+                    alone: false,
+                    reason: "in company".into(),
+                },
+            },
             3 => Outcome::Released,
             4 => Outcome::Crashed { reason: "x".into() },
             5 => Outcome::Cancelled,
@@ -184,12 +197,20 @@ impl World {
             _ if !missing.is_empty() => Outcome::BlobsMissing(missing),
             _ => self.execute(&task, run.started),
         };
+        let in_company = matches!(outcome, Outcome::OutOfMemory { alone: false, .. });
         self.tell_and_keep(Event::TaskDone {
             key: task.key,
             run: task.run,
             worker: None,
             outcome,
         });
+        if in_company && let Some(next) = self.runs.get(&task.key) {
+            assert!(
+                next.task.exclusive || next.task.attempt == 1,
+                "out of memory in company, and run in company again: {:?}",
+                next.task
+            );
+        }
     }
 
     fn execute(&mut self, task: &Task, started: Option<u64>) -> Outcome {
@@ -297,6 +318,12 @@ impl World {
                         self.recorded[key] >= watched.submitted,
                         "an execution from before the submission"
                     );
+                }
+                if let NodeEvent::Failed { failure } = &event
+                    && let Failure::OutOfMemory { history } = &**failure
+                {
+                    let last = history.last().expect("at least one attempt");
+                    assert_eq!(*last.reason, *format!("out of memory: {ALONE}"));
                 }
                 watched.nodes.insert(node.0, event);
             }

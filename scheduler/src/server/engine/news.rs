@@ -1,11 +1,14 @@
 //! What the queue says.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use gofarm_proto::ActionKey;
 
 use super::actor::Actor;
 use super::message::Message;
 use super::opening::now_ms;
-use crate::core::{Event, Outcome};
+use crate::core::{ActionResult, Event, Outcome, Straggler};
 use crate::queue::{News, QueueError};
 
 /// News taken at once.
@@ -45,6 +48,7 @@ impl Actor {
     }
 
     fn one(&mut self, news: News) {
+        self.log_if_in_vain(&news);
         match &news {
             News::Log {
                 key,
@@ -76,6 +80,12 @@ impl Actor {
                 worker,
                 outcome,
             } => {
+                // What is told of an earlier run once more says nothing of this one.
+                let task = self.outbox.task(key);
+                let current = task.is_some_and(|task| task.run == *run);
+                if current {
+                    self.stragglers.ended(key);
+                }
                 if let Outcome::BlobsMissing(digests) = outcome
                     && self.want(*key, *run, worker.clone(), digests)
                 {
@@ -84,16 +94,68 @@ impl Actor {
                 if !matches!(outcome, Outcome::BlobsMissing(_)) {
                     self.wants.forget(key);
                 }
-                let result = match outcome {
-                    Outcome::Succeeded(result) => Some(&**result),
-                    _ => None,
-                };
-                self.outbox.task_done(key, result);
+                if current {
+                    let result = match outcome {
+                        Outcome::Succeeded(result) => Some(&**result),
+                        _ => None,
+                    };
+                    self.placed(key, worker.as_ref(), result);
+                    self.outbox.task_done(key, result);
+                }
             }
-            News::Started { .. } | News::Forgotten => {}
+            News::Started { key, run, worker } => {
+                let now = self.now();
+                self.whereabouts.seen(worker, now);
+                // An earlier run says nothing about how long this one has been running.
+                let task = self.outbox.task(key).filter(|task| task.run == *run);
+                if let Some(task) = task {
+                    self.stragglers.started(task, worker, now);
+                }
+            }
+            News::Forgotten => {}
         }
         if let Some(event) = news.event() {
             self.step(event);
+        }
+    }
+
+    /// Takes note of what a worker has now.
+    fn placed(
+        &mut self,
+        key: &ActionKey,
+        worker: Option<&Arc<str>>,
+        result: Option<&ActionResult>,
+    ) {
+        let Some(worker) = worker else {
+            return;
+        };
+        let now = self.now();
+        match (self.outbox.task(key), result) {
+            (Some(task), Some(result)) => {
+                let read = task.produced.iter().copied();
+                let made = result.outputs.iter().map(|output| output.digest);
+                self.whereabouts.has(worker, read.chain(made), now);
+            }
+            _ => self.whereabouts.seen(worker, now),
+        }
+    }
+
+    /// Asks for a second worker for what takes far longer than it did before.
+    pub fn back_up_stragglers(&mut self) {
+        for straggler in self.stragglers.overdue(self.now()) {
+            let Straggler {
+                key,
+                run,
+                worker,
+                running_ms,
+            } = straggler;
+            let task = self.outbox.task(&key);
+            let action = task.map(|task| task.label.clone()).unwrap_or_default();
+            let recorded_ms = task.and_then(|task| task.duration_estimate);
+            for (build, _) in self.core.waiters(&key, run) {
+                tracing::info!(%build, %action, %worker, running_ms, recorded_ms, "action takes far longer than it did before; another worker that has nothing else to do may run it as well");
+            }
+            self.outbox.back_up(key, run);
         }
     }
 

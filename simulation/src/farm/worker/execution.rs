@@ -12,6 +12,7 @@ use super::{ANSWER_MS, Phase, WorkerEvent};
 use crate::flaw::Flaw;
 use crate::network::Host;
 use crate::shape;
+use crate::weather::SLOWER;
 
 /// How long a store that cannot be reached is left alone, milliseconds.
 const STORE_MS: u64 = 200;
@@ -42,7 +43,8 @@ impl Farm {
             return self.complete(at, token, Outcome::BlobsMissing(missing.into()));
         }
         for other in (0..self.workers.len()).filter(|other| *other != at) {
-            if ours && self.workers[other].runs(&task.key, id.token.incarnation) {
+            let running = self.workers[other].runs(&task.key, id.token.incarnation);
+            if ours && running.is_some_and(|token| !self.ledger.may_share(&token)) {
                 self.violated(format!(
                     "{} runs on w{other} and on w{at} at once",
                     task.key
@@ -55,7 +57,10 @@ impl Farm {
                 reason: "disk full".into(),
             }
         } else if !exclusive && self.random.chance(self.weather.out_of_memory) {
-            Outcome::OutOfMemory
+            Outcome::OutOfMemory {
+                alone: exclusive || self.run.flaw == Some(Flaw::SaysAlone),
+                reason: "x".into(),
+            }
         } else {
             let key = match self.run.flaw {
                 Some(Flaw::MixesUpResults) if self.random.chance(50) => ActionKey([7; 32]),
@@ -70,7 +75,10 @@ impl Farm {
         if let Some(held) = self.workers[at].held.get_mut(&token) {
             held.phase = Phase::Running(outcome);
         }
-        let duration = self.random.between(1, self.weather.longest);
+        let mut duration = self.random.between(1, self.weather.longest);
+        if self.agenda.now() < self.workers[at].slow_until {
+            duration *= SLOWER;
+        }
         self.worker_after(at, duration, WorkerEvent::End(token));
     }
 

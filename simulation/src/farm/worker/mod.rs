@@ -33,6 +33,8 @@ pub(super) struct Worker {
     pub up: bool,
     slots: usize,
     paused: bool,
+    /// What it begins before takes longer.
+    pub slow_until: u64,
     going: bool,
     held: BTreeMap<FencingToken, Held>,
     /// The open question for tasks, and when it was asked.
@@ -100,6 +102,7 @@ impl Worker {
             up: false,
             slots,
             paused: false,
+            slow_until: 0,
             going: false,
             held: BTreeMap::new(),
             asking: None,
@@ -120,16 +123,16 @@ impl Worker {
         self.held.is_empty()
     }
 
-    /// Whether a process of it makes this, and can do so now.
-    fn runs(&self, key: &ActionKey, incarnation: u64) -> bool {
+    /// The lease under which a process of it makes this, if one does and can do so now.
+    fn runs(&self, key: &ActionKey, incarnation: u64) -> Option<FencingToken> {
         let mut held = self.held.values();
-        self.up
-            && !self.paused
-            && held.any(|held| {
-                held.lease.id.key == *key
-                    && held.lease.id.token.incarnation == incarnation
-                    && matches!(held.phase, Phase::Running(_))
-            })
+        let running = held.find(|held| {
+            held.lease.id.key == *key
+                && held.lease.id.token.incarnation == incarnation
+                && matches!(held.phase, Phase::Running(_))
+        });
+        let running = running.filter(|_| self.up && !self.paused)?;
+        Some(running.lease.id.token)
     }
 }
 
@@ -139,6 +142,7 @@ impl Farm {
         *worker = Worker {
             life: worker.life + 1,
             up: true,
+            slow_until: worker.slow_until,
             blobs: std::mem::take(&mut worker.blobs),
             ..Worker::new(worker.slots)
         };
@@ -191,6 +195,21 @@ impl Farm {
                 Frozen::Event(event) => self.worker_event(at, life, event),
                 Frozen::Answer(call, answer) => self.answered(call, answer),
             }
+        }
+    }
+
+    /// It is as fast as others again, with what it runs as well.
+    pub(super) fn speed_up_worker(&mut self, at: usize) {
+        if self.workers[at].slow_until == 0 {
+            return;
+        }
+        self.workers[at].slow_until = 0;
+        let held = self.workers[at].held.iter();
+        let running = held.filter(|(_, held)| matches!(held.phase, Phase::Running(_)));
+        let running: Vec<FencingToken> = running.map(|(token, _)| *token).collect();
+        for token in running {
+            let duration = self.random.between(1, self.weather.longest);
+            self.worker_after(at, duration, WorkerEvent::End(token));
         }
     }
 

@@ -1,5 +1,6 @@
 //! Engines over a queue and a store in this process, and a registry in memory or on a real redis-server.
 
+mod placement;
 mod recovery;
 mod sources;
 pub(crate) mod world;
@@ -99,7 +100,8 @@ async fn what_was_measured_is_expected_the_next_time() {
         ..v1::BuildOptions::default()
     });
     let record = opening::record(again).unwrap();
-    let graph = opening::read_graph(&world.store, &record).await.unwrap();
+    let store = world.store.clone().into();
+    let graph = opening::read_graph(&store, &record).await.unwrap();
     let spec = opening::spec(&*registry, BuildId(2), &record, graph)
         .await
         .unwrap();

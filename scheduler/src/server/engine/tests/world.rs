@@ -61,10 +61,21 @@ impl World {
         }
     }
 
+    /// Nobody takes tasks but who asks for them.
+    pub fn without_workers() -> World {
+        let world = World::start();
+        world.worker.abort();
+        world
+    }
+
     pub fn engine(&self, replica: &str, registry: &Arc<dyn Registry>) -> Engine {
+        self.engine_with(EngineOptions::new(replica), registry)
+    }
+
+    pub fn engine_with(&self, options: EngineOptions, registry: &Arc<dyn Registry>) -> Engine {
         let options = EngineOptions {
             wanted_patience: Duration::from_secs(3),
-            ..EngineOptions::new(replica)
+            ..options
         };
         Engine::start(
             options,
