@@ -48,7 +48,10 @@ pub fn outcome_message(outcome: &Outcome) -> Option<v1::Outcome> {
         Outcome::Succeeded(result) => Message::Succeeded(v1::ActionResult::from(&**result)),
         Outcome::Failed(result) => Message::Failed(v1::ActionResult::from(&**result)),
         Outcome::Crashed { reason } => Message::Crashed(reason.to_string()),
-        Outcome::OutOfMemory => Message::OutOfMemory(v1::OutOfMemory {}),
+        Outcome::OutOfMemory { alone, reason } => Message::OutOfMemory(v1::OutOfMemory {
+            alone: *alone,
+            reason: reason.to_string(),
+        }),
         Outcome::BlobsMissing(digests) => Message::BlobsMissing(v1::BlobsMissing {
             digests: digests.iter().map(|digest| (*digest).into()).collect(),
         }),
@@ -71,7 +74,10 @@ pub fn outcome(message: v1::Outcome) -> Result<Outcome, Malformed> {
             Message::Crashed(reason) => Outcome::Crashed {
                 reason: reason.into(),
             },
-            Message::OutOfMemory(_) => Outcome::OutOfMemory,
+            Message::OutOfMemory(v1::OutOfMemory { alone, reason }) => Outcome::OutOfMemory {
+                alone,
+                reason: reason.into(),
+            },
             Message::BlobsMissing(missing) => {
                 Outcome::BlobsMissing(digests(&missing.digests)?.into())
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
+use gofarm_daemon::{Misuse, Spans, exit_code, log_to_stderr};
 use gofarm_proto::v1::builds_server::BuildsServer;
 use gofarm_proto::v1::farm_server::FarmServer;
 use gofarm_proto::{Digest, FILE_DESCRIPTOR_SET};
@@ -19,27 +20,25 @@ use gofarm_scheduler::server::farm::FarmService;
 use gofarm_scheduler::server::http::{self, Check, Readiness, Views};
 use gofarm_scheduler::server::leases::LeasesService;
 use gofarm_scheduler::server::listen::{self, Ports, Services, told_to_stop};
-use gofarm_scheduler::server::metrics::{self, MeteredQueue, Metrics};
-use gofarm_scheduler::server::options::{LogFormat, Options};
-use gofarm_scheduler::server::redis_server::redis_server;
+use gofarm_scheduler::server::metrics::{
+    self, MeteredQueue, MeteredRegistry, MeteredStore, Metrics,
+};
+use gofarm_scheduler::server::options::Options;
+use gofarm_scheduler::server::redis_server::{RedisServerError, redis_server};
 use gofarm_scheduler::server::registry::{MemoryRegistry, RedisRegistry, Registry};
 use gofarm_scheduler::server::roster::Roster;
-use gofarm_store::{DiskStore, DiskStoreOptions, FarmStore};
+use gofarm_store::{DiskStore, DiskStoreOptions, FarmStore, StoreError};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tracing_subscriber::EnvFilter;
 
-/// The command line or a variable cannot be understood. As clap has it.
-const USAGE: u8 = 2;
-
-/// A setting cannot be followed, or something that the scheduler needs is not there.
-const ENVIRONMENT: u8 = 3;
+/// How long the last spans may take.
+const LAST_SPANS: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
     let options = Options::parse();
     if let Err(error) = log_to_stderr(options.log_format) {
         eprintln!("error: {error:#}");
-        return ExitCode::from(USAGE);
+        return ExitCode::from(exit_code(&error));
     }
     let ended = tokio::runtime::Runtime::new()
         .context("threads cannot be started")
@@ -49,31 +48,16 @@ fn main() -> ExitCode {
         Err(error) => {
             // The chain on one line, for those who read logs by line.
             tracing::error!("{error:#}");
-            ExitCode::from(ENVIRONMENT)
+            ExitCode::from(exit_code(&error))
         }
     }
-}
-
-fn log_to_stderr(format: LogFormat) -> anyhow::Result<()> {
-    let filter = std::env::var("RUST_LOG").unwrap_or_default();
-    let filter = if filter.is_empty() { "info" } else { &filter };
-    let filter = EnvFilter::try_new(filter)
-        .with_context(|| format!("RUST_LOG={filter} says nothing about log lines; try info, or gofarm_scheduler=debug,warn"))?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Json => log.json().init(),
-        LogFormat::Text => log.with_ansi(false).init(),
-    }
-    Ok(())
 }
 
 async fn run(options: Options) -> anyhow::Result<()> {
     // Before anything that takes time: a scheduler that is told to end while it starts ends.
     let stop = told_to_stop().context("signals cannot be caught")?;
     let access = Access::new(token(&options)?);
-    listen::guarded(&options, &access)?;
+    listen::guarded(&options, &access).map_err(Misuse::new)?;
     let tls = listen::server_tls(&options)?;
     let ports = Ports {
         grpc: listen::bind("--listen", options.listen).await?,
@@ -83,22 +67,31 @@ async fn run(options: Options) -> anyhow::Result<()> {
 
     let replica = uuid::Uuid::new_v4().simple().to_string();
     let metrics = Arc::new(Metrics::new());
-    let (store, url) = store(&options)?;
+    let spans = Spans::from_environment("gofarm-scheduler", &replica).map_err(Misuse::new)?;
+    let (files, url) = store(&options)?;
+    let store = MeteredStore::new(files.clone(), metrics.store.clone());
     let (queue, registry) = shared_state(&options, &store).await?;
     let queue: Arc<dyn LeaseQueue> = Arc::new(MeteredQueue::new(queue, metrics.clone()));
+    let registry = MeteredRegistry::new(registry, metrics.registry.clone());
+    let registry: Arc<dyn Registry> = Arc::new(registry);
     let engine = Engine::start(
-        EngineOptions::new(replica.clone()),
+        EngineOptions {
+            tasks: metrics.tasks.clone(),
+            spans: spans.clone(),
+            ..EngineOptions::new(replica.clone())
+        },
         queue.clone(),
         registry.clone(),
         store.clone(),
     );
 
-    let readiness = readiness(&queue, &store, &metrics);
+    let readiness = readiness(&queue, &files, &metrics);
     let builds = Arc::new(BuildsService::new(engine.clone()));
     let farm = Arc::new(FarmService::new(registry.clone()));
     let closing = CancellationToken::new();
     let roster = Arc::new(Roster::start(registry));
-    let leases = LeasesService::new(queue.clone(), store.clone(), roster, closing.clone());
+    let leases = LeasesService::new(queue.clone(), store.clone(), roster, closing.clone())
+        .with_spans(spans.clone());
     let (health, health_service) = tonic_health::server::health_reporter();
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -107,7 +100,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         .context("the services cannot be described")?;
     let routes = Routes::new(health_service)
         .add_service(reflection)
-        .add_service(BlobsService::new(store.clone()).into_server())
+        .add_service(BlobsService::new(store).into_server())
         .add_service(BuildsServer::from_arc(builds.clone()))
         .add_service(FarmServer::from_arc(farm.clone()))
         .add_service(leases.into_server());
@@ -122,6 +115,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         access,
         rpc: metrics.rpc.clone(),
         tls,
+        lease_ttl: options.lease_ttl,
     };
     tokio::spawn(metrics::sample(
         metrics,
@@ -129,7 +123,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         farm,
         Duration::from_secs(5),
     ));
-    tokio::spawn(keep_size(store));
+    tokio::spawn(keep_size(files));
     tokio::spawn(tell_health(readiness.clone(), health));
 
     tracing::info!(%grpc, %http, replica, store = url, version = env!("CARGO_PKG_VERSION"), "serving");
@@ -141,6 +135,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     ports
         .serve(services, stop, going, options.drain_timeout)
         .await?;
+    spans.shutdown(LAST_SPANS).await;
     tracing::info!("ended");
     Ok(())
 }
@@ -151,7 +146,10 @@ fn token(options: &Options) -> anyhow::Result<Option<Token>> {
         return Ok(Some(Token::read(path)?));
     }
     match std::env::var_os("GOFARM_TOKEN").filter(|token| !token.is_empty()) {
-        Some(token) => Ok(Some(Token::new(&token.to_string_lossy(), "GOFARM_TOKEN")?)),
+        Some(token) => {
+            let token = Token::new(&token.to_string_lossy(), "GOFARM_TOKEN");
+            Ok(Some(token.map_err(Misuse::new)?))
+        }
         None => Ok(None),
     }
 }
@@ -170,15 +168,20 @@ fn store(options: &Options) -> anyhow::Result<(FarmStore, String)> {
     };
     let local = DiskStore::open(&folder, bounds)
         .with_context(|| format!("the folder {} cannot be used", Path::display(&folder)))?;
-    let store = FarmStore::open(&url, local)
-        .with_context(|| format!("the store {url} cannot be used; see --store"))?;
+    let cannot = || format!("the store {url} cannot be used; see --store");
+    let store = match FarmStore::open(&url, local) {
+        Err(error @ StoreError::Address { .. }) => {
+            return Err(Misuse::new(anyhow::Error::from(error).context(cannot())).into());
+        }
+        opened => opened.with_context(cannot)?,
+    };
     Ok((store, url))
 }
 
 /// What replicas share: in Redis, or of this process alone.
 async fn shared_state(
     options: &Options,
-    store: &FarmStore,
+    store: &MeteredStore,
 ) -> anyhow::Result<(Arc<dyn LeaseQueue>, Arc<dyn Registry>)> {
     let blobs = Arc::new(Presence::new(store.clone()));
     let Some(url) = &options.redis else {
@@ -189,7 +192,12 @@ async fn shared_state(
         let queue = InProcessQueue::new(options.queue(), clock, blobs);
         return Ok((Arc::new(queue), Arc::new(MemoryRegistry::new())));
     };
-    let server = redis_server(url, options.redis_ca.as_deref())?;
+    let server = match redis_server(url, options.redis_ca.as_deref()) {
+        Err(error @ (RedisServerError::Url(_) | RedisServerError::InTheClear)) => {
+            return Err(Misuse::new(error).into());
+        }
+        read => read?,
+    };
     let queue = RedisQueue::connect(server.clone(), &options.namespace, options.queue(), blobs)
         .await
         .context("the queue in Redis cannot be used; see --redis")?;

@@ -12,8 +12,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use gofarm_daemon::Spans;
 use gofarm_proto::{ActionKey, v1};
-use gofarm_store::{FarmStore, Recorded};
+use gofarm_store::Recorded;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,7 @@ use self::message::Asked;
 use self::standing::{Allowance, Standings, Verdict};
 use crate::core::{ActionResult, Outcome};
 use crate::queue::{Lease, LeaseQueue, QueueError};
+use crate::server::metrics::MeteredStore;
 
 /// The longest wait for a first task that a worker may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -40,7 +42,8 @@ pub trait WorkerTable: Send + Sync {
 /// See the module's text.
 pub struct LeasesService {
     queue: Arc<dyn LeaseQueue>,
-    store: FarmStore,
+    store: MeteredStore,
+    spans: Spans,
     workers: Arc<dyn WorkerTable>,
     closing: CancellationToken,
     standings: Mutex<Standings>,
@@ -53,18 +56,24 @@ impl LeasesService {
     /// everything else goes on until the server ends.
     pub fn new(
         queue: Arc<dyn LeaseQueue>,
-        store: FarmStore,
+        store: impl Into<MeteredStore>,
         workers: Arc<dyn WorkerTable>,
         closing: CancellationToken,
     ) -> LeasesService {
         LeasesService {
             queue,
-            store,
+            store: store.into(),
+            spans: Spans::off(),
             workers,
             closing,
             standings: Mutex::default(),
             waiting: Mutex::default(),
         }
+    }
+
+    /// Tells workers whose spans are wanted.
+    pub fn with_spans(self, spans: Spans) -> LeasesService {
+        LeasesService { spans, ..self }
     }
 
     /// The tonic service, with room for batches of results that carry their output along.
@@ -156,7 +165,14 @@ impl LeasesService {
         if allowance == Allowance::Probe && !leases.is_empty() {
             self.standings().probing(&name, Instant::now());
         }
-        Ok(leases.iter().map(message::lease).collect())
+        for Lease { id, task, .. } in &leases {
+            let (build, token) = (task.share.build, id.token);
+            tracing::debug!(%build, action = %task.label, key = %id.key, worker = %name, lease = token.counter, "leased");
+        }
+        let given = leases.iter();
+        Ok(given
+            .map(|lease| message::lease(lease, &self.spans))
+            .collect())
     }
 
     /// A result that counts is in the action cache before anybody else hears of it: the owner of its build may just

@@ -4,6 +4,7 @@
 //! one of them serves every client, worker and blob.
 
 pub mod access;
+pub mod archive;
 pub mod blobs;
 pub mod builds;
 pub mod engine;

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
 
 mod access;
+mod collector;
 mod ending;
 mod options;
 mod ports;
 mod process;
 mod redis_tls;
+mod seeing;
 mod tls;

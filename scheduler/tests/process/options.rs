@@ -6,7 +6,7 @@ use super::process::{Scheduler, refused};
 fn it_does_not_listen_beyond_this_machine_without_a_token() {
     for args in [["--listen", "0.0.0.0:0"], ["--http", "[::]:0"]] {
         let (code, said) = refused(&args, &[]);
-        assert_eq!(code, 3, "{said}");
+        assert_eq!(code, 2, "{said}");
         for word in [args[0], "--token-file", "GOFARM_TOKEN", "--insecure"] {
             assert!(said.contains(word), "{word}: {said}");
         }
@@ -18,25 +18,28 @@ fn a_token_that_is_none_is_refused() {
     let (code, said) = refused(&["--token-file", "/nowhere/token"], &[]);
     assert!(code == 3 && said.contains("/nowhere/token"), "{said}");
     let (code, said) = refused(&[], &[("GOFARM_TOKEN", "two words")]);
-    assert!(code == 3 && said.contains("GOFARM_TOKEN"), "{said}");
+    assert!(code == 2 && said.contains("GOFARM_TOKEN"), "{said}");
 }
 
 #[test]
 fn settings_that_cannot_be_followed_are_named() {
-    for (args, words) in [
-        (["--redis", "redis://127.0.0.1:1"], ["Redis", "--redis"]),
+    for (args, expected, words) in [
+        (["--redis", "redis://127.0.0.1:1"], 3, ["Redis", "--redis"]),
+        (["--redis", "http://host"], 2, ["redis://", "--redis"]),
         (
             ["--store", "ftp://host/path"],
+            2,
             ["ftp://host/path", "--store"],
         ),
         (
             ["--store", "file:///proc/nothing"],
+            3,
             ["/proc/nothing", "cannot be used"],
         ),
     ] {
         let ports = ["--listen=127.0.0.1:0", "--http=127.0.0.1:0"];
         let (code, said) = refused(&[&args[..], &ports].concat(), &[]);
-        assert_eq!(code, 3, "{said}");
+        assert_eq!(code, expected, "{said}");
         for word in words {
             assert!(said.contains(word), "{word}: {said}");
         }
@@ -51,6 +54,14 @@ fn a_command_line_or_variable_that_is_wrong_ends_with_2() {
         (&[], &[("GOFARM_LISTEN", "here")], "--listen"),
         (&[], &[("RUST_LOG", "=,=")], "RUST_LOG"),
         (&["--tls-key", "k.pem"], &[], "--tls-cert"),
+        (
+            &["--listen=127.0.0.1:0", "--http=127.0.0.1:0"],
+            &[
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318"),
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+            ],
+            "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+        ),
     ] {
         let (code, said) = refused(args, env);
         assert!(code == 2 && said.contains(word), "{code}: {said}");

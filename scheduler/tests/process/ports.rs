@@ -62,11 +62,11 @@ async fn calls_and_their_bytes_are_counted() {
 }
 
 /// A redis-server. Killed when it is dropped.
-struct Redis(Child, u16);
+pub struct Redis(Child, pub u16);
 
 impl Redis {
     #[allow(clippy::disallowed_methods, reason = "the one place that starts it")]
-    fn start() -> Redis {
+    pub fn start() -> Redis {
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()

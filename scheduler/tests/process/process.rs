@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use gofarm_proto::v1;
@@ -41,6 +42,7 @@ pub struct Scheduler {
     pub grpc: String,
     pub http: String,
     pub log: Vec<String>,
+    said: Arc<Mutex<Vec<String>>>,
     pub home: TempDir,
 }
 
@@ -74,18 +76,46 @@ impl Scheduler {
                 .unwrap();
             let said: serde_json::Value = serde_json::from_str(&line).unwrap();
             log.push(line);
-            if said["fields"]["message"] == "serving" {
-                break said["fields"].clone();
+            if said["message"] == "serving" {
+                break said;
             }
         };
         // Read on, so that it never waits for somebody to read.
-        std::thread::spawn(move || lines.for_each(drop));
+        let said: Arc<Mutex<Vec<String>>> = Arc::default();
+        let to = said.clone();
+        std::thread::spawn(move || {
+            lines.for_each(|line| to.lock().unwrap().push(line.unwrap_or_default()));
+        });
         Scheduler {
             child,
             grpc: serving["grpc"].as_str().unwrap().to_owned(),
             http: serving["http"].as_str().unwrap().to_owned(),
             log,
+            said,
             home,
+        }
+    }
+
+    /// Log lines since it serves that say this.
+    pub fn said(&self, message: &str) -> Vec<serde_json::Value> {
+        let said = self.said.lock().unwrap();
+        let lines = said
+            .iter()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        lines
+            .filter(|line: &serde_json::Value| {
+                let text = line["message"].as_str();
+                text.is_some_and(|text| text.contains(message))
+            })
+            .collect()
+    }
+
+    /// Waits until it says this.
+    pub fn until_said(&self, message: &str) {
+        let begun = Instant::now();
+        while self.said(message).is_empty() {
+            assert!(begun.elapsed() < LIMIT, "it does not say {message:?}");
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 

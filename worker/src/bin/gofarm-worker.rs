@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use gofarm_daemon::{exit_code, log_to_stderr};
 use gofarm_worker::launcher_main;
 use gofarm_worker::remote::{Arguments, run};
 
@@ -18,6 +19,10 @@ fn main() -> ExitCode {
         return launcher_main();
     }
     let arguments = Arguments::parse();
+    if let Err(error) = log_to_stderr(arguments.log_format) {
+        eprintln!("error: {error:#}");
+        return ExitCode::from(exit_code(&error));
+    }
     let ended = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -26,8 +31,9 @@ fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("gofarm-worker: {error:#}");
-            ExitCode::FAILURE
+            // The chain on one line, for those who read logs by line.
+            tracing::error!("{error:#}");
+            ExitCode::from(exit_code(&error))
         }
     }
 }

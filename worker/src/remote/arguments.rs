@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use gofarm_daemon::LogFormat;
 
 /// A worker of a build farm: takes actions from a scheduler, runs them here, and brings their outputs to the farm's store.
 ///
@@ -84,15 +85,6 @@ pub enum SandboxChoice {
     Required,
     /// Never.
     Off,
-}
-
-/// See [`Arguments::log_format`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// How many actions at once.

@@ -3,12 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use gofarm_daemon::now;
 use gofarm_proto::v1;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::message::granted;
+use super::message::{Granted, granted};
 use super::source::Shared;
+use super::spans::Traced;
 use crate::lease::{Capacity, Lease, SourceError};
 
 /// How long an idle worker waits for an answer, and one that runs something: its room changes soon.
@@ -169,9 +171,26 @@ async fn call(shared: &Shared, capacity: Capacity, slots: usize) -> Answer {
     let mut taken = Vec::with_capacity(leases.len());
     for lease in leases {
         match granted(lease) {
-            Ok(granted) => taken.push(shared.held.add(granted, asked)),
+            Ok(granted) => taken.push(hold(shared, granted, asked)),
             Err(problem) => tracing::error!(problem, "the farm gave a lease that is none"),
         }
     }
     Ok(taken)
+}
+
+fn hold(shared: &Shared, granted: Granted, asked: Instant) -> Lease {
+    let (label, attempt) = (granted.label.clone(), granted.attempt);
+    let spans = &shared.options.spans;
+    let traced = granted
+        .trace
+        .filter(|(place, sampled)| spans.follows(*place, *sampled));
+    let traced = traced.map(|(parent, _)| Traced {
+        parent,
+        attempt,
+        ready: now(),
+    });
+    let lease = shared.held.add(granted, traced, asked);
+    let (worker, build) = (&shared.options.worker, shared.held.build(lease.token));
+    tracing::info!(worker, lease = %lease.token, build, action = label, key = %lease.task.key, attempt, "leased");
+    lease
 }

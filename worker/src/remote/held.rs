@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use gofarm_proto::v1;
 use gofarm_store::Session;
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::message::Granted;
 use super::output::Pending;
+use super::spans::Traced;
 use crate::lease::{Lease, LeaseToken, Lost, MARGIN, RENEW_AFTER};
 
 /// All leases from the moment when the farm's answer came in until their end is told.
@@ -33,12 +34,15 @@ struct State {
 struct Held {
     id: v1::LeaseId,
     label: String,
+    build: Option<String>,
+    exclusive: bool,
     ttl: Duration,
     /// The farm has renewed it at this moment or later.
     renewed: Instant,
     /// When to renew it next.
     due: Instant,
     lost: watch::Sender<Option<Lost>>,
+    traced: Option<Traced>,
     /// Keeps its inputs in the local cache.
     session: Option<Session>,
     output: Pending,
@@ -57,7 +61,7 @@ impl HeldLeases {
     }
 
     /// Takes a lease that was asked for at `asked` and given some time since.
-    pub fn add(&self, granted: Granted, asked: Instant) -> Lease {
+    pub fn add(&self, granted: Granted, traced: Option<Traced>, asked: Instant) -> Lease {
         let now = Instant::now();
         let ttl = granted.ttl;
         // The answer to a short question is renewed in its time. After a long wait nobody knows how long the answer was
@@ -72,16 +76,20 @@ impl HeldLeases {
             incarnation: granted.incarnation,
             counter: state.last,
         };
-        tracing::info!(lease = %token, key = %granted.task.key, action = granted.label, attempt = granted.attempt, "leased");
         state.leases.insert(
             token,
             Held {
                 id: granted.id,
                 label: granted.label,
+                build: granted
+                    .trace
+                    .map(|(place, _)| format!("{:032x}", place.trace)),
+                exclusive: granted.task.exclusive,
                 ttl,
                 renewed,
                 due,
                 lost: watch::channel(None).0,
+                traced,
                 session: None,
                 output: Pending::default(),
             },
@@ -105,6 +113,31 @@ impl HeldLeases {
         let state = self.state();
         let held = state.leases.get(&token);
         held.map(|held| held.label.clone()).unwrap_or_default()
+    }
+
+    /// On whose account it runs, as far as the farm says so.
+    pub fn build(&self, token: LeaseToken) -> Option<String> {
+        self.state().leases.get(&token)?.build.clone()
+    }
+
+    /// Where its spans belong.
+    pub fn traced(&self, token: LeaseToken) -> Option<Traced> {
+        self.state().leases.get(&token)?.traced
+    }
+
+    /// Its inputs are here since `now`. Where its spans belong.
+    pub fn ready(&self, token: LeaseToken, now: SystemTime) -> Option<Traced> {
+        let mut state = self.state();
+        let traced = state.leases.get_mut(&token)?.traced.as_mut()?;
+        traced.ready = now;
+        Some(*traced)
+    }
+
+    /// Whether nothing else runs beside it.
+    pub fn is_exclusive(&self, token: LeaseToken) -> bool {
+        let state = self.state();
+        let held = state.leases.get(&token);
+        held.is_some_and(|held| held.exclusive)
     }
 
     /// Its end has been told, or does not matter.

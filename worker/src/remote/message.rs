@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gofarm_daemon::Place;
 use gofarm_proto::{ActionKey, Digest, v1};
 
 use crate::lease::ASSUMED_MEMORY;
@@ -17,6 +18,8 @@ pub(super) struct Granted {
     pub attempt: u32,
     pub memory: u64,
     pub ttl: Duration,
+    /// On whose account it runs, and whether spans are wanted.
+    pub trace: Option<(Place, bool)>,
 }
 
 /// Reads a lease; the error says what is wrong with it.
@@ -42,6 +45,7 @@ pub(super) fn granted(message: v1::Lease) -> Result<Granted, String> {
             bytes => bytes,
         },
         ttl: Duration::from_millis(message.ttl_ms),
+        trace: Place::parse(&task.trace).ok(),
         id,
     })
 }

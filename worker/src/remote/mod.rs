@@ -27,8 +27,9 @@ mod renewal;
 mod report;
 mod servers;
 mod source;
+mod spans;
 
-pub use arguments::{Arguments, LogFormat, SandboxChoice, Slots};
+pub use arguments::{Arguments, SandboxChoice, Slots};
 pub use c_toolchains::c_toolchains;
 pub use cache::{LocalCache, bounded};
 pub use process::run;

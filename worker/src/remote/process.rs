@@ -1,19 +1,17 @@
 //! The worker as a process: from its arguments to its end.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use gofarm_daemon::{Misuse, Signals, Spans};
 use gofarm_identity::c_toolchain::CToolchainError;
-use gofarm_rpc::ConnectOptions;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use gofarm_rpc::{ConnectOptions, RpcError};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
-use super::arguments::{Arguments, LogFormat, SandboxChoice, Slots};
+use super::arguments::{Arguments, SandboxChoice, Slots};
 use super::c_toolchains::c_toolchains;
 use super::cache::{LocalCache, bounded};
 use super::name::worker_name;
@@ -31,6 +29,9 @@ const RESERVED_MEMORY: u64 = 512 << 20;
 /// A slot is not worth having with less: an average compile takes half of it, a large one all.
 const SLOT_MEMORY: u64 = 512 << 20;
 
+/// For so many slots, the inputs of one more task are fetched while all slots are in use.
+const SLOTS_PER_AHEAD: usize = 4;
+
 /// `go build` has no limit for an action; this one only ends what hangs.
 const ACTION_TIMEOUT: Duration = Duration::from_secs(2 * 60 * 60);
 
@@ -40,13 +41,16 @@ const DEFAULT_COMPILERS: [&str; 2] = ["gcc", "g++"];
 /// Says that the worker is to be without C compilers.
 const NO_COMPILER: &str = "none";
 
+/// How long the last spans may take.
+const LAST_SPANS: Duration = Duration::from_secs(3);
+
 /// Runs a worker to its end. `launcher` are the arguments with which this program starts as a launcher.
 ///
 /// # Errors
 ///
-/// What keeps it from starting: the cache folder, the sandbox, the token, a malformed address.
+/// What keeps it from starting: the cache folder, the sandbox, the token, a malformed address. [`Misuse`] marks what is
+/// wrong with the arguments or the environment's variables.
 pub async fn run(arguments: Arguments, launcher: Vec<OsString>) -> anyhow::Result<()> {
-    log_to_stderr(arguments.log_format);
     let folder = match &arguments.cache_dir {
         Some(folder) => folder.clone(),
         None => default_cache()?,
@@ -87,7 +91,13 @@ pub async fn run(arguments: Arguments, launcher: Vec<OsString>) -> anyhow::Resul
         ca: arguments.ca.clone(),
         ..ConnectOptions::default()
     };
-    let servers = Servers::connect(&arguments.server, &connect)?;
+    let servers = match Servers::connect(&arguments.server, &connect) {
+        Err(error @ (RpcError::Address { .. } | RpcError::TokenText)) => {
+            bail!(Misuse::new(error));
+        }
+        servers => servers?,
+    };
+    let spans = Spans::from_environment("gofarm-worker", &name.name).map_err(Misuse::new)?;
     let (drain, give_back) = (CancellationToken::new(), CancellationToken::new());
     tracing::info!(
         worker = name.name,
@@ -106,16 +116,13 @@ pub async fn run(arguments: Arguments, launcher: Vec<OsString>) -> anyhow::Resul
         platforms,
         slots,
         memory,
+        spans: spans.clone(),
     };
     let source = RemoteSource::new(servers, LocalCache::new(store), options, &drain);
     // Before anything is waited for: a worker that waits for its farm can be ended too.
-    let (terminate, interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
+    let signals = Signals::new().context("signals cannot be caught")?;
     tokio::spawn(obey(
-        terminate,
-        interrupt,
+        signals,
         arguments.drain_timeout,
         drain.clone(),
         give_back.clone(),
@@ -127,47 +134,42 @@ pub async fn run(arguments: Arguments, launcher: Vec<OsString>) -> anyhow::Resul
         tracing::warn!(%error, "the farm is away; waiting for it");
     }
     let source = Arc::new(source);
-    let worker = WorkerLoop::new(executor, source.clone(), WorkerOptions { slots, memory });
+    let worker = WorkerLoop::new(executor, source.clone(), WorkerOptions { slots, memory })
+        .taking_ahead(slots.div_ceil(SLOTS_PER_AHEAD));
     // What came in during the last moment of asking goes back at once, not only when the last action has ended.
     tokio::join!(worker.run_until(&drain, &give_back), async {
         drain.cancelled().await;
         source.close().await;
     });
+    spans.shutdown(LAST_SPANS).await;
     tracing::info!(worker = name.name, "worker ends");
     Ok(())
 }
 
 /// The first signal drains, the time after it gives back what runs, the second signal ends all at once.
 async fn obey(
-    mut terminate: Signal,
-    mut interrupt: Signal,
+    mut signals: Signals,
     drain_timeout: Duration,
     drain: CancellationToken,
     give_back: CancellationToken,
 ) {
-    let mut signalled = async || {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    signalled().await;
+    let first = signals.next().await;
     tracing::info!(
+        signal = first.name(),
         ?drain_timeout,
         "draining: nothing more is taken, what runs is finished"
     );
     drain.cancel();
-    tokio::select! {
+    let second = tokio::select! {
         () = tokio::time::sleep(drain_timeout) => {
             tracing::warn!("what still runs is given back");
             give_back.cancel();
-            signalled().await;
+            signals.next().await
         }
-        () = signalled() => {}
-    }
-    tracing::warn!("ended by a second signal; the leases of what ran will expire");
-    // The launchers hear that we are gone, and kill what runs.
-    std::process::exit(1);
+        second = signals.next() => second,
+    };
+    // The leases of what runs will expire. The launchers hear that we are gone, and kill it.
+    second.now();
 }
 
 /// Slots and memory for tasks.
@@ -251,17 +253,5 @@ fn default_cache() -> anyhow::Result<PathBuf> {
     match set("HOME") {
         Some(home) => Ok(Path::new(&home).join(".cache/gofarm-worker")),
         None => bail!("cannot tell where the cache belongs: HOME is not set; give --cache-dir"),
-    }
-}
-
-fn log_to_stderr(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr);
-    match format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gofarm_daemon::now;
 use gofarm_proto::{Digest, v1};
 use gofarm_rpc::{Backoff, BlobError, Source};
 use tokio::time::{Instant, timeout};
@@ -51,7 +52,9 @@ async fn tell(
         _ => Vec::new(),
     };
     shared.cache.wrote(made.iter().copied());
+    let begun = now();
     let (uploaded, ()) = tokio::join!(upload(shared, token, &made, end), send_rest(shared, token));
+    shared.uploaded(token, begun, &made, &uploaded);
     if let Err(reason) = uploaded {
         outcome = v1::outcome::Outcome::Crashed(reason);
     }
@@ -102,7 +105,7 @@ async fn tell(
             return Err(SourceError(error.to_string()));
         }
     }
-    tracing::info!(lease = %token, action = shared.held.label(token), "the lease was lost; the result is discarded");
+    tracing::info!(lease = %token, build = shared.held.build(token), action = shared.held.label(token), "the lease was lost; the result is discarded");
     Ok(())
 }
 
@@ -112,18 +115,21 @@ fn note(shared: &Shared, token: LeaseToken, state: v1::LeaseState, outcome: &v1:
         Outcome::Succeeded(_) => ("succeeded", ""),
         Outcome::Failed(_) => ("failed", ""),
         Outcome::Crashed(reason) => ("crashed", reason.as_str()),
-        Outcome::OutOfMemory(_) => ("out of memory", ""),
+        Outcome::OutOfMemory(memory) => ("out of memory", memory.reason.as_str()),
         Outcome::BlobsMissing(_) => ("inputs missing", ""),
         Outcome::Released(_) => ("given back", ""),
         Outcome::Cancelled(_) => ("cancelled", ""),
     };
     let counts = state == v1::LeaseState::LeaseHeld;
+    let (worker, build) = (&shared.options.worker, shared.held.build(token));
     let action = shared.held.label(token);
     match outcome {
-        Outcome::Crashed(_) => {
-            tracing::warn!(lease = %token, action, outcome = word, counts, reason, "reported");
+        Outcome::Crashed(_) | Outcome::OutOfMemory(_) => {
+            tracing::warn!(worker, lease = %token, build, action, outcome = word, counts, reason, "reported");
         }
-        _ => tracing::info!(lease = %token, action, outcome = word, counts, "reported"),
+        _ => {
+            tracing::info!(worker, lease = %token, build, action, outcome = word, counts, "reported")
+        }
     }
 }
 
@@ -144,7 +150,7 @@ async fn upload(
         let files = digests
             .iter()
             .map(|digest| (*digest, Source::File(shared.cache.store().path(digest))));
-        let error = match server.blobs.upload(files, deadline, &|_| {}).await {
+        let error = match server.blobs.upload_new(files, deadline, &|_| {}).await {
             Ok(_) => return Ok(()),
             Err(error) => error,
         };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use gofarm_daemon::{Spans, now};
 use gofarm_proto::v1;
 use gofarm_rpc::RpcError;
 use tokio::sync::Notify;
@@ -20,7 +21,7 @@ use super::{inputs, output, renewal, report};
 use crate::causes::with_causes;
 use crate::error::ExecuteError;
 use crate::lease::{Capacity, Lease, LeaseSource, LeaseToken, Lost, Renewal, SourceError};
-use crate::outcome::{broken_off, ended};
+use crate::outcome::{Surroundings, broken_off, ended};
 use crate::task::Execution;
 
 /// How long joining and leaving may take.
@@ -39,6 +40,8 @@ pub struct RemoteOptions {
     pub slots: usize,
     /// Memory for tasks in all, bytes.
     pub memory: u64,
+    /// Where spans of what it does go.
+    pub spans: Spans,
 }
 
 /// A [`LeaseSource`] over a farm. Dropping it ends all that it does by itself.
@@ -198,19 +201,29 @@ impl LeaseSource for RemoteSource {
     }
 
     async fn fetch(&self, lease: &Lease) -> Result<bool, ExecuteError> {
-        inputs::fetch(&self.shared, lease).await
+        let begun = now();
+        let fetched = inputs::fetch(&self.shared, lease).await;
+        self.shared.fetched(lease.token, begun, &fetched);
+        fetched
     }
 
     async fn complete(&self, token: LeaseToken, execution: Execution) -> Result<(), SourceError> {
         self.shared.trouble.is_over();
+        self.shared.ran(token, &execution);
         report::report(&self.shared, token, ended(execution)).await
     }
 
     async fn fail(&self, token: LeaseToken, error: ExecuteError) -> Result<(), SourceError> {
+        self.shared.broke_off(token, &error);
         if let ExecuteError::Full { .. } = error {
             return self.full(token, &error).await;
         }
-        report::report(&self.shared, token, broken_off(&error)).await
+        let surroundings = Surroundings {
+            alone: self.shared.held.is_exclusive(token),
+            memory: self.shared.options.memory,
+        };
+        let outcome = broken_off(&error, surroundings);
+        report::report(&self.shared, token, outcome).await
     }
 
     async fn release(&self, token: LeaseToken) -> Result<(), SourceError> {

@@ -5,13 +5,20 @@
     reason = "outside of test functions too, a test fails where it stands"
 )]
 
+#[cfg(feature = "remote")]
+mod collector;
 mod farm;
 mod go;
 mod processes;
 #[cfg(feature = "remote")]
+mod program;
+#[cfg(feature = "remote")]
 mod remote;
 #[cfg(feature = "remote")]
 mod remote_farm;
+mod reuse;
 mod sandbox;
+#[cfg(feature = "remote")]
+mod seeing;
 mod slots;
 mod steps;

@@ -1,8 +1,6 @@
 //! A worker of a farm, over real connections.
 
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use gofarm_proto::{Digest, v1};
@@ -10,10 +8,10 @@ use gofarm_scheduler::core::Outcome;
 use gofarm_scheduler::queue::LeaseQueue;
 use gofarm_worker::remote::c_toolchains;
 use gofarm_worker::{Capacity, ExecuteError, LeaseSource};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 use crate::farm::{assert_gone, host_action, is_alive, known, output, sh};
+use crate::program::Worker;
 use crate::remote_farm::{PLATFORM, RemoteFarm, RemoteWorker};
 
 const TTL: Duration = Duration::from_secs(3);
@@ -232,55 +230,11 @@ async fn a_full_disk_gives_the_task_back_and_pauses_the_worker() {
     assert!(began.elapsed() > Duration::from_millis(500), "no pause");
 }
 
-/// The program itself.
-struct Worker(Child);
-
-impl Worker {
-    fn start(farm: &RemoteFarm, cache: &std::path::Path, more: &[&str]) -> Worker {
-        #[allow(clippy::disallowed_methods, reason = "the program under test")]
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gofarm-worker"));
-        command
-            .args(["--server", &farm.wire.url(), "--cache-dir"])
-            .arg(cache)
-            .args(["--cache-size", "1GiB", "--memory", "1GiB", "--slots", "1"])
-            .args(["--log-format", "json"])
-            .args(more)
-            .env_remove("GOFARM_TOKEN")
-            .env_remove("RUST_LOG")
-            .stderr(Stdio::piped());
-        Worker(command.spawn().unwrap())
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.0.id() as i32), signal).unwrap();
-    }
-
-    /// Exit code and log.
-    async fn end(mut self) -> (Option<i32>, String) {
-        let stderr = self.0.stderr.take().unwrap();
-        let mut child = self;
-        tokio::task::spawn_blocking(move || {
-            let lines = BufReader::new(stderr).lines();
-            let text: Vec<String> = lines.map(Result::unwrap).collect();
-            (child.0.wait().unwrap().code(), text.join("\n"))
-        })
-        .await
-        .unwrap()
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_program_works_and_finishes_what_runs_when_it_is_told_to_end() {
     let farm = RemoteFarm::start(TTL).await;
     let cache = tempfile::tempdir().unwrap();
-    let worker = Worker::start(&farm, cache.path(), &["--cc", "none"]);
+    let worker = Worker::with(&farm.wire.url(), cache.path(), &[], &[]);
     let input = farm.put(b"hello").await;
     let mut action = copies("copy hello", input);
     action.steps.push(sh("echo begun; sleep 0.5"));
@@ -300,8 +254,8 @@ async fn the_program_works_and_finishes_what_runs_when_it_is_told_to_end() {
 async fn the_program_gives_back_what_takes_too_long() {
     let farm = RemoteFarm::start(TTL).await;
     let cache = tempfile::tempdir().unwrap();
-    let more = ["--cc", "none", "--drain-timeout", "200ms"];
-    let worker = Worker::start(&farm, cache.path(), &more);
+    let more = ["--drain-timeout", "200ms"];
+    let worker = Worker::with(&farm.wire.url(), cache.path(), &more, &[]);
     let key = farm.submit(&host_action(vec![sh(FOREVER)]), &[]).await;
     let pid = farm.line(key, "child ").await;
     worker.signal(Signal::SIGTERM);
@@ -315,16 +269,73 @@ async fn the_program_gives_back_what_takes_too_long() {
 async fn a_second_worker_in_the_same_folder_is_refused() {
     let farm = RemoteFarm::start(TTL).await;
     let cache = tempfile::tempdir().unwrap();
-    let first = Worker::start(&farm, cache.path(), &["--cc", "none"]);
+    let first = Worker::with(&farm.wire.url(), cache.path(), &[], &[]);
     let input = farm.put(b"hello").await;
     let key = farm.submit(&copies("copy", input), &[]).await;
     farm.outcome(key).await;
-    let second = Worker::start(&farm, cache.path(), &["--cc", "none"]);
+    let second = Worker::with(&farm.wire.url(), cache.path(), &[], &[]);
     let (code, log) = second.end().await;
-    assert_eq!(code, Some(1), "{log}");
+    assert_eq!(code, Some(3), "{log}");
     assert!(log.contains("another gofarm-worker uses it"), "{log}");
     first.signal(Signal::SIGINT);
     assert_eq!(first.end().await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_the_program_at_once() {
+    for (signal, expected) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)] {
+        let farm = RemoteFarm::start(TTL).await;
+        let cache = tempfile::tempdir().unwrap();
+        let more = ["--drain-timeout", "10m"];
+        let worker = Worker::with(&farm.wire.url(), cache.path(), &more, &[]);
+        let key = farm.submit(&host_action(vec![sh(FOREVER)]), &[]).await;
+        let pid = farm.line(key, "child ").await;
+        worker.signal(signal);
+        let worker = worker.until_said("draining").await;
+        worker.signal(signal);
+        let (code, log) = worker.end().await;
+        assert_eq!(code, Some(expected), "{log}");
+        assert_gone(&[&pid]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exit_codes_say_whose_turn_it_is() {
+    let cache = tempfile::tempdir().unwrap();
+    let file = cache.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let file = file.to_str().unwrap();
+    let good = "http://127.0.0.1:1";
+    for (server, more, env, expected, word) in [
+        (good, &["--slots", "none"][..], &[][..], 2, "--slots"),
+        ("farm:1", &[], &[], 2, "farm:1"),
+        (good, &[], &[("RUST_LOG", "=,=")], 2, "RUST_LOG"),
+        (good, &[], &[("GOFARM_TOKEN", "two\nlines")], 2, "token"),
+        (
+            good,
+            &[],
+            &[
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318"),
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+            ],
+            2,
+            "OTEL_EXPORTER_OTLP_PROTOCOL=http/json",
+        ),
+        (good, &["--token-file", "/nowhere"], &[], 3, "/nowhere"),
+        (good, &["--cache-dir", file], &[], 3, file),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let more = match more {
+            // Given once only.
+            ["--cache-dir", _] => Worker::with(server, file.as_ref(), &[], env),
+            more => Worker::with(server, folder.path(), more, env),
+        };
+        let (code, log) = more.end().await;
+        assert!(
+            code == Some(expected) && log.contains(word),
+            "{code:?}: {log}"
+        );
+    }
 }
 
 #[test]

@@ -276,6 +276,7 @@ impl RemoteWorker {
             platforms: vec![PLATFORM.to_owned()],
             slots,
             memory: 1 << 30,
+            spans: gofarm_daemon::Spans::off(),
         };
         let source = RemoteSource::new(servers, LocalCache::new(store.clone()), options, &drain);
         RemoteWorker {

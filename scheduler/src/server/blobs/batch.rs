@@ -1,22 +1,22 @@
 //! Small blobs, many at a time.
 
-use futures::{StreamExt, TryStreamExt, stream};
+use std::borrow::Cow;
+
+use bytes::Bytes;
 use gofarm_proto::{Digest, v1};
-use gofarm_store::{FarmStore, StoreError};
+use gofarm_store::StoreError;
 use tonic::Status;
 
 use super::compression::{pack, unpack};
 use super::refusal::refusal;
 use super::{QUESTION, blocking, named, understood};
+use crate::server::metrics::MeteredStore;
 
 /// The plain bytes that one batch may hold.
 const BATCH: u64 = 4 << 20;
 
-/// How many blobs of a batch are stored or read at once: an object store answers each after some milliseconds.
-const AT_ONCE: usize = 32;
-
 pub(super) async fn write(
-    store: &FarmStore,
+    store: &MeteredStore,
     request: v1::BatchWriteRequest,
 ) -> Result<v1::BatchWriteResponse, Status> {
     if request.blobs.len() > QUESTION {
@@ -38,56 +38,53 @@ pub(super) async fn write(
             "{bytes} bytes in one batch; send at most {BATCH}, and larger blobs with Write"
         )));
     }
-    let refused: Vec<Option<v1::batch_write_response::Refused>> = stream::iter(blobs)
-        .map(|(digest, blob)| async move {
-            let refused = write_one(store, digest, blob).await?;
-            Ok::<_, Status>(refused.map(|reason| v1::batch_write_response::Refused {
-                digest: Some(digest.into()),
-                reason,
-            }))
-        })
-        .buffer_unordered(AT_ONCE)
-        .try_collect()
-        .await?;
-    Ok(v1::BatchWriteResponse {
-        refused: refused.into_iter().flatten().collect(),
-    })
+    let unpacked = blocking(move || {
+        let unpacked = blobs.into_iter().map(|(digest, blob)| {
+            let plain = plain(digest, blob);
+            (digest, plain)
+        });
+        Ok(unpacked.collect::<Vec<_>>())
+    });
+    let mut refused = Vec::new();
+    let mut refuse = |digest: Digest, reason: String| {
+        refused.push(v1::batch_write_response::Refused {
+            digest: Some(digest.into()),
+            reason,
+        });
+    };
+    let mut whole = Vec::new();
+    for (digest, plain) in unpacked.await.map_err(refusal)? {
+        match plain {
+            Ok(plain) => whole.push((digest, plain)),
+            Err(reason) => refuse(digest, reason),
+        }
+    }
+    let digests: Vec<Digest> = whole.iter().map(|(digest, _)| *digest).collect();
+    let stored = store.put_blobs(whole).await.map_err(refusal)?;
+    for (digest, stored) in digests.into_iter().zip(stored) {
+        match stored {
+            Ok(()) => {}
+            Err(error @ (StoreError::WrongBytes { .. } | StoreError::Full { .. })) => {
+                refuse(digest, error.to_string());
+            }
+            // What would be the same for every blob, and may pass, fails the whole call, so that the caller makes it again.
+            Err(error) => return Err(refusal(error)),
+        }
+    }
+    Ok(v1::BatchWriteResponse { refused })
 }
 
-/// Why the blob was refused, if it was. What would be the same for every blob, and may pass, fails the whole call
-/// instead, so that the caller makes it again.
-async fn write_one(
-    store: &FarmStore,
-    digest: Digest,
-    blob: v1::Blob,
-) -> Result<Option<String>, Status> {
-    let plain = blocking(move || {
-        let most = usize::try_from(digest.size).unwrap_or(usize::MAX);
-        let plain = unpack(&blob.data, blob.zstd, most);
-        Ok(plain.and_then(|plain| {
-            if Digest::of(&plain) == digest {
-                Ok(plain.into_owned())
-            } else {
-                let received = plain.len() as u64;
-                Err(StoreError::WrongBytes { digest, received }.to_string())
-            }
-        }))
-    })
-    .await
-    .map_err(refusal)?;
-    let plain = match plain {
-        Ok(plain) => plain,
-        Err(reason) => return Ok(Some(reason)),
+fn plain(digest: Digest, blob: v1::Blob) -> Result<Bytes, String> {
+    let most = usize::try_from(digest.size).unwrap_or(usize::MAX);
+    let unpacked = match unpack(&blob.data, blob.zstd, most)? {
+        Cow::Owned(unpacked) => Some(unpacked),
+        Cow::Borrowed(_) => None,
     };
-    match store.put_bytes(plain).await {
-        Ok(_) => Ok(None),
-        Err(error @ StoreError::Full { .. }) => Ok(Some(error.to_string())),
-        Err(error) => Err(refusal(error)),
-    }
+    Ok(unpacked.map_or(blob.data, Bytes::from))
 }
 
 pub(super) async fn read(
-    store: &FarmStore,
+    store: &MeteredStore,
     request: v1::BatchReadRequest,
 ) -> Result<v1::BatchReadResponse, Status> {
     let zstd = request.zstd;
@@ -99,35 +96,30 @@ pub(super) async fn read(
         }
         fits
     });
-    let blobs: Vec<Option<v1::Blob>> = stream::iter(digests)
-        .map(|digest| read_one(store, digest, zstd))
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await?;
-    Ok(v1::BatchReadResponse {
-        blobs: blobs.into_iter().flatten().collect(),
-    })
-}
-
-async fn read_one(
-    store: &FarmStore,
-    digest: Digest,
-    zstd: bool,
-) -> Result<Option<v1::Blob>, Status> {
-    let plain = match store.read(digest).await {
-        Ok(plain) => plain,
-        Err(error) if error.is_lost_blob() => {
-            tracing::debug!(%error, "a blob of a batch is not there");
-            return Ok(None);
+    let digests: Vec<Digest> = digests.collect();
+    let blobs = store.read_blobs(digests.clone()).await.map_err(refusal)?;
+    let mut found = Vec::with_capacity(blobs.len());
+    for (digest, plain) in digests.into_iter().zip(blobs) {
+        match plain {
+            Ok(plain) => found.push((digest, plain)),
+            Err(error) if error.is_lost_blob() => {
+                tracing::debug!(%error, "a blob of a batch is not there");
+            }
+            Err(error) => return Err(refusal(error)),
         }
-        Err(error) => return Err(refusal(error)),
-    };
-    let (data, zstd) = blocking(move || Ok(pack(plain, zstd)))
-        .await
-        .map_err(refusal)?;
-    Ok(Some(v1::Blob {
-        digest: Some(digest.into()),
-        data,
-        zstd,
-    }))
+    }
+    let packed = blocking(move || {
+        let packed = found.into_iter().map(|(digest, plain)| {
+            let (data, zstd) = pack(plain, zstd);
+            v1::Blob {
+                digest: Some(digest.into()),
+                data,
+                zstd,
+            }
+        });
+        Ok(packed.collect())
+    });
+    Ok(v1::BatchReadResponse {
+        blobs: packed.await.map_err(refusal)?,
+    })
 }

@@ -16,9 +16,10 @@ use std::sync::Arc;
 
 use gofarm_proto::v1::blobs_server::{Blobs, BlobsServer};
 use gofarm_proto::{Digest, v1};
-use gofarm_store::{FarmStore, Result as StoreResult, StoreError};
+use gofarm_store::{Result as StoreResult, StoreError};
 use tonic::{Request, Response, Status, Streaming};
 
+use super::metrics::MeteredStore;
 use refusal::refusal;
 use uploads::Uploads;
 
@@ -37,15 +38,15 @@ const MESSAGE_LIMIT: usize = 16 << 20;
 /// Serves the blobs of a farm's store.
 #[derive(Debug, Clone)]
 pub struct BlobsService {
-    store: FarmStore,
+    store: MeteredStore,
     uploads: Arc<Uploads>,
 }
 
 impl BlobsService {
     /// Serves this store.
-    pub fn new(store: FarmStore) -> BlobsService {
+    pub fn new(store: impl Into<MeteredStore>) -> BlobsService {
         BlobsService {
-            store,
+            store: store.into(),
             uploads: Arc::default(),
         }
     }

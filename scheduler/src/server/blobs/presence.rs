@@ -2,18 +2,18 @@
 
 use async_trait::async_trait;
 use gofarm_proto::Digest;
-use gofarm_store::FarmStore;
 
 use crate::queue::BlobPresence;
+use crate::server::metrics::MeteredStore;
 
 /// Answers for the store of the farm.
 #[derive(Debug, Clone)]
-pub struct Presence(FarmStore);
+pub struct Presence(MeteredStore);
 
 impl Presence {
     /// Asks this store.
-    pub fn new(store: FarmStore) -> Presence {
-        Presence(store)
+    pub fn new(store: impl Into<MeteredStore>) -> Presence {
+        Presence(store.into())
     }
 }
 

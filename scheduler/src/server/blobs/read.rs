@@ -3,17 +3,17 @@
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use gofarm_proto::v1;
-use gofarm_store::FarmStore;
 use tonic::Status;
 
 use super::compression::pack;
 use super::refusal::refusal;
 use super::{PIECE, blocking, named};
+use crate::server::metrics::MeteredStore;
 
 /// The answer to one call.
 pub(super) type Pieces = BoxStream<'static, Result<v1::ReadResponse, Status>>;
 
-pub(super) async fn read(store: &FarmStore, request: v1::ReadRequest) -> Result<Pieces, Status> {
+pub(super) async fn read(store: &MeteredStore, request: v1::ReadRequest) -> Result<Pieces, Status> {
     let digest = named(request.digest.as_ref())?;
     let (offset, zstd) = (request.offset, request.zstd);
     if offset > digest.size {

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use gofarm_proto::{Digest, v1};
-use gofarm_store::{FarmStore, StoreError};
+use gofarm_store::StoreError;
 use tonic::{Status, Streaming};
 
 use super::named;
 use super::refusal::refusal;
 use super::uploads::{Upload, Uploads, stands_elsewhere};
+use crate::server::metrics::MeteredStore;
 
 /// A UUID has 36 characters; this leaves room for other names.
 const LONGEST_NAME: usize = 128;
 
 pub(super) async fn write(
-    store: &FarmStore,
+    store: &MeteredStore,
     uploads: &Arc<Uploads>,
     mut stream: Streaming<v1::WriteRequest>,
 ) -> Result<v1::WriteResponse, Status> {
@@ -75,7 +76,7 @@ pub(super) async fn write(
 }
 
 pub(super) async fn query(
-    store: &FarmStore,
+    store: &MeteredStore,
     uploads: &Uploads,
     request: v1::QueryWriteRequest,
 ) -> Result<v1::WriteResponse, Status> {
@@ -90,7 +91,7 @@ pub(super) async fn query(
     Ok(v1::WriteResponse { committed })
 }
 
-async fn committed(store: &FarmStore, digest: Digest) -> Result<u64, Status> {
+async fn committed(store: &MeteredStore, digest: Digest) -> Result<u64, Status> {
     let missing = store.missing(vec![digest]).await.map_err(refusal)?;
     Ok(if missing.is_empty() { digest.size } else { 0 })
 }

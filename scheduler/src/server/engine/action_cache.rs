@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gofarm_proto::{ActionKey, v1};
-use gofarm_store::{FarmStore, Recorded, StoreError};
+use gofarm_store::{Recorded, StoreError};
 
 use super::persist::Retry;
 use crate::core::ActionResult;
+use crate::server::metrics::MeteredStore;
 
 /// A store that does not answer for so long is taken not to have it. Then the action runs again.
 const LOOKUP_PATIENCE: Duration = Duration::from_secs(120);
@@ -17,7 +18,7 @@ const RECORD_PATIENCE: Duration = Duration::from_secs(120);
 /// The recorded result of an action, or the one that is `known` to be on its way there; with `verify` only if its blobs
 /// are in the store.
 pub(super) async fn look_up(
-    store: &FarmStore,
+    store: &MeteredStore,
     key: ActionKey,
     verify: bool,
     known: Option<Arc<ActionResult>>,
@@ -36,7 +37,7 @@ pub(super) async fn look_up(
 }
 
 async fn look(
-    store: &FarmStore,
+    store: &MeteredStore,
     key: ActionKey,
     verify: bool,
     known: Option<Arc<ActionResult>>,
@@ -66,7 +67,7 @@ async fn look(
 }
 
 /// Writes a result into the action cache.
-pub(super) async fn record(store: &FarmStore, key: ActionKey, result: &ActionResult) {
+pub(super) async fn record(store: &MeteredStore, key: ActionKey, result: &ActionResult) {
     let mut retry = Retry::within("recording a result", RECORD_PATIENCE);
     loop {
         let message = v1::ActionResult::from(result);

@@ -5,20 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gofarm_proto::{ActionKey, v1};
-use gofarm_store::FarmStore;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::EngineOptions;
+use super::actions::{Actions, build_over, cut_short};
 use super::carry::Outbox;
 use super::message::Message;
 use super::open_build::OpenBuild;
 use super::opening::{Opening, now_ms};
 use super::wants::Wants;
-use crate::core::{BuildId, Core, Effect, Event, Millis};
+use super::whereabouts::Whereabouts;
+use crate::core::{BuildEvent, BuildId, Core, Effect, Event, Millis, Stragglers};
 use crate::queue::{Clock, LeaseQueue, MonotonicClock, Owner};
+use crate::server::metrics::MeteredStore;
 use crate::server::registry::{Ownership, Registry};
 
 /// How often ownership is renewed, and everything else is looked at that nobody rings for.
@@ -31,7 +33,7 @@ pub(super) struct Actor {
     pub owner: Owner,
     pub queue: Arc<dyn LeaseQueue>,
     pub registry: Arc<dyn Registry>,
-    pub store: FarmStore,
+    pub store: MeteredStore,
     pub core: Core,
     clock: MonotonicClock,
     pub builds: HashMap<BuildId, OpenBuild>,
@@ -41,6 +43,8 @@ pub(super) struct Actor {
     pub work: JoinSet<Message>,
     pub outbox: Outbox,
     pub wants: Wants,
+    pub whereabouts: Whereabouts,
+    pub stragglers: Stragglers,
     /// Cancellations of what another replica's build may be about to join; see [`Actor::lose`].
     pub delayed: VecDeque<(Instant, ActionKey, crate::core::RunId)>,
     pub renewing: bool,
@@ -58,12 +62,11 @@ impl Actor {
         options: EngineOptions,
         queue: Arc<dyn LeaseQueue>,
         registry: Arc<dyn Registry>,
-        store: FarmStore,
+        store: MeteredStore,
     ) -> Actor {
         Actor {
             owner: options.replica.as_str().into(),
             core: Core::new(options.core),
-            options,
             queue,
             registry,
             store,
@@ -73,12 +76,15 @@ impl Actor {
             work: JoinSet::new(),
             outbox: Outbox::default(),
             wants: Wants::default(),
+            whereabouts: Whereabouts::new(),
+            stragglers: Stragglers::new(options.stragglers),
             delayed: VecDeque::new(),
             renewing: false,
             renew_again: false,
             trouble: None,
             incarnation: None,
             queue_failed: false,
+            options,
         }
     }
 
@@ -142,6 +148,7 @@ impl Actor {
             Message::Renewed(renewed) => self.renewed(*renewed),
             Message::Missing(missing, asked) => self.wants_answered(missing, &asked),
             Message::Measured => self.outbox.measured(),
+            Message::Archived => {}
         }
     }
 
@@ -155,6 +162,7 @@ impl Actor {
         }
         self.renew();
         self.look_for_wanted();
+        self.back_up_stragglers();
         self.send_measurements();
     }
 
@@ -174,8 +182,12 @@ impl Actor {
         if spec.is_none() && !build.is_over() {
             let finished = without_graph(&build.record);
             build.finish(&finished, now_ms());
+            build_over(id, &build.record, &self.options);
             let event = v1::build_event::Event::Finished(finished);
             build.log.push(now_ms(), event);
+        }
+        if let Some(spec) = &spec {
+            build.actions = Actions::new(spec.kinds());
         }
         tracing::info!(build = %id, epoch = build.ownership.epoch, resumed = build.log.confirmed() > 0, "build opened");
         self.builds.insert(id, build);
@@ -194,15 +206,36 @@ impl Actor {
                         if let Some(counts) = self.core.counts(build) {
                             open.record.counts = Some(crate::convert::counts_message(&counts));
                         }
+                        if let BuildEvent::Node { node, event } = &event {
+                            let task = self.core.task(build, *node);
+                            open.actions.see(build, *node, event, task, &self.options);
+                        }
+                        if let BuildEvent::Finished(summary) = &event {
+                            cut_short(summary, &self.options);
+                        }
                         open.notify(event, now_ms());
+                        if open.is_over() {
+                            build_over(build, &open.record, &self.options);
+                        }
                     }
+                }
+                Effect::Enqueue(mut task) => {
+                    // Not again to the one that could not bring it to an end, and to whoever is idle if it is to be alone.
+                    if task.attempt == 1 && !task.exclusive {
+                        task.near = self.whereabouts.near(&task.produced, self.now());
+                    }
+                    self.outbox.put(Effect::Enqueue(task));
+                }
+                Effect::CancelTask { key, .. } => {
+                    self.stragglers.ended(&key);
+                    self.outbox.put(effect);
                 }
                 effect => self.outbox.put(effect),
             }
         }
     }
 
-    fn now(&self) -> Millis {
+    pub fn now(&self) -> Millis {
         self.clock.now()
     }
 

@@ -43,21 +43,16 @@ pub(super) struct Outbox {
     /// Results on their way into the action cache: whoever asks meanwhile is answered with them.
     recording: HashMap<ActionKey, Arc<ActionResult>>,
     flushing: bool,
-    /// What open tasks are, for recording what they took.
-    tasks: HashMap<ActionKey, TaskKind>,
+    /// Tasks that are in the queue, as they were last put there.
+    tasks: HashMap<ActionKey, Task>,
     measurements: HashMap<Arc<str>, Vec<Measurement>>,
     measuring: bool,
-}
-
-struct TaskKind {
-    pool: Arc<str>,
-    package: Arc<str>,
-    kind: v1::Kind,
 }
 
 enum ToQueue {
     Enqueue(Box<Task>),
     Cancel(ActionKey, RunId),
+    BackUp(ActionKey, RunId),
 }
 
 impl Outbox {
@@ -65,12 +60,7 @@ impl Outbox {
         match effect {
             Effect::LookUp { key, verify } => self.lookups.push((key, verify)),
             Effect::Enqueue(task) => {
-                let kind = TaskKind {
-                    pool: task.pool.clone(),
-                    package: task.package.clone(),
-                    kind: task.kind,
-                };
-                self.tasks.insert(task.key, kind);
+                self.tasks.insert(task.key, task.clone());
                 self.queue.push(ToQueue::Enqueue(Box::new(task)));
             }
             Effect::CancelTask { key, run } => self.cancel(key, run),
@@ -86,12 +76,22 @@ impl Outbox {
         self.queue.push(ToQueue::Cancel(key, run));
     }
 
+    /// Lets a second worker run a task, if one has nothing else to do.
+    pub fn back_up(&mut self, key: ActionKey, run: RunId) {
+        self.queue.push(ToQueue::BackUp(key, run));
+    }
+
+    /// A task that is in the queue.
+    pub fn task(&self, key: &ActionKey) -> Option<&Task> {
+        self.tasks.get(key)
+    }
+
     /// Takes out what was last put in for the queue: cancellations that are to wait.
     pub fn hold_back(&mut self, since: usize) -> Vec<(ActionKey, RunId)> {
         let held = self.queue.drain(since.min(self.queue.len())..);
         let cancels = held.filter_map(|said| match said {
             ToQueue::Cancel(key, run) => Some((key, run)),
-            ToQueue::Enqueue(_) => None,
+            ToQueue::Enqueue(_) | ToQueue::BackUp(..) => None,
         });
         cancels.collect()
     }
@@ -102,18 +102,18 @@ impl Outbox {
 
     /// A task has left the queue; `result` if it succeeded.
     pub fn task_done(&mut self, key: &ActionKey, result: Option<&ActionResult>) {
-        let (Some(kind), Some(result)) = (self.tasks.remove(key), result) else {
+        let (Some(task), Some(result)) = (self.tasks.remove(key), result) else {
             return;
         };
         let measurement = Measurement {
-            package: kind.package,
-            kind: kind.kind,
+            package: task.package,
+            kind: task.kind,
             measured: Estimate {
                 duration_ms: result.duration_ms(),
                 peak_memory: result.usage.peak_memory,
             },
         };
-        let waiting = self.measurements.entry(kind.pool).or_default();
+        let waiting = self.measurements.entry(task.pool).or_default();
         if waiting.len() < MEASUREMENTS_KEPT {
             waiting.push(measurement);
         }
@@ -168,6 +168,19 @@ impl Actor {
                 if !cancels.is_empty() {
                     let mut retry = Retry::forever("cancelling tasks");
                     while let Err(error) = queue.cancel(&owner, &cancels).await {
+                        retry.again(&error).await;
+                    }
+                    failures += retry.failures;
+                }
+                let mut back_ups = Vec::new();
+                while let Some(ToQueue::BackUp(key, run)) =
+                    said.next_if(|said| matches!(said, ToQueue::BackUp(..)))
+                {
+                    back_ups.push((key, run));
+                }
+                if !back_ups.is_empty() {
+                    let mut retry = Retry::forever("having stragglers run a second time");
+                    while let Err(error) = queue.back_up(&owner, &back_ups).await {
                         retry.again(&error).await;
                     }
                     failures += retry.failures;
@@ -335,7 +348,9 @@ impl Actor {
                     build.log.forget_dropped(dropped);
                     if over {
                         tracing::info!(build = %id, result = ?build.record.result(), "build is over");
-                        self.builds.remove(&id);
+                        if let Some(build) = self.builds.remove(&id) {
+                            self.archive(build);
+                        }
                     }
                 }
                 Ok(Wrote::Events {

@@ -29,6 +29,8 @@ pub(super) enum Message {
     /// Which of the wanted blobs the store lacks; `None` when it could not say.
     Missing(Option<Vec<Digest>>, Vec<Digest>),
     Measured,
+    /// Events of a build that is over have moved, or will not.
+    Archived,
 }
 
 /// An answer of the action cache.

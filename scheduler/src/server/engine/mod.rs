@@ -5,11 +5,14 @@
 //! core wants done again after the queue lost its data, it says itself ([`crate::core::Event::Republish`]); what the
 //! registry lost, the owner's log of each open build has.
 //!
-//! Between builds and users: priorities are the remaining path of work in milliseconds, of all builds on one scale, so
-//! the task that most work waits for goes first, whoever wants it. There are no shares by user here.
+//! Which task goes first is the queue's affair: it shares the farm's time between users and builds, and within a share
+//! the task goes first that most work waits for. What the queue cannot know is said here: which worker has a task's inputs
+//! (`whereabouts.rs`), and which running task takes far longer than it did before ([`crate::core::Stragglers`]).
 
 mod action_cache;
+mod actions;
 mod actor;
+mod archiving;
 mod carry;
 mod event_log;
 mod message;
@@ -22,12 +25,13 @@ mod tenure;
 #[cfg(test)]
 pub(crate) mod tests;
 mod wants;
+mod whereabouts;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use gofarm_daemon::Spans;
 use gofarm_proto::{Digest, v1};
-use gofarm_store::FarmStore;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -35,8 +39,9 @@ use tokio_util::sync::CancellationToken;
 use self::actor::Actor;
 use self::message::Message;
 use self::opening::Opening;
+use super::metrics::{MeteredStore, Tasks};
 use super::registry::{Registry, RegistryError};
-use crate::core::{BuildId, CoreOptions};
+use crate::core::{BuildId, CoreOptions, StragglerOptions};
 use crate::queue::LeaseQueue;
 
 /// How an engine works.
@@ -51,16 +56,31 @@ pub struct EngineOptions {
     /// Bytes of what running actions print that a build's log keeps; beyond that the oldest go. The whole output of an
     /// action is in its result.
     pub live_output: usize,
+    /// Which running tasks get a second worker, if one has nothing else to do.
+    pub stragglers: StragglerOptions,
+    /// How long the events of a build that is over stay in the registry.
+    pub archive_after: Duration,
+    /// Fewer bytes of events stay there until the build is forgotten: a blob for each would be no gain.
+    pub archive_from: usize,
+    /// What counts how actions end.
+    pub tasks: Tasks,
+    /// Where spans of builds and actions go.
+    pub spans: Spans,
 }
 
 impl EngineOptions {
-    /// The usual bounds.
+    /// The usual bounds; counts and spans are for nobody.
     pub fn new(replica: impl Into<String>) -> EngineOptions {
         EngineOptions {
             replica: replica.into(),
             core: CoreOptions::default(),
             wanted_patience: Duration::from_secs(30),
             live_output: 8 << 20,
+            stragglers: StragglerOptions::default(),
+            tasks: Tasks::default(),
+            spans: Spans::off(),
+            archive_after: Duration::from_secs(60),
+            archive_from: 16 << 10,
         }
     }
 }
@@ -94,7 +114,7 @@ pub struct Engine {
 struct Shared {
     owner: Arc<str>,
     registry: Arc<dyn Registry>,
-    store: FarmStore,
+    store: MeteredStore,
     messages: mpsc::Sender<Message>,
     stop: CancellationToken,
     task: Mutex<Option<JoinHandle<()>>>,
@@ -106,8 +126,9 @@ impl Engine {
         options: EngineOptions,
         queue: Arc<dyn LeaseQueue>,
         registry: Arc<dyn Registry>,
-        store: FarmStore,
+        store: impl Into<MeteredStore>,
     ) -> Engine {
+        let store = store.into();
         let owner: Arc<str> = options.replica.as_str().into();
         let (messages, inbox) = mpsc::channel(64);
         let stop = CancellationToken::new();
@@ -172,6 +193,11 @@ impl Engine {
     /// What this engine shares with other replicas.
     pub fn registry(&self) -> &Arc<dyn Registry> {
         &self.shared.registry
+    }
+
+    /// Where its blobs are.
+    pub fn store(&self) -> &MeteredStore {
+        &self.shared.store
     }
 
     /// Hands all builds over: another replica goes on with them at once. What runs goes on running.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use gofarm_proto::{Digest, v1};
 
+use super::actions::Actions;
 use super::event_log::EventLog;
 use crate::convert;
 use crate::core::{BuildEvent, NodeEvent};
@@ -14,6 +15,7 @@ pub(super) struct OpenBuild {
     /// As it stands; counts are filled in when it is written.
     pub record: v1::Build,
     pub log: EventLog,
+    pub actions: Actions,
     /// Nodes that workers have.
     running: HashSet<u32>,
     /// Nodes that the earlier owner had put into the queue. Found there, they are executed for this build.
@@ -30,6 +32,7 @@ impl OpenBuild {
             ownership,
             record,
             log,
+            actions: Actions::default(),
             running: HashSet::new(),
             in_queue: HashSet::new(),
             wanted: HashSet::new(),

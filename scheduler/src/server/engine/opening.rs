@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use gofarm_proto::{Digest, Message, v1};
-use gofarm_store::FarmStore;
 use tokio::time::{Instant, sleep};
 
 use super::SubmitError;
@@ -15,6 +14,7 @@ use super::open_build::OpenBuild;
 use super::persist::Retry;
 use super::resume::Standing;
 use crate::core::{BuildId, BuildOptions, BuildSpec, Estimate, NodeId, Prior, platform_pool};
+use crate::server::metrics::MeteredStore;
 use crate::server::registry::{Ownership, Registry, RegistryError};
 
 const DEFAULT_POOL: &str = "default";
@@ -68,7 +68,7 @@ pub(super) fn record(request: v1::SubmitRequest) -> Result<v1::Build, String> {
 
 /// Reads the graph of a build.
 pub(super) async fn read_graph(
-    store: &FarmStore,
+    store: &MeteredStore,
     record: &v1::Build,
 ) -> Result<v1::Graph, SubmitError> {
     let digest = record.graph.as_ref().map(Digest::try_from);
@@ -166,7 +166,7 @@ async fn history(
 pub(super) async fn adopt(
     ownership: Ownership,
     registry: Arc<dyn Registry>,
-    store: FarmStore,
+    store: MeteredStore,
     patience: Duration,
 ) -> Option<Box<Opening>> {
     let id = ownership.build;
@@ -262,7 +262,7 @@ async fn find_graph(
     build: &mut OpenBuild,
     standing: &mut Standing,
     registry: &dyn Registry,
-    store: &FarmStore,
+    store: &MeteredStore,
     patience: Duration,
 ) -> Option<v1::Graph> {
     let mut end = None;

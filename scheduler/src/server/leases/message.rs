@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gofarm_daemon::Spans;
 use gofarm_proto::v1;
 use tonic::Status;
 
@@ -80,7 +81,7 @@ fn read_platform(text: &str) -> Result<v1::Platform, Status> {
     }
 }
 
-pub(super) fn lease(lease: &Lease) -> v1::Lease {
+pub(super) fn lease(lease: &Lease, spans: &Spans) -> v1::Lease {
     let task = &lease.task;
     v1::Lease {
         id: Some(v1::LeaseId {
@@ -101,6 +102,7 @@ pub(super) fn lease(lease: &Lease) -> v1::Lease {
             memory_estimate: task.memory_estimate.unwrap_or(0),
             exclusive: task.exclusive,
             attempt: task.attempt,
+            trace: spans.traceparent(task.share.build.0, &task.key),
         }),
         ttl_ms: lease.ttl.as_millis() as u64,
     }

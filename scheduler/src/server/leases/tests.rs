@@ -5,7 +5,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use gofarm_proto::Digest;
 use gofarm_proto::v1::leases_server::Leases;
-use gofarm_store::{DiskStore, DiskStoreOptions};
+use gofarm_store::{DiskStore, DiskStoreOptions, FarmStore};
 
 use super::*;
 use crate::core::{BuildId, Priority, RunId, Share, Task};

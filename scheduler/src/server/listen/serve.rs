@@ -5,8 +5,8 @@ use std::io;
 use std::time::Duration;
 
 use axum::Router;
+use gofarm_daemon::Signals;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
@@ -15,8 +15,21 @@ use tonic::transport::{Server, ServerTlsConfig};
 use crate::server::access::{Access, AccessLayer};
 use crate::server::metrics::{Rpc, RpcLayer};
 
-/// Connections are asked for a sign of life so often, and closed when none comes.
-const KEEPALIVE: Duration = Duration::from_secs(20);
+/// When a silent connection is asked for a sign of life, and how long that may take, as parts of a lease: together less than
+/// one. A worker that vanishes without a word goes on waiting for tasks in our eyes, and is given one. When that lease runs
+/// out we know about the connection; if we did not, the task would go from one vanished worker to the next, and use up its
+/// attempts on them.
+const SILENCE: u32 = 4;
+const ANSWER: u32 = 2;
+
+/// For leases of any length: neither does a busy machine answer in no time, nor shall a connection be kept for ever.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// What a caller may have sent and nobody has read, for one call and for a connection: a piece of a blob, and one for each of
+/// some uploads. The defaults of HTTP/2 (64 KiB) would make each piece of a blob wait for several round trips.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
 
 /// The ports, taken but not served.
 pub struct Ports {
@@ -38,6 +51,8 @@ pub struct Services {
     pub rpc: Rpc,
     /// Of the gRPC port.
     pub tls: Option<ServerTlsConfig>,
+    /// How long a worker holds a task without being heard of.
+    pub lease_ttl: Duration,
 }
 
 impl Ports {
@@ -55,10 +70,13 @@ impl Ports {
         drain: Duration,
     ) -> anyhow::Result<()> {
         let (grpc_stop, http_stop) = (CancellationToken::new(), CancellationToken::new());
+        let part = |of: u32| (services.lease_ttl / of).clamp(SHORTEST, LONGEST);
         let mut server = Server::builder()
             .tcp_nodelay(true)
-            .http2_keepalive_interval(Some(KEEPALIVE))
-            .http2_keepalive_timeout(Some(KEEPALIVE))
+            .http2_keepalive_interval(Some(part(SILENCE)))
+            .http2_keepalive_timeout(Some(part(ANSWER)))
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .max_concurrent_streams(Some(4096));
         if let Some(tls) = services.tls {
             server = server.tls_config(tls)?;
@@ -98,19 +116,21 @@ impl Ports {
     }
 }
 
-/// Done when the process is told to end: SIGTERM, or Ctrl-C. Says so in the log.
+/// Done when the process is told to end: SIGTERM, or Ctrl-C. Says so in the log. The second time, from then on, ends the process
+/// at once.
 ///
 /// # Errors
 ///
 /// Signals cannot be caught.
 pub fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        };
-        tracing::info!(signal = name, "told to end");
-    })
+    let mut signals = Signals::new()?;
+    let told = CancellationToken::new();
+    let tell = told.clone();
+    tokio::spawn(async move {
+        let first = signals.next().await;
+        tracing::info!(signal = first.name(), "told to end");
+        tell.cancel();
+        signals.next().await.now();
+    });
+    Ok(told.cancelled_owned())
 }

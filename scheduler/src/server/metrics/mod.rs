@@ -6,7 +6,9 @@
 mod calls;
 mod farm;
 mod queue;
+mod registry;
 mod rpc;
+mod store;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -17,16 +19,21 @@ use prometheus_client::registry::Registry;
 pub use calls::Calls;
 pub use farm::{FarmGauges, sample};
 pub use queue::MeteredQueue;
+pub use registry::MeteredRegistry;
 pub use rpc::{MeteredRpc, Rpc, RpcLayer};
+pub use store::MeteredStore;
+pub(crate) use tasks::kind_name;
 pub use tasks::{Ending, Tasks};
 
 /// All of a scheduler's metrics. Handles are cheap to use and to clone.
 pub struct Metrics {
-    registry: Registry,
+    all: Registry,
     /// Tasks and actions.
     pub tasks: Tasks,
     /// The lease queue; with Redis, round trips to it.
     pub queue: Calls,
+    /// The registry; with Redis, round trips to it.
+    pub registry: Calls,
     /// The store.
     pub store: Calls,
     /// Calls of clients and workers.
@@ -38,14 +45,15 @@ pub struct Metrics {
 impl Metrics {
     /// All at zero.
     pub fn new() -> Metrics {
-        let mut registry = Registry::with_prefix("gofarm");
+        let mut all = Registry::with_prefix("gofarm");
         Metrics {
-            tasks: Tasks::registered(&mut registry),
-            queue: Calls::registered(&mut registry, "queue", "the lease queue (Redis)"),
-            store: Calls::registered(&mut registry, "store", "the store"),
-            rpc: Rpc::registered(&mut registry),
-            farm: FarmGauges::registered(&mut registry),
-            registry,
+            tasks: Tasks::registered(&mut all),
+            queue: Calls::registered(&mut all, "queue", "the lease queue (Redis)"),
+            registry: Calls::registered(&mut all, "registry", "the registry (Redis)"),
+            store: Calls::registered(&mut all, "store", "the store"),
+            rpc: Rpc::registered(&mut all),
+            farm: FarmGauges::registered(&mut all),
+            all,
         }
     }
 
@@ -56,7 +64,7 @@ impl Metrics {
     pub fn render(&self) -> String {
         let mut text = String::new();
         // Writing to a string does not fail; what could is a label of ours that cannot be encoded.
-        if let Err(error) = encode(&mut text, &self.registry) {
+        if let Err(error) = encode(&mut text, &self.all) {
             tracing::error!(%error, "metrics could not be encoded");
         }
         text

@@ -61,7 +61,7 @@ pub enum Ending {
 }
 
 /// Metrics of tasks and actions. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Tasks {
     open: Family<InPool, Gauge>,
     wait: Histograms<ByPool>,
@@ -73,9 +73,10 @@ pub struct Tasks {
     actions: Family<Ended, Counter>,
 }
 
-impl Tasks {
-    pub(super) fn registered(registry: &mut Registry) -> Tasks {
-        let tasks = Tasks {
+/// Counts for nobody.
+impl Default for Tasks {
+    fn default() -> Tasks {
+        Tasks {
             open: Family::default(),
             wait: Family::new_with_constructor(span),
             run: Family::new_with_constructor(span),
@@ -84,7 +85,13 @@ impl Tasks {
             leases: Family::default(),
             refusals: Family::default(),
             actions: Family::default(),
-        };
+        }
+    }
+}
+
+impl Tasks {
+    pub(super) fn registered(registry: &mut Registry) -> Tasks {
+        let tasks = Tasks::default();
         registry.register(
             "tasks",
             "Tasks of this replica's builds that wait (state queued) or run (state leased)",
@@ -128,8 +135,8 @@ impl Tasks {
         tasks
     }
 
-    /// An action of a build ended. Told by the engine.
-    pub fn action_ended(&self, kind: v1::Kind, how: Ending) {
+    /// Actions of a build ended. Told by the engine.
+    pub fn actions_ended(&self, kind: v1::Kind, how: Ending, count: u32) {
         let how = match how {
             Ending::Executed => "executed",
             Ending::Cached => "cached",
@@ -139,7 +146,8 @@ impl Tasks {
             Ending::Cancelled => "cancelled",
         };
         let kind = kind_name(kind);
-        self.actions.get_or_create(&Ended { kind, how }).inc();
+        let ended = self.actions.get_or_create(&Ended { kind, how });
+        ended.inc_by(count.into());
     }
 
     pub(super) fn open(&self, pool: &str, state: &'static str, change: i64) {
@@ -166,7 +174,7 @@ impl Tasks {
             Outcome::Failed(_) => "failed",
             Outcome::Crashed { .. } => "crashed",
             Outcome::LostLease => "lost_lease",
-            Outcome::OutOfMemory => "out_of_memory",
+            Outcome::OutOfMemory { .. } => "out_of_memory",
             Outcome::BlobsMissing(_) => "blobs_missing",
             Outcome::Released => "released",
             Outcome::Cancelled => "cancelled",
@@ -190,7 +198,7 @@ impl Tasks {
     }
 }
 
-fn kind_name(kind: v1::Kind) -> &'static str {
+pub(crate) fn kind_name(kind: v1::Kind) -> &'static str {
     match kind {
         v1::Kind::Unspecified => "unspecified",
         v1::Kind::Compile => "compile",

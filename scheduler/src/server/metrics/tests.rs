@@ -130,7 +130,11 @@ async fn a_task_is_followed_from_the_queue_to_its_end() {
     farm.assert_says(r#"gofarm_task_run_seconds_sum{kind="compile"} 1.5"#);
 
     // Told twice: refused, and counted.
-    let again = farm.queue.complete(&lease.id, Outcome::OutOfMemory).await;
+    let outcome = Outcome::OutOfMemory {
+        alone: true,
+        reason: "link".into(),
+    };
+    let again = farm.queue.complete(&lease.id, outcome).await;
     assert!(again.is_err());
     farm.assert_says(r#"gofarm_lease_refusals_total{call="complete",reason="lost"} 1"#);
 }
@@ -206,10 +210,7 @@ fn actions_are_counted_by_kind_and_ending() {
     let metrics = Metrics::new();
     metrics
         .tasks
-        .action_ended(v1::Kind::Compile, Ending::Cached);
-    metrics
-        .tasks
-        .action_ended(v1::Kind::Compile, Ending::Cached);
+        .actions_ended(v1::Kind::Compile, Ending::Cached, 2);
     let line = r#"gofarm_actions_total{kind="compile",how="cached"} 2"#;
     assert!(metrics.render().contains(line), "{}", metrics.render());
 }

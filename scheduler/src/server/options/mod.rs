@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gofarm_daemon::LogFormat;
+
 use crate::queue::QueueOptions;
 
 /// Decides what of each build runs, and hands it to workers.
@@ -20,12 +22,7 @@ pub struct Options {
     pub redis: Option<String>,
 
     /// Certificate authorities to trust instead of the system's for a rediss:// URL, PEM
-    #[arg(
-        long,
-        env = "GOFARM_REDIS_CA",
-        value_name = "FILE",
-        requires = "redis"
-    )]
+    #[arg(long, env = "GOFARM_REDIS_CA", value_name = "FILE", requires = "redis")]
     pub redis_ca: Option<PathBuf>,
 
     /// Where blobs and results are kept for all: file:///folder, s3://bucket/prefix, gs://bucket/prefix or
@@ -111,15 +108,6 @@ pub struct Options {
         default_value = "text"
     )]
     pub log_format: LogFormat,
-}
-
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// No folder was named, and there is no home folder to take one in.

@@ -1,0 +1,123 @@
+//! A store that is measured.
+
+use std::fmt;
+
+use gofarm_proto::{ActionKey, Digest, v1};
+use gofarm_store::{BlobReader, FarmStore, Incoming, Recorded, Result, StoreError};
+
+use super::Calls;
+
+/// The farm's store as one replica uses it, with every call timed. A blob that is not there is an answer, not a failed call.
+#[derive(Clone)]
+pub struct MeteredStore {
+    inner: FarmStore,
+    calls: Calls,
+}
+
+/// Timed for nobody.
+impl From<FarmStore> for MeteredStore {
+    fn from(inner: FarmStore) -> MeteredStore {
+        MeteredStore::new(inner, Calls::default())
+    }
+}
+
+impl fmt::Debug for MeteredStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl MeteredStore {
+    /// Measures `inner`.
+    pub fn new(inner: FarmStore, calls: Calls) -> MeteredStore {
+        MeteredStore { inner, calls }
+    }
+
+    /// See [`FarmStore::missing`].
+    pub async fn missing(&self, digests: Vec<Digest>) -> Result<Vec<Digest>> {
+        self.time("find_missing", self.inner.missing(digests)).await
+    }
+
+    /// See [`FarmStore::read`].
+    pub async fn read(&self, digest: Digest) -> Result<Vec<u8>> {
+        self.time("read", self.inner.read(digest)).await
+    }
+
+    /// See [`FarmStore::read_blobs`].
+    pub async fn read_blobs(&self, digests: Vec<Digest>) -> Result<Vec<Result<Vec<u8>>>> {
+        let call = "read_batch";
+        let read = self.time(call, self.inner.read_blobs(digests)).await?;
+        Ok(self.each(call, read))
+    }
+
+    /// See [`FarmStore::put_blobs`].
+    pub async fn put_blobs(
+        &self,
+        blobs: Vec<(Digest, impl AsRef<[u8]> + Send + 'static)>,
+    ) -> Result<Vec<Result<()>>> {
+        let call = "write_batch";
+        let written = self.time(call, self.inner.put_blobs(blobs)).await?;
+        Ok(self.each(call, written))
+    }
+
+    /// See [`FarmStore::reader`]. What is read of it afterwards is not timed: the caller's reader sets the pace.
+    pub async fn reader(&self, digest: Digest, offset: u64) -> Result<BlobReader> {
+        self.time("open", self.inner.reader(digest, offset)).await
+    }
+
+    /// See [`FarmStore::incoming`].
+    pub async fn incoming(&self, digest: Digest) -> Result<Incoming> {
+        self.time("begin_write", self.inner.incoming(digest)).await
+    }
+
+    /// See [`FarmStore::accept`].
+    pub async fn accept(&self, incoming: Incoming) -> Result<()> {
+        self.time("end_write", self.inner.accept(incoming)).await
+    }
+
+    /// See [`FarmStore::put_bytes`].
+    pub async fn put_bytes(&self, bytes: Vec<u8>) -> Result<Digest> {
+        self.time("write", self.inner.put_bytes(bytes)).await
+    }
+
+    /// See [`FarmStore::action`].
+    pub async fn action(&self, key: ActionKey) -> Result<Option<v1::ActionResult>> {
+        self.time("get_action", self.inner.action(key)).await
+    }
+
+    /// See [`FarmStore::record_action`].
+    pub async fn record_action(
+        &self,
+        key: ActionKey,
+        result: v1::ActionResult,
+    ) -> Result<Recorded> {
+        let call = self.inner.record_action(key, result);
+        self.time("record_action", call).await
+    }
+
+    /// Notes failures of the store with single blobs of a batch; one that is lost or came damaged is none.
+    fn each<T>(&self, call: &'static str, outcomes: Vec<Result<T>>) -> Vec<Result<T>> {
+        let errors = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+        let ours = |error: &&StoreError| {
+            !error.is_lost_blob() && !matches!(error, StoreError::WrongBytes { .. })
+        };
+        errors.filter(ours).for_each(|_| self.calls.failed(call));
+        outcomes
+    }
+
+    async fn time<T>(
+        &self,
+        call: &'static str,
+        future: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let begun = std::time::Instant::now();
+        let answer = future.await;
+        self.calls.took(call, begun.elapsed());
+        if let Err(error) = &answer
+            && !error.is_lost_blob()
+        {
+            self.calls.failed(call);
+        }
+        answer
+    }
+}

@@ -1,0 +1,126 @@
+//! An OTLP collector on a port of the loopback interface.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Request, Response, Status};
+
+use super::process::LIMIT;
+
+/// Takes spans. Ends when it is dropped.
+pub struct Collector {
+    pub url: String,
+    taken: Taken,
+    serving: JoinHandle<()>,
+}
+
+#[derive(Clone, Default)]
+struct Taken(Arc<Mutex<Vec<TakenSpan>>>);
+
+/// A span, who sent it, and what came with the call.
+#[derive(Clone, Debug)]
+pub struct TakenSpan {
+    pub span: Span,
+    pub resource: HashMap<String, String>,
+    pub header: Option<String>,
+}
+
+impl TakenSpan {
+    pub fn attributes(&self) -> HashMap<String, String> {
+        texts(&self.span.attributes)
+    }
+}
+
+#[tonic::async_trait]
+impl TraceService for Taken {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let header = request.metadata().get("x-team");
+        let header = header.map(|value| value.to_str().unwrap().to_owned());
+        for batch in request.into_inner().resource_spans {
+            let resource = texts(&batch.resource.unwrap_or_default().attributes);
+            let spans = batch.scope_spans.into_iter().flat_map(|scope| scope.spans);
+            self.0.lock().unwrap().extend(spans.map(|span| TakenSpan {
+                span,
+                resource: resource.clone(),
+                header: header.clone(),
+            }));
+        }
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+fn texts(attributes: &[KeyValue]) -> HashMap<String, String> {
+    let text = |value: &AnyValue| match &value.value {
+        Some(Value::StringValue(text)) => text.clone(),
+        Some(Value::IntValue(number)) => number.to_string(),
+        Some(Value::BoolValue(yes)) => yes.to_string(),
+        other => format!("{other:?}"),
+    };
+    let known = attributes.iter().filter_map(|attribute| {
+        let value = attribute.value.as_ref()?;
+        Some((attribute.key.clone(), text(value)))
+    });
+    known.collect()
+}
+
+impl Collector {
+    pub async fn start() -> Collector {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let taken = Taken::default();
+        let serve = tonic::transport::Server::builder()
+            .add_service(TraceServiceServer::new(taken.clone()))
+            .serve_with_incoming(TcpListenerStream::new(listener));
+        Collector {
+            url,
+            taken,
+            serving: tokio::spawn(async move { serve.await.unwrap() }),
+        }
+    }
+
+    /// What has come.
+    pub fn spans(&self) -> Vec<TakenSpan> {
+        self.taken.0.lock().unwrap().clone()
+    }
+
+    /// Waits for a span of this name.
+    pub async fn one(&self, name: &str) -> TakenSpan {
+        let begun = Instant::now();
+        loop {
+            let found = self
+                .spans()
+                .into_iter()
+                .find(|taken| taken.span.name == name);
+            if let Some(found) = found {
+                return found;
+            }
+            assert!(
+                begun.elapsed() < LIMIT,
+                "no span {name}: {:?}",
+                self.spans()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
