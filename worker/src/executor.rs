@@ -191,8 +191,8 @@ impl Executor {
         };
         let outcome = self.steps(&run, tools.as_mut(), &mut log).await;
         let wall = started.elapsed();
-        if let Some(tools) = &mut tools {
-            tools.hang_up().await;
+        if let (Err(_), Some(tools)) = (&outcome, &tools) {
+            tools.hang_up();
         }
         let label = surroundings.definition.action.label.clone();
         let store = self.inner.store.clone();
@@ -206,14 +206,18 @@ impl Executor {
                 };
                 Ok((progress, outputs, begun.elapsed()))
             });
-            // An action that was broken off may have left anything.
-            if collected
-                .as_ref()
-                .map_or(true, |(progress, ..)| progress.finished.escaped)
-            {
-                workspace.taint();
+            match &collected {
+                Ok((progress, ..)) if !progress.finished.escaped => {
+                    if let Some(launcher) = tools.and_then(Tools::release) {
+                        workspace.keep(launcher);
+                    }
+                }
+                // An action that was broken off may have left anything.
+                _ => {
+                    workspace.taint();
+                    drop(tools);
+                }
             }
-            drop(tools);
             drop(workspace);
             collected
         })
@@ -318,8 +322,7 @@ impl Executor {
 
 impl Inner {
     fn probe(&self) -> Result<SandboxState> {
-        let workspace = self.workspaces.take()?;
-        let store = blobs_folder(&self.store);
+        let mut workspace = self.workspaces.take()?;
         let attempt = |setup: &Setup| {
             let spawned = Spawned::start(&self.options.launcher, setup)?;
             spawned.probe().map_err(|error| {
@@ -329,21 +332,25 @@ impl Inner {
                 ))
             })
         };
-        // First without, so that a wrong launcher is not taken for a machine without sandboxes.
-        if let Err(reason) = attempt(&Setup::default())? {
-            return Err(ExecuteError::Launcher(reason));
-        }
-        if self.options.sandbox == SandboxMode::Off {
-            return Ok(SandboxState::Off);
-        }
-        let sandbox = Some(self.view.sandbox(&workspace, Some(&store), true));
-        match (attempt(&Setup { sandbox })?, self.options.sandbox) {
-            (Ok(()), _) => Ok(SandboxState::Active),
-            (Err(reason), SandboxMode::Required) => {
-                Err(ExecuteError::SandboxUnavailable { reason })
+        let mut state = SandboxState::Off;
+        if self.options.sandbox != SandboxMode::Off {
+            let store = blobs_folder(&self.store);
+            let sandbox = Some(self.view.sandbox(&workspace, Some(&store), true));
+            match (attempt(&Setup { sandbox })?, self.options.sandbox) {
+                (Ok(launcher), _) => {
+                    // The first action that sees as much has it.
+                    workspace.keep(launcher);
+                    return Ok(SandboxState::Active);
+                }
+                (Err(reason), SandboxMode::Required) => {
+                    return Err(ExecuteError::SandboxUnavailable { reason });
+                }
+                (Err(reason), _) => state = SandboxState::Unavailable { reason },
             }
-            (Err(reason), _) => Ok(SandboxState::Unavailable { reason }),
         }
+        let launcher = attempt(&Setup::default())?.map_err(ExecuteError::Launcher)?;
+        workspace.keep(launcher);
+        Ok(state)
     }
 
     fn prepare(&self, task: &Task) -> Result<Prepared> {
@@ -351,7 +358,7 @@ impl Inner {
         let bytes = self.store.read(&task.definition)?;
         let definition = Definition::resolve(&task.definition, &bytes, &task.produced)?;
         require_inputs(&self.store, &definition)?;
-        let workspace = self.workspaces.take()?;
+        let mut workspace = self.workspaces.take()?;
         let sandboxed = self.sandbox == SandboxState::Active;
         let root = match sandboxed {
             true => ExecRoot::mounted(workspace.exec()),
@@ -371,8 +378,12 @@ impl Inner {
                     self.view
                         .sandbox(&workspace, store.as_deref(), action.host_tools)
                 });
-                // Started before staging, so that one takes place while the other does.
-                Some(Spawned::start(&self.options.launcher, &Setup { sandbox })?)
+                let setup = Setup { sandbox };
+                Some(match workspace.launcher(&setup) {
+                    Some(launcher) => launcher,
+                    // Before staging, so that one takes place while the other does.
+                    None => Spawned::start(&self.options.launcher, &setup)?,
+                })
             }
             false => None,
         };

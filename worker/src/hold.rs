@@ -62,7 +62,7 @@ pub(crate) async fn hold<S: LeaseSource>(
             report(&*source, token, outcome).await
         }
         why = source.lost(&lease) => {
-            tracing::info!(%token, task = %lease.task.key, %why, "gave up a lease");
+            tracing::info!(lease = %token, key = %lease.task.key, %why, "gave up a lease");
             cancel.cancel();
             // Until the last process is reaped. The result, if there still came one, is discarded.
             execution.await;
@@ -82,7 +82,7 @@ pub(crate) async fn hold<S: LeaseSource>(
     };
     if let Err(error) = reported {
         // The lease expires, and the result, if there is one, is found in the store by the next attempt.
-        tracing::warn!(%token, task = %lease.task.key, %error, "cannot report the end of a task");
+        tracing::warn!(lease = %token, key = %lease.task.key, %error, "cannot report the end of a task");
     }
 }
 

@@ -1,4 +1,5 @@
-//! The launcher: a small process of its own between the worker and the tools of one action.
+//! The launcher: a small process of its own between the worker and the tools of the actions of one workspace, one action after
+//! the other.
 //!
 //! It exists for four reasons. Namespaces can only be entered by a process with one thread, which the worker is not. It
 //! outlives the worker by a moment, so that tools are killed when the worker dies, however it dies. It adopts and reaps
@@ -6,6 +7,10 @@
 //! process that the worker forks itself would be charged with the worker's own memory.
 //!
 //! Its standard input is the worker's socket, its standard error the pipe that collects what tools print.
+//!
+//! Starting one and making its sandbox costs 4 ms of CPU time, as much as the smallest compilations: loading this program,
+//! namespaces, mounts. So it stays for later actions, which is sound because after each command it has no child left, and
+//! because only an action that came to a proper end leaves its launcher to others.
 
 use std::fs::File;
 use std::io::{self, PipeWriter, Read, Seek};
@@ -13,17 +18,19 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitCode, ExitStatus, Stdio};
+use std::process::{Child, ExitCode, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
+use wait4::Wait4;
 
+use crate::metering::Meter;
 use crate::protocol::{
     Command, Event, Failed, Finished, Ready, Report, Setup, Started, receive, send,
 };
@@ -61,7 +68,7 @@ fn serve() -> io::Result<()> {
     // Before any child: orphans of tools come to this process instead of the worker or init.
     nix::sys::prctl::set_child_subreaper(true)?;
     // Opened while /proc is in sight. Absent in kernels built without it.
-    let mut children = File::open("/proc/thread-self/children").ok();
+    let children = File::open("/proc/thread-self/children").ok();
     if let Some(sandbox) = &setup.sandbox
         && let Err(error) = sandbox::enter(sandbox)
     {
@@ -74,11 +81,112 @@ fn serve() -> io::Result<()> {
     let running = Arc::new(Mutex::new(Running::default()));
     let commands = listen(stream.try_clone()?, running.clone());
     report(&mut stream, Event::Ready(Ready {}))?;
-    let output = PipeWriter::from(io::stderr().as_fd().try_clone_to_owned()?);
+    let mut session = Session {
+        stream,
+        output: PipeWriter::from(io::stderr().as_fd().try_clone_to_owned()?),
+        running,
+        children,
+        sandboxed: setup.sandbox.is_some(),
+        used: false,
+        meter: Meter::start()?,
+    };
     for command in commands {
-        run(&command, &mut stream, &output, &running, children.as_mut())?;
+        session.perform(&command)?;
     }
     Ok(())
+}
+
+/// What the thread that starts the tools works with.
+struct Session {
+    stream: UnixStream,
+    output: PipeWriter,
+    running: Arc<Mutex<Running>>,
+    /// The list of this process's children; see [`end_escaped`].
+    children: Option<File>,
+    sandboxed: bool,
+    /// Whether an action has run here.
+    used: bool,
+    /// What the present action has used.
+    meter: Meter,
+}
+
+impl Session {
+    /// Runs a command and reports.
+    fn perform(&mut self, command: &Command) -> io::Result<()> {
+        if command.begins_action
+            && let Err(failed) = self.begin_action()?
+        {
+            return report(&mut self.stream, Event::Failed(failed));
+        }
+        self.run(command)
+    }
+
+    fn begin_action(&mut self) -> io::Result<Result<(), Failed>> {
+        if std::mem::replace(&mut self.used, true) {
+            // The tools have the pipe from here, and so share this with it: a tool may have changed it for all.
+            fcntl(&self.output, FcntlArg::F_SETFL(OFlag::empty()))?;
+            if self.sandboxed
+                && let Err(error) = sandbox::renew()
+            {
+                return Ok(Err(Failed {
+                    reason: error.to_string(),
+                    errno: error.errno(),
+                }));
+            }
+            self.meter = Meter::start()?;
+        }
+        Ok(Ok(()))
+    }
+
+    fn run(&mut self, command: &Command) -> io::Result<()> {
+        let (mut child, pid) = {
+            // Held while the process starts, so that a hang-up finds either nothing or a group to kill.
+            let mut running = lock(&self.running);
+            if running.hung_up {
+                return Ok(());
+            }
+            match start(command, &self.output) {
+                Ok(child) => {
+                    // A process ID always fits.
+                    let pid = Pid::from_raw(child.id() as i32);
+                    running.group = Some(pid);
+                    (child, pid)
+                }
+                Err(failed) => return report(&mut self.stream, Event::Failed(failed)),
+            }
+        };
+        let started = Instant::now();
+        let pid_of_group = pid.as_raw();
+        report(
+            &mut self.stream,
+            Event::Started(Started { pid: pid_of_group }),
+        )?;
+        // The leader is left unreaped until its group is dead, so that the group's number cannot come to mean another group.
+        while let Err(Errno::EINTR) =
+            waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
+        {}
+        let wall = started.elapsed();
+        kill_group(pid);
+        lock(&self.running).group = None;
+        let ended = child.wait4()?;
+        // What the tool left behind has come to this process as its new parent.
+        while !matches!(
+            waitpid(Pid::from_raw(-pid_of_group), None),
+            Err(Errno::ECHILD)
+        ) {}
+        let escaped = !end_escaped(self.children.as_mut());
+        let used = self.meter.read(ended.rusage.maxrss)?;
+        let finished = Finished {
+            code: ended.status.code().unwrap_or(0),
+            signal: ended.status.signal().unwrap_or(0),
+            user_us: used.user_us,
+            system_us: used.system_us,
+            peak_memory: used.peak_memory,
+            wall_us: wall.as_micros() as u64,
+            escaped,
+        };
+        report(&mut self.stream, Event::Finished(finished))
+    }
 }
 
 /// Reads commands on a thread of its own, which notices the end of the stream while a tool runs.
@@ -98,51 +206,6 @@ fn listen(mut stream: UnixStream, running: Arc<Mutex<Running>>) -> mpsc::Receive
         }
     });
     receiver
-}
-
-fn run(
-    command: &Command,
-    stream: &mut UnixStream,
-    output: &PipeWriter,
-    running: &Mutex<Running>,
-    children: Option<&mut File>,
-) -> io::Result<()> {
-    let (mut child, pid) = {
-        // Held while the process starts, so that a hang-up finds either nothing or a group to kill.
-        let mut running = lock(running);
-        if running.hung_up {
-            return Ok(());
-        }
-        match start(command, output) {
-            Ok(child) => {
-                // A process ID always fits.
-                let pid = Pid::from_raw(child.id() as i32);
-                running.group = Some(pid);
-                (child, pid)
-            }
-            Err(failed) => return report(stream, Event::Failed(failed)),
-        }
-    };
-    let started = Instant::now();
-    report(stream, Event::Started(Started { pid: pid.as_raw() }))?;
-    // The leader is left unreaped until its group is dead, so that the group's number cannot come to mean another group.
-    while let Err(Errno::EINTR) = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
-    {
-    }
-    let wall = started.elapsed();
-    kill_group(pid);
-    lock(running).group = None;
-    let status = child.wait()?;
-    // What the tool left behind has come to this process as its new parent.
-    while !matches!(
-        waitpid(Pid::from_raw(-pid.as_raw()), None),
-        Err(Errno::ECHILD)
-    ) {}
-    let finished = Finished {
-        escaped: !end_escaped(children),
-        ..finished(status, wall)?
-    };
-    report(stream, Event::Finished(finished))
 }
 
 /// Kills and reaps what has left its process group (a daemon), and so outlived it: it is a child of this process by now.
@@ -246,25 +309,6 @@ pub(crate) fn find_in_path(name: &str, path: &str) -> Option<PathBuf> {
         .find(|file| {
             file.is_file() && nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok()
         })
-}
-
-/// How the command ended, with the sums over all that this launcher has reaped.
-fn finished(status: ExitStatus, wall: Duration) -> io::Result<Finished> {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
-    let micros = |time: nix::sys::time::TimeVal| {
-        use nix::sys::time::TimeValLike;
-        time.num_microseconds().max(0) as u64
-    };
-    Ok(Finished {
-        code: status.code().unwrap_or(0),
-        signal: status.signal().unwrap_or(0),
-        user_us: micros(usage.user_time()),
-        system_us: micros(usage.system_time()),
-        // Linux counts it in KiB.
-        peak_memory: usage.max_rss().max(0) as u64 * 1024,
-        wall_us: wall.as_micros() as u64,
-        escaped: false,
-    })
 }
 
 fn report(stream: &mut UnixStream, event: Event) -> io::Result<()> {

@@ -45,7 +45,8 @@ pub struct Lease {
 pub struct Capacity {
     /// So many tasks at most. Never 0.
     pub slots: usize,
-    /// So much memory together, bytes. A source may give more than fits; it then waits in the worker.
+    /// So much memory together, bytes. A source may give more than fits; it then waits in the worker. So do those that are
+    /// taken ahead while all slots are in use.
     pub memory: u64,
     /// Nothing runs: a task that needs more memory than there is can be tried all the same, and an exclusive one at once.
     pub idle: bool,

@@ -2,7 +2,7 @@
 //! and takes leases from a queue, as many at once as CPUs and memory allow.
 //!
 //! Start reading at [`Executor::execute`], the life of one action. [`WorkerLoop`] is the life of a worker. Tools are never
-//! started by the worker itself but by a [launcher](launcher_main), a short-lived process for each action.
+//! started by the worker itself but by a [launcher](launcher_main), a small process that serves one action at a time.
 
 mod by_reference;
 mod causes;
@@ -15,6 +15,7 @@ mod launcher;
 mod lease;
 mod log;
 mod machine;
+mod metering;
 mod native_step;
 mod outcome;
 mod process;
@@ -42,7 +43,7 @@ pub use lease::{
 };
 pub use log::{LOG_LIMIT, LogSink, TraceSink, TracedCommand};
 pub use machine::{Machine, machine};
-pub use outcome::{broken_off, ended};
+pub use outcome::{Surroundings, broken_off, ended};
 pub use process::Launcher;
 pub use slots::{WorkerLoop, WorkerOptions};
 pub use task::{Execution, Task};

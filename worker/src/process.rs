@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, PipeReader, Read};
+use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::os::unix::process::CommandExt;
@@ -34,30 +35,19 @@ pub struct Launcher {
     pub args: Vec<OsString>,
 }
 
-/// A launcher that has been started and told its surroundings, before any runtime knows of it.
+/// A launcher that has been started and told its surroundings, while no runtime knows of it.
 ///
-/// Dropping it hangs up and reaps it: the order of the fields is the order of what happens.
+/// Dropping it hangs up, which makes the launcher kill and reap its tools and leave, and waits for that.
+#[derive(Debug)]
 pub(crate) struct Spawned {
     control: StdUnixStream,
     output: PipeReader,
-    child: Reaped,
-}
-
-/// A launcher process that is never left as a zombie. Whoever owns it has hung up before it is dropped.
-struct Reaped(Child);
-
-impl Drop for Reaped {
-    fn drop(&mut self) {
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            match self.0.try_wait() {
-                Ok(None) => std::thread::sleep(Duration::from_millis(1)),
-                _ => return,
-            }
-        }
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    child: Child,
+    setup: Setup,
+    /// It has said that its surroundings stand.
+    ready: bool,
+    /// The process group of the command that runs.
+    group: Option<Pid>,
 }
 
 impl Spawned {
@@ -71,7 +61,7 @@ impl Spawned {
     }
 
     fn try_start(launcher: &Launcher, setup: &Setup) -> io::Result<Spawned> {
-        let (mut control, theirs) = StdUnixStream::pair()?;
+        let (control, theirs) = StdUnixStream::pair()?;
         let (output, writer) = io::pipe()?;
         // Only our end: the tools' end of a pipe must block.
         fcntl(&output, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
@@ -86,42 +76,92 @@ impl Spawned {
             .stdout(Stdio::null())
             .stderr(writer)
             .spawn()?;
-        io::Write::write_all(&mut control, &frame(setup))?;
-        control.set_nonblocking(true)?;
-        Ok(Spawned {
+        let mut spawned = Spawned {
             control,
             output,
-            child: Reaped(child),
-        })
+            child,
+            setup: setup.clone(),
+            ready: false,
+            group: None,
+        };
+        io::Write::write_all(&mut spawned.control, &frame(setup))?;
+        spawned.control.set_nonblocking(true)?;
+        Ok(spawned)
     }
 
-    /// Waits, on this thread, until the surroundings stand, and lets the launcher go. The error is what it says of itself.
-    pub fn probe(mut self) -> io::Result<Result<(), String>> {
+    /// Waits, on this thread, until the surroundings stand. The inner error is what the launcher says of itself.
+    pub fn probe(mut self) -> io::Result<Result<Spawned, String>> {
         self.control.set_nonblocking(false)?;
         self.control.set_read_timeout(Some(PATIENCE))?;
         let report = protocol::receive::<Report>(&mut self.control)?;
         match report.and_then(|report| report.event) {
-            Some(Event::Ready(_)) => Ok(Ok(())),
+            Some(Event::Ready(_)) => {
+                self.control.set_nonblocking(true)?;
+                self.ready = true;
+                Ok(Ok(self))
+            }
             Some(Event::Failed(failed)) => Ok(Err(failed.reason)),
             _ => Err(io::Error::other(
                 "it is not a launcher: it ended without a word of the protocol",
             )),
         }
     }
+
+    /// What it was told.
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// Whether it still waits for a command: it may have been killed meanwhile.
+    pub fn waits(&mut self) -> bool {
+        let heard = self.control.read(&mut [0; 1]);
+        self.ready && matches!(heard, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Tells it to leave, so that it is gone, or nearly, when this is dropped.
+    pub fn hang_up(&self) {
+        // What fails here is found out again when this is dropped.
+        let _ = self.control.shutdown(Shutdown::Write);
+    }
+
+    /// Hangs up and waits until the other side has closed its end, which is when it has ended.
+    fn has_left(&mut self) -> io::Result<()> {
+        self.control.set_nonblocking(false)?;
+        self.control.set_read_timeout(Some(PATIENCE))?;
+        self.control.shutdown(Shutdown::Write)?;
+        let mut rest = [0; 256];
+        while self.control.read(&mut rest)? > 0 {}
+        Ok(())
+    }
+}
+
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        if self.has_left().is_err() {
+            // Both, or the one that is stuck would leave the other behind.
+            if let Some(group) = self.group {
+                let _ = killpg(group, Signal::SIGKILL);
+            }
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
+    }
 }
 
 /// The tools of one action: a launcher and what it runs. Dropping it kills and reaps everything.
 pub(crate) struct Tools {
-    control: Option<UnixStream>,
+    /// The same socket as in `spawned`, watched by a runtime; and the same pipe.
+    control: UnixStream,
     output: Receiver,
-    /// The same pipe, asked directly: what a runtime believes about it may be stale.
-    direct: PipeReader,
-    child: Reaped,
+    /// Asked directly for the rest of the output: what a runtime believes about the pipe may be stale.
+    spawned: Spawned,
     output_ended: bool,
     /// Received and not yet a whole message.
     partial: Vec<u8>,
-    /// The process group of the command that runs.
-    group: Option<Pid>,
+    /// A command of this action has been sent.
+    begun: bool,
+    /// Nothing of this action is in the socket or the pipe.
+    settled: bool,
 }
 
 /// Why a command was not seen to its end.
@@ -142,53 +182,57 @@ impl Tools {
             what: what(),
             source,
         };
+        let control = spawned.control.try_clone().map_err(io)?;
+        let output = spawned.output.try_clone().map_err(io)?;
         Ok(Tools {
-            control: Some(UnixStream::from_std(spawned.control).map_err(io)?),
-            output: Receiver::from_owned_fd(spawned.output.try_clone().map_err(io)?.into())
-                .map_err(io)?,
-            direct: spawned.output,
-            child: spawned.child,
+            control: UnixStream::from_std(control).map_err(io)?,
+            output: Receiver::from_owned_fd(output.into()).map_err(io)?,
+            spawned,
             output_ended: false,
             partial: Vec::new(),
-            group: None,
+            begun: false,
+            settled: true,
         })
     }
 
     /// Waits until the surroundings stand.
     pub async fn ready(&mut self) -> Result<(), Interruption> {
-        loop {
+        while !self.spawned.ready {
             match self.next_event()? {
-                Some(Event::Ready(_)) => return Ok(()),
+                Some(Event::Ready(_)) => self.spawned.ready = true,
                 Some(Event::Failed(failed)) => return Err(Interruption::Failed(failed)),
                 Some(other) => return Err(unexpected(&other)),
                 None => self.receive().await?,
             }
         }
+        Ok(())
     }
 
     /// Runs a command to its end. Its output, and no other's, has gone to `log` when this returns.
     pub async fn run(
         &mut self,
-        command: &Command,
+        mut command: Command,
         log: &mut Log<'_>,
         cancel: &CancellationToken,
         deadline: Instant,
     ) -> Result<Finished, Interruption> {
-        let control = self.control.as_mut().ok_or_else(hung_up)?;
-        control
-            .write_all(&frame(command))
+        command.begins_action = !std::mem::replace(&mut self.begun, true);
+        self.settled = false;
+        self.control
+            .write_all(&frame(&command))
             .await
             .map_err(|error| Interruption::Launcher(format!("sending it a command: {error}")))?;
         loop {
             match self.next_event()? {
                 Some(Event::Started(started)) => {
-                    self.group = Some(Pid::from_raw(started.pid));
+                    self.spawned.group = Some(Pid::from_raw(started.pid));
                     // What follows may have come with it, and then nothing more comes.
                     continue;
                 }
                 Some(Event::Finished(finished)) => {
-                    self.group = None;
-                    drain(&self.direct, log);
+                    self.spawned.group = None;
+                    let empty = drain(&self.spawned.output, log);
+                    self.settled = empty && !finished.escaped && self.partial.is_empty();
                     return Ok(finished);
                 }
                 Some(Event::Failed(failed)) => return Err(Interruption::Failed(failed)),
@@ -200,7 +244,7 @@ impl Tools {
                 biased;
                 () = cancel.cancelled() => return Err(Interruption::Cancelled),
                 () = tokio::time::sleep_until(deadline.into()) => {
-                    drain(&self.direct, log);
+                    drain(&self.spawned.output, log);
                     return Err(Interruption::TimedOut);
                 }
                 readable = self.output.readable(), if !output_ended => {
@@ -243,10 +287,9 @@ impl Tools {
     }
 
     async fn receive_into(
-        control: &mut Option<UnixStream>,
+        control: &mut UnixStream,
         partial: &mut Vec<u8>,
     ) -> Result<(), Interruption> {
-        let control = control.as_mut().ok_or_else(hung_up)?;
         match control.read_buf(partial).await {
             Ok(0) => Err(Interruption::Launcher("it ended early".to_owned())),
             Ok(_) => Ok(()),
@@ -255,64 +298,36 @@ impl Tools {
     }
 
     /// Tells the launcher to leave, so that it is gone, or nearly, when this is dropped.
-    pub async fn hang_up(&mut self) {
-        if let Some(control) = &mut self.control {
-            // What fails here is found out again when this is dropped.
-            let _ = control.shutdown().await;
-        }
+    pub fn hang_up(&self) {
+        self.spawned.hang_up();
+    }
+
+    /// The launcher, for another action; `None` when it cannot be known to have nothing more to say of this one.
+    pub fn release(self) -> Option<Spawned> {
+        (self.spawned.ready && self.settled).then_some(self.spawned)
     }
 
     /// What the launcher itself may have said before it ended.
     pub fn last_words(&mut self) -> String {
         let mut words = Vec::new();
-        let _ = self.direct.read_to_end(&mut words);
+        let _ = self.spawned.output.read_to_end(&mut words);
         String::from_utf8_lossy(&words).trim().to_owned()
     }
 }
 
-/// Hangs up, which makes the launcher kill and reap its tools and leave, and waits for that.
-impl Drop for Tools {
-    fn drop(&mut self) {
-        let left = match self.control.take().map(UnixStream::into_std) {
-            Some(Ok(control)) => has_left(control).unwrap_or(false),
-            _ => false,
-        };
-        if !left {
-            // Both, or the one that is stuck would leave the other behind.
-            if let Some(group) = self.group {
-                let _ = killpg(group, Signal::SIGKILL);
-            }
-            let _ = self.child.0.kill();
-        }
-        let _ = self.child.0.wait();
-    }
-}
-
-/// Takes what is in the pipe now, without waiting.
-fn drain(mut pipe: &PipeReader, log: &mut Log<'_>) {
+/// Takes what is in the pipe now, without waiting. False when there may be more.
+fn drain(mut pipe: &PipeReader, log: &mut Log<'_>) -> bool {
     let mut chunk = [0; 16 << 10];
-    // A pipe holds less than this, so whoever still prints cannot keep the worker here.
+    // A pipe seldom holds more than this, and whoever still prints cannot keep the worker here.
     for _ in 0..64 {
         match pipe.read(&mut chunk) {
             Ok(length) if length > 0 => log.push(&chunk[..length]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            _ => return,
+            Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+            Ok(_) => return false,
         }
     }
-}
-
-/// Hangs up and waits until the other side has closed its end, which is when it has ended.
-fn has_left(mut control: StdUnixStream) -> io::Result<bool> {
-    control.set_nonblocking(false)?;
-    control.set_read_timeout(Some(PATIENCE))?;
-    control.shutdown(std::net::Shutdown::Write)?;
-    let mut rest = [0; 256];
-    while control.read(&mut rest)? > 0 {}
-    Ok(true)
-}
-
-fn hung_up() -> Interruption {
-    Interruption::Launcher("it has been left already".to_owned())
+    false
 }
 
 fn unexpected(event: &Event) -> Interruption {

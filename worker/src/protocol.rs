@@ -1,8 +1,9 @@
 //! What the worker and its launcher say to each other: length-prefixed messages over a socket pair.
 //!
 //! The worker sends one [`Setup`], is answered by [`Ready`], and then sends one [`Command`] after the other, each
-//! answered by [`Started`] and [`Finished`], or by [`Failed`]. The end of the stream, at any moment, is the order to kill
-//! what runs and to leave: it comes when the worker cancels, and also when the worker dies.
+//! answered by [`Started`] and [`Finished`], or by [`Failed`]: those of one action, then those of the next. The end of the
+//! stream, at any moment, is the order to kill what runs and to leave: it comes when the worker cancels, and also when the
+//! worker dies.
 
 use std::io::{self, Read, Write};
 
@@ -70,6 +71,9 @@ pub struct Command {
     /// The whole environment, `NAME=value`, by name.
     #[prost(btree_map = "string, string", tag = "3")]
     pub env: std::collections::BTreeMap<String, String>,
+    /// The first of an action, for which nothing may be left of the one before.
+    #[prost(bool, tag = "4")]
+    pub begins_action: bool,
 }
 
 /// Launcher to worker.
@@ -118,13 +122,13 @@ pub struct Finished {
     /// The signal that ended it, or 0.
     #[prost(int32, tag = "2")]
     pub signal: i32,
-    /// CPU time of this and all earlier commands and their children, microseconds.
+    /// CPU time of this and all earlier commands of the action and their children, microseconds.
     #[prost(uint64, tag = "3")]
     pub user_us: u64,
     /// Likewise, in the kernel.
     #[prost(uint64, tag = "4")]
     pub system_us: u64,
-    /// Largest resident set of one process up to now, bytes.
+    /// Largest resident set of one process of the action up to now, bytes.
     #[prost(uint64, tag = "5")]
     pub peak_memory: u64,
     /// From the moment when it was started to its end, microseconds.

@@ -59,10 +59,20 @@ impl Room {
         self.alone = false;
     }
 
+    /// All slots are taken, by tasks beside which others may run.
+    pub fn is_full(&self) -> bool {
+        self.inside >= self.slots && !self.alone
+    }
+
+    /// Memory that no task has taken, bytes.
+    pub fn free_memory(&self) -> u64 {
+        self.memory.saturating_sub(self.taken)
+    }
+
     /// What can still come in. `None`: nothing.
     pub fn capacity(&self) -> Option<Capacity> {
         let slots = self.slots - self.inside.min(self.slots);
-        let memory = self.memory.saturating_sub(self.taken);
+        let memory = self.free_memory();
         let idle = self.inside == 0;
         (slots > 0 && !self.alone && (idle || memory > 0)).then_some(Capacity {
             slots,

@@ -65,7 +65,7 @@ impl RunStep<'_> {
         }
         let may_fail = !run.failure_marker.is_empty();
         log.begin_step(may_fail);
-        let finished = match tools.run(&command, log, self.cancel, self.deadline).await {
+        let finished = match tools.run(command, log, self.cancel, self.deadline).await {
             Ok(finished) => finished,
             Err(why) => return Err(self.interrupted(why, tool, tools, log)),
         };
@@ -196,6 +196,8 @@ impl RunStep<'_> {
             argv,
             cwd: root.text(&run.cwd),
             env,
+            // Said by who knows which is the first.
+            begins_action: false,
         }
     }
 

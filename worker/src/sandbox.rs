@@ -3,6 +3,10 @@
 //! User, mount, network and IPC namespaces. The action's processes run under a user ID that is the worker's own outside
 //! and an ordinary one inside, without any capability: so even a worker run by root cannot, through a hard link, write into
 //! a read-only blob of the store. They see the new root, which is empty but for what [`Sandbox`] lists.
+//!
+//! Making all this costs more than many an action (2 ms of CPU time, a third of it for the network namespace alone), so one
+//! sandbox serves the actions of one workspace, one after the other; see [`renew`]. Never two at once: abstract unix sockets
+//! are shared within a network namespace.
 
 use std::fs;
 use std::io;
@@ -88,7 +92,20 @@ pub fn enter(sandbox: &Sandbox) -> Result<(), EnterError> {
     // The old root is stacked over the new one and then let go: no folder is needed to put it in.
     pivot_root(".", ".").tried(|| "changing the root".to_owned())?;
     umount2(".", MntFlags::MNT_DETACH).tried(|| "leaving the old root".to_owned())?;
-    std::env::set_current_dir("/").tried(|| "entering the new root".to_owned())
+    std::env::set_current_dir("/").tried(|| "entering the new root".to_owned())?;
+    // The root is memory that outlives an action; what may be written is what the worker empties.
+    let flags = flags | MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+    mount(NONE, "/", NONE, flags, NONE).tried(|| "making the new root read-only".to_owned())
+}
+
+/// Makes this process's sandbox fit for another action: what the processes of the last one may have left where no file shows
+/// it, goes. To be called by the thread that starts processes, when it has none.
+///
+/// What outlives the processes of an action is files, which are the worker's matter, and System V and POSIX IPC objects. So
+/// there is a new IPC namespace. All else stays: mounts and network were never theirs to change, since they have no
+/// capability over these namespaces, and a network namespace without a process has no socket, not even an abstract one.
+pub fn renew() -> Result<(), EnterError> {
+    unshare(CloneFlags::CLONE_NEWIPC).tried(|| "making an ipc namespace".to_owned())
 }
 
 fn write_map(name: &str, text: String) -> Result<(), EnterError> {

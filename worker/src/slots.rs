@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinSet};
@@ -15,6 +15,10 @@ use crate::room::{Need, Room};
 
 /// First and longest pause after the queue could not be reached.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+/// A task that was taken ahead and finds no slot for so long goes back: another worker may be idle. What was fetched for it
+/// stays, so that taking it again costs little.
+const AHEAD_FOR: Duration = Duration::from_millis(500);
 
 /// How much a worker takes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +34,7 @@ pub struct WorkerLoop<S> {
     executor: Executor,
     source: Arc<S>,
     options: WorkerOptions,
+    ahead: usize,
 }
 
 impl<S: LeaseSource> WorkerLoop<S> {
@@ -39,7 +44,14 @@ impl<S: LeaseSource> WorkerLoop<S> {
             executor,
             source,
             options,
+            ahead: 0,
         }
+    }
+
+    /// Takes up to so many tasks beyond its slots while all of these are in use, and fetches what they need meanwhile: a
+    /// slot that becomes free is then used at once. One that finds no slot soon goes back.
+    pub fn taking_ahead(self, ahead: usize) -> WorkerLoop<S> {
+        WorkerLoop { ahead, ..self }
     }
 
     /// Works until the queue is closed, or until `drain` is cancelled: then nothing more is taken, what waits for room is
@@ -52,11 +64,12 @@ impl<S: LeaseSource> WorkerLoop<S> {
 
     /// As [`run`](WorkerLoop::run); when `give_back` is cancelled, what runs is broken off and given back.
     pub async fn run_until(&self, drain: &CancellationToken, give_back: &CancellationToken) {
-        let mut slots = Slots::new(self.options, give_back);
+        let mut slots = Slots::new(self.options, self.ahead, give_back);
         let mut open = true;
         while open || !slots.tasks.is_empty() {
             slots.begin_what_fits();
             let capacity = slots.capacity().filter(|_| open);
+            let patience_ends = slots.patience_ends();
             tokio::select! {
                 () = drain.cancelled(), if open => {
                     open = false;
@@ -70,6 +83,7 @@ impl<S: LeaseSource> WorkerLoop<S> {
                     }
                 },
                 Some(id) = slots.ran.recv() => slots.ran(id),
+                () = until(patience_ends) => slots.give_back_ahead(Instant::now()),
                 // Asked anew whenever the room changes.
                 taken = self.acquire(capacity) => match taken {
                     Some(leases) => for lease in leases {
@@ -100,6 +114,13 @@ impl<S: LeaseSource> WorkerLoop<S> {
     }
 }
 
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The leases of a worker and the room that they take.
 struct Slots {
     room: Room,
@@ -107,6 +128,10 @@ struct Slots {
     held: HashMap<Id, Held>,
     /// Not yet begun, in the order in which they came: nothing overtakes a task that waits for more room.
     waiting: VecDeque<Id>,
+    /// How many more may be taken while all slots are in use.
+    ahead: usize,
+    /// One that was taken ahead went back, and no slot has become free since: it would be the same again.
+    gave_back: bool,
     /// How many are being reported, and how many may be before no more is taken: results must not pile up.
     reporting: usize,
     most_reporting: usize,
@@ -119,6 +144,8 @@ struct Slots {
 struct Held {
     need: Need,
     stage: Stage,
+    /// When it was taken, if that was ahead.
+    ahead: Option<Instant>,
 }
 
 enum Stage {
@@ -133,7 +160,7 @@ enum Stage {
 }
 
 impl Slots {
-    fn new(options: WorkerOptions, give_back: &CancellationToken) -> Slots {
+    fn new(options: WorkerOptions, ahead: usize, give_back: &CancellationToken) -> Slots {
         let (tell_ran, ran) = mpsc::channel(options.slots.max(1));
         Slots {
             reporting: 0,
@@ -145,6 +172,8 @@ impl Slots {
             tasks: JoinSet::new(),
             held: HashMap::new(),
             waiting: VecDeque::new(),
+            ahead,
+            gave_back: false,
         }
     }
 
@@ -162,7 +191,8 @@ impl Slots {
         let hold = hold(source.clone(), executor.clone(), lease, orders);
         let id = self.tasks.spawn(hold).id();
         let stage = Stage::Waiting(begin);
-        self.held.insert(id, Held { need, stage });
+        let ahead = self.room.is_full().then(Instant::now);
+        self.held.insert(id, Held { need, stage, ahead });
         self.waiting.push_back(id);
     }
 
@@ -182,10 +212,44 @@ impl Slots {
         }
     }
 
-    /// Nothing more is asked for while something waits, or the small would keep the large waiting for ever.
+    /// What there is room for; and where there is none, what may be taken ahead.
     fn capacity(&self) -> Option<Capacity> {
-        let free = self.waiting.is_empty() && self.reporting < self.most_reporting;
-        self.room.capacity().filter(|_| free)
+        if self.reporting >= self.most_reporting {
+            return None;
+        }
+        if !self.room.is_full() {
+            // Nothing more is asked for while something waits, or the small would keep the large waiting for ever.
+            return self.room.capacity().filter(|_| self.waiting.is_empty());
+        }
+        let slots = self.ahead.saturating_sub(self.waiting.len());
+        let memory = self.room.free_memory();
+        (slots > 0 && memory > 0 && !self.gave_back).then_some(Capacity {
+            slots,
+            memory,
+            idle: false,
+        })
+    }
+
+    /// When the first that was taken ahead has waited for long enough.
+    fn patience_ends(&self) -> Option<Instant> {
+        let waiting = self.waiting.iter().filter_map(|id| self.held.get(id));
+        let taken = waiting.filter_map(|held| held.ahead).min();
+        taken.map(|taken| taken + AHEAD_FOR)
+    }
+
+    fn give_back_ahead(&mut self, now: Instant) {
+        let (held, gave_back) = (&mut self.held, &mut self.gave_back);
+        self.waiting.retain(|id| {
+            let Some(held) = held.get_mut(id) else {
+                return false;
+            };
+            let back = held.ahead.is_some_and(|taken| now >= taken + AHEAD_FOR);
+            if back {
+                held.stage = Stage::GivenBack;
+                *gave_back = true;
+            }
+            !back
+        });
     }
 
     fn give_back_waiting(&mut self) {
@@ -203,6 +267,7 @@ impl Slots {
         {
             held.stage = Stage::Reporting;
             self.room.leave(held.need);
+            self.gave_back = false;
             self.reporting += 1;
         }
     }
@@ -212,7 +277,11 @@ impl Slots {
             Some(Held {
                 need,
                 stage: Stage::Begun,
-            }) => self.room.leave(need),
+                ..
+            }) => {
+                self.room.leave(need);
+                self.gave_back = false;
+            }
             Some(Held {
                 stage: Stage::Reporting,
                 ..

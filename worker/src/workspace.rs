@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{ExecuteError, Result};
+use crate::process::Spawned;
+use crate::protocol::Setup;
 
 /// Permissions of a folder that may be kept: those that we made it with.
 const FOLDER_MODE: u32 = 0o755;
@@ -21,15 +23,24 @@ const FOLDER_MODE: u32 = 0o755;
 #[derive(Debug)]
 pub(crate) struct Workspaces {
     scratch: PathBuf,
-    idle: Mutex<Vec<PathBuf>>,
+    idle: Mutex<Vec<Idle>>,
 }
 
-/// Three folders beside each other: the exec root, a private `/tmp`, and a place to build the sandbox's root on.
+/// A workspace that no action has.
+#[derive(Debug, Default)]
+struct Idle {
+    base: PathBuf,
+    launchers: Vec<Spawned>,
+}
+
+/// Three folders beside each other: the exec root, a private `/tmp`, and a place to build the sandbox's root on. And the
+/// launchers of earlier actions that see these folders, one for each setup that was asked for.
 ///
-/// When this is dropped every file in them goes; no process that could write there may run any more by then.
+/// When this is dropped every file in them goes; no process of an action may run any more by then.
 #[derive(Debug)]
 pub(crate) struct Workspace {
     base: PathBuf,
+    launchers: Vec<Spawned>,
     /// A process of the action may still be there and write.
     tainted: bool,
     all: Arc<Workspaces>,
@@ -52,9 +63,10 @@ impl Workspaces {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
-        if let Some(base) = idle {
+        if let Some(Idle { base, launchers }) = idle {
             return Ok(Workspace {
                 base,
+                launchers,
                 tainted: false,
                 all: self.clone(),
             });
@@ -66,6 +78,7 @@ impl Workspaces {
         make_folder(&base)?;
         let workspace = Workspace {
             base,
+            launchers: Vec::new(),
             tainted: false,
             all: self.clone(),
         };
@@ -104,26 +117,64 @@ impl Workspace {
             .try_for_each(|folder| make_folder(&exec.join(folder)))
     }
 
+    /// A launcher with these surroundings that an earlier action has left here.
+    pub fn launcher(&mut self, setup: &Setup) -> Option<Spawned> {
+        let kept = &mut self.launchers;
+        let place = kept.iter().position(|kept| kept.setup() == setup)?;
+        let mut launcher = kept.swap_remove(place);
+        launcher.waits().then_some(launcher)
+    }
+
+    /// Leaves a launcher to later actions.
+    pub fn keep(&mut self, launcher: Spawned) {
+        self.launchers.push(launcher);
+    }
+
     /// Lets nobody have this after the present action.
     pub fn taint(&mut self) {
         self.tainted = true;
     }
 
-    fn empty(&self) -> io::Result<()> {
-        remove_files(&self.exec())?;
-        for entry in fs::read_dir(self.tmp())? {
+    /// False when it cannot be had as it was.
+    fn empty(&self) -> io::Result<bool> {
+        let (exec, tmp) = (self.exec(), self.tmp());
+        // These are shown to the action themselves.
+        if !is_ours(&fs::symlink_metadata(&exec)?) || !is_ours(&fs::symlink_metadata(&tmp)?) {
+            return Ok(false);
+        }
+        remove_files(&exec)?;
+        for entry in fs::read_dir(tmp)? {
             remove(&entry?)?;
         }
-        Ok(())
+        Ok(true)
+    }
+}
+
+/// Whether this is a folder as we make them.
+fn is_ours(metadata: &fs::Metadata) -> bool {
+    metadata.is_dir() && metadata.permissions().mode() & 0o7777 == FOLDER_MODE
+}
+
+impl Drop for Workspaces {
+    fn drop(&mut self) {
+        let idle = self.idle.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // All at once; each is waited for when it is dropped.
+        for launcher in idle.iter().flat_map(|idle| &idle.launchers) {
+            launcher.hang_up();
+        }
     }
 }
 
 impl Drop for Workspace {
     fn drop(&mut self) {
-        if !self.tainted && self.empty().is_ok() {
+        if !self.tainted && self.empty().is_ok_and(|as_it_was| as_it_was) {
             let mut idle = self.all.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            return idle.push(std::mem::take(&mut self.base));
+            return idle.push(Idle {
+                base: std::mem::take(&mut self.base),
+                launchers: std::mem::take(&mut self.launchers),
+            });
         }
+        self.launchers.clear();
         if let Err(error) = fs::remove_dir_all(&self.base) {
             // The store sweeps what is left when this process has ended.
             tracing::warn!(folder = %self.base.display(), %error, "cannot remove the folder of an action");
@@ -162,9 +213,7 @@ fn keep_only(
 fn remove_files(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let is_ours = entry.file_type()?.is_dir()
-            && entry.metadata()?.permissions().mode() & 0o7777 == FOLDER_MODE;
-        match is_ours {
+        match entry.file_type()?.is_dir() && is_ours(&entry.metadata()?) {
             true => remove_files(&entry.path())?,
             false => remove(&entry)?,
         }

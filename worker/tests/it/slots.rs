@@ -32,6 +32,7 @@ struct Queue {
     unreachable: AtomicBool,
     answers: Mutex<HashMap<u64, Renewal>>,
     renewed: Mutex<Vec<u64>>,
+    fetched: Mutex<Vec<u64>>,
     logs: Mutex<HashMap<u64, String>>,
     ends: Mutex<Vec<(u64, End)>>,
 }
@@ -109,6 +110,11 @@ impl LeaseSource for Queue {
             ttl: Duration::from_millis(300),
         };
         Ok(answers.get(&token.counter).copied().unwrap_or(kept))
+    }
+
+    async fn fetch(&self, lease: &Lease) -> Result<bool, ExecuteError> {
+        self.fetched.lock().unwrap().push(lease.token.counter);
+        Ok(false)
     }
 
     async fn complete(&self, token: LeaseToken, execution: Execution) -> Result<(), SourceError> {
@@ -205,6 +211,68 @@ async fn a_task_larger_than_the_worker_runs_alone() {
 #[tokio::test]
 async fn an_exclusive_task_runs_alone() {
     assert_eq!(at_once(1, true).await, 1);
+}
+
+#[tokio::test]
+async fn a_task_taken_ahead_is_fetched_and_begins_as_soon_as_a_slot_is_free() {
+    let farm = Farm::new(SandboxMode::Off);
+    let queue = Arc::new(Queue::default());
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("gate").display().to_string();
+    let waits = format!("until [ -e {gate} ]; do sleep 0.01; done");
+    queue.put(1, task(&farm, &waits, false), 1, TTL);
+    queue.put(2, task(&farm, "true", false), 1, TTL);
+    queue.put(3, task(&farm, "true", false), 1, TTL);
+    queue.close();
+    let worker = worker(&farm, &queue, 1).taking_ahead(1);
+    let opens = async {
+        while !queue.fetched.lock().unwrap().contains(&2) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // The second is here, the third is not.
+        assert_eq!(queue.ready.lock().unwrap().len(), 1);
+        assert!(queue.ends.lock().unwrap().is_empty());
+        std::fs::write(&gate, "").unwrap();
+    };
+    let never = CancellationToken::new();
+    tokio::join!(worker.run(&never), opens);
+    let ends = queue.ends.lock().unwrap();
+    let ended = |counter| {
+        let end = |end: &End| matches!(end, End::Completed(execution) if execution.succeeded());
+        ends.iter().any(|(of, how)| *of == counter && end(how))
+    };
+    assert!(ended(1) && ended(3), "{ends:?}");
+    // On a machine that stood still for half a second meanwhile it went back instead.
+    assert!(
+        ended(2) || matches!(ends[0], (2, End::Released)),
+        "{ends:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_task_taken_ahead_that_finds_no_slot_goes_back_once() {
+    let farm = Farm::new(SandboxMode::Off);
+    let queue = Arc::new(Queue::default());
+    queue.put(1, task(&farm, FOREVER, false), 1, TTL);
+    queue.put(2, task(&farm, "true", false), 1, TTL);
+    let worker = worker(&farm, &queue, 1).taking_ahead(1);
+    let drain = CancellationToken::new();
+    let give_back = CancellationToken::new();
+    let watch = async {
+        while !queue.has_ended(2) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let first = matches!(queue.ends.lock().unwrap()[0], (2, End::Released));
+        assert!(first, "it was not given back");
+        // Another is not asked for before there is a slot.
+        queue.put(3, task(&farm, "true", false), 1, TTL);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(queue.ready.lock().unwrap().len(), 1);
+        drain.cancel();
+        give_back.cancel();
+    };
+    tokio::join!(worker.run_until(&drain, &give_back), watch);
+    assert!(!queue.has_ended(3));
 }
 
 #[tokio::test]
