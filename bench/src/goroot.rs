@@ -29,7 +29,7 @@ impl GoInstall {
     /// It cannot be run.
     pub fn find(go: &Path) -> anyhow::Result<GoInstall> {
         let mut ask = Process::new(go, Path::new(".")).args(["env", "GOROOT", "GOVERSION"]);
-        ask.env.push(("GOTOOLCHAIN", Some("local".into())));
+        ask.env.push(("GOTOOLCHAIN".into(), Some("local".into())));
         let answer = ask
             .run()
             .context("gofarm-bench needs a go command; install Go or name one with --go")?;

@@ -1,13 +1,16 @@
 //! Measures gofarm against `go build`, side by side in one run. `docs/benchmarks.md` says how to read it.
 
 mod cases;
+mod cpu;
 mod events;
 mod goroot;
+mod loopback;
 mod machine;
 mod options;
 mod process;
 mod report;
 mod row;
+mod service;
 mod sides;
 
 use std::process::ExitCode;

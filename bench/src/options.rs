@@ -12,9 +12,11 @@ usage: gofarm-bench [flags]
 
 	--quick          build cmd/gofmt alone instead of cmd/go, cmd/compile
 	                 and cmd/gofmt
-	--case a,b       only these: cold, nothing, body, checkout, overhead
-	-n runs          repetitions of every case; without it 3, and 1 of cold
-	                 and overhead
+	--case a,b       only these: cold, nothing, body, checkout, overhead,
+	                 farm; farm needs redis-server, gofarm-scheduler and
+	                 gofarm-worker
+	-n runs          repetitions of every case; without it 3, and 1 of cold,
+	                 overhead and farm
 	--go path        the go command; by default that of PATH
 	--gofarm path    the gofarm command; by default the one beside this program
 	--json file      write everything that was measured there, too
@@ -37,15 +39,18 @@ pub enum Case {
     Checkout,
     /// What an action costs beside its tools.
     Overhead,
+    /// A farm on this machine against one process.
+    Farm,
 }
 
 impl Case {
-    const ALL: [Case; 5] = [
+    const ALL: [Case; 6] = [
         Case::Cold,
         Case::Nothing,
         Case::Body,
         Case::Checkout,
         Case::Overhead,
+        Case::Farm,
     ];
 
     /// What `--case` calls it.
@@ -56,6 +61,7 @@ impl Case {
             Case::Body => "body",
             Case::Checkout => "checkout",
             Case::Overhead => "overhead",
+            Case::Farm => "farm",
         }
     }
 }
@@ -231,7 +237,7 @@ mod tests {
             (vec!["--cases", "cold"], "\"--cases\" is not known"),
             (
                 vec!["--case", "warm"],
-                "--case \"warm\" is none of cold, nothing, body, checkout, overhead",
+                "--case \"warm\" is none of cold, nothing, body, checkout, overhead, farm",
             ),
         ] {
             assert_eq!(parse(&words).unwrap_err().to_string(), text);

@@ -42,7 +42,7 @@ pub struct Process {
     /// Where it runs.
     pub cwd: PathBuf,
     /// Set over this process's environment; `None` takes a variable out.
-    pub env: Vec<(&'static str, Option<OsString>)>,
+    pub env: Vec<(OsString, Option<OsString>)>,
 }
 
 /// A command that has ended well.
@@ -71,26 +71,30 @@ impl Process {
         self
     }
 
-    /// Runs it to its end.
-    ///
-    /// # Errors
-    /// It cannot be started, exits with another code than 0, or the user has interrupted the measurement.
-    pub fn run(&self) -> anyhow::Result<Ran> {
-        check_stopped()?;
+    /// The command as the system's library has it.
+    pub fn command(&self) -> std::process::Command {
         #[allow(clippy::disallowed_methods, reason = "this is the wrapper")]
         let mut command = std::process::Command::new(&self.program);
-        command
-            .args(&self.args)
-            .current_dir(&self.cwd)
-            .stdin(Stdio::null());
+        command.args(&self.args).current_dir(&self.cwd);
         for (name, value) in &self.env {
             match value {
                 Some(value) => command.env(name, value),
                 None => command.env_remove(name),
             };
         }
+        command
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// It cannot be started, exits with another code than 0, or the user has interrupted the measurement.
+    pub fn run(&self) -> anyhow::Result<Ran> {
+        check_stopped()?;
         let begun = Instant::now();
-        let output = command
+        let output = self
+            .command()
+            .stdin(Stdio::null())
             .output()
             .with_context(|| format!("cannot run {}: is it installed?", self.program.display()))?;
         let wall = begun.elapsed();

@@ -9,21 +9,22 @@ use serde::Serialize;
 use crate::machine::Machine;
 use crate::row::{Row, Unit, median};
 
-const HEADINGS: [&str; 7] = [
-    "case",
-    "go build",
-    "gofarm",
-    "measured",
-    "min - max",
-    "bound",
-    "",
-];
+const COLUMNS: usize = 7;
 
-/// The rows in columns, each with what there is to know about it below.
+/// The rows in columns, each with what there is to know about it below. Rows that compare something else have headings of
+/// their own.
 pub fn table(rows: &[Row]) -> String {
-    let mut lines = vec![HEADINGS.map(str::to_owned)];
+    rows.chunk_by(|one, next| one.sides == next.sides)
+        .map(part)
+        .collect()
+}
+
+fn part(rows: &[Row]) -> String {
+    let [one, other] = rows.first().map_or([""; 2], |row| row.sides);
+    let headings = ["case", one, other, "measured", "min - max", "bound", ""];
+    let mut lines = vec![headings.map(str::to_owned)];
     lines.extend(rows.iter().map(cells));
-    let mut widths = [0; HEADINGS.len()];
+    let mut widths = [0; COLUMNS];
     for line in &lines {
         for (width, cell) in widths.iter_mut().zip(line) {
             *width = cell.chars().count().max(*width);
@@ -47,7 +48,7 @@ pub fn table(rows: &[Row]) -> String {
     text
 }
 
-fn cells(row: &Row) -> [String; HEADINGS.len()] {
+fn cells(row: &Row) -> [String; COLUMNS] {
     let seconds = |values: &[f64]| match values {
         [] => String::new(),
         values => format!("{:.3} s", median(values)),
@@ -132,6 +133,29 @@ body: edited          10.000 s  0.500 s     0.050      0.050 - 0.050    0.080  m
 nothing: in place      0.100 s  0.200 s     2.000      2.000 - 2.000        -
     
 overhead: per action                      6.25 ms  6.25 ms - 6.25 ms  5.00 ms  missed
+    
+"
+        );
+    }
+
+    #[test]
+    fn what_is_compared_stands_above_the_figures() {
+        let mut cold = Row::ratio("cold", "empty", Some(0.9));
+        cold.pair(10.0, 8.0);
+        let mut farm = Row {
+            sides: ["embedded", "farm"],
+            ..Row::ratio("farm", "loopback", Some(1.05))
+        };
+        farm.pair(8.0, 8.2);
+        assert_eq!(
+            table(&[cold, farm]),
+            "
+case         go build   gofarm  measured      min - max  bound
+cold: empty  10.000 s  8.000 s     0.800  0.800 - 0.800  0.900  met
+    
+
+case            embedded     farm  measured      min - max  bound
+farm: loopback   8.000 s  8.200 s     1.025  1.025 - 1.025  1.050  met
     
 "
         );

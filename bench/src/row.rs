@@ -6,7 +6,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
-    /// gofarm's time over that of `go build`.
+    /// The second side's time over that of the first.
     Ratio,
     /// Milliseconds.
     Milliseconds,
@@ -19,13 +19,15 @@ pub struct Row {
     pub case: &'static str,
     /// What was measured.
     pub what: &'static str,
+    /// What is compared: the measure, and what is measured.
+    pub sides: [&'static str; 2],
     /// What `values` are.
     pub unit: Unit,
     /// One for each repetition.
     pub values: Vec<f64>,
-    /// Seconds of `go build`, one for each repetition. Empty where there is nothing to compare with.
+    /// Seconds of the first side (`go build`), one for each repetition. Empty where there is nothing to compare with.
     pub go: Vec<f64>,
-    /// Seconds of gofarm, likewise.
+    /// Seconds of the second side (gofarm), likewise.
     pub gofarm: Vec<f64>,
     /// The largest median that is promised. `None`: no promise, shown to complete the picture.
     pub bound: Option<f64>,
@@ -39,6 +41,7 @@ impl Row {
         Row {
             case,
             what,
+            sides: ["go build", "gofarm"],
             unit: Unit::Ratio,
             values: Vec::new(),
             go: Vec::new(),
@@ -58,7 +61,10 @@ impl Row {
     /// The latest repetition, for people.
     pub fn last(&self) -> String {
         match (self.go.last(), self.gofarm.last(), self.values.last()) {
-            (Some(go), Some(gofarm), _) => format!("go build {go:.3} s, gofarm {gofarm:.3} s"),
+            (Some(first), Some(second), _) => {
+                let [one, other] = self.sides;
+                format!("{one} {first:.3} s, {other} {second:.3} s")
+            }
             (_, _, Some(value)) => format!("{value:.3} ms"),
             _ => String::new(),
         }

@@ -59,12 +59,15 @@ impl Side {
             "GOFARM_CACHE_SIZE",
             "GOFARM_KEEP_GOING",
             "GOFARM_NO_CACHE",
+            "GOFARM_SANDBOX",
+            "GOFARM_SERVER",
+            "GOFARM_TOKEN",
             "GOFARM_WORKERS",
         ]
         .into_iter()
-        .map(|name| (name, None))
+        .map(|name| (name.into(), None))
         .collect();
-        process.env.extend([
+        let set = [
             ("PATH", Some(path)),
             ("GOCACHE", Some(self.folder.join("gocache").into())),
             ("GOFARM_CACHE_DIR", Some(self.folder.join("farm").into())),
@@ -74,7 +77,9 @@ impl Side {
             ("GOWORK", Some("off".into())),
             ("GOPROXY", Some("off".into())),
             ("GOTOOLCHAIN", Some("local".into())),
-        ]);
+        ];
+        let set = set.into_iter().map(|(name, value)| (name.into(), value));
+        process.env.extend(set);
         Ok(process)
     }
 }
@@ -127,13 +132,15 @@ pub struct Farm {
 }
 
 impl Farm {
-    /// Builds with the go command of this GOROOT as planner; seconds, and what gofarm says about it.
+    /// Builds with the go command of this GOROOT as planner; seconds, and what gofarm says about it. Embedded, unless the
+    /// flags name a server.
     pub fn build(&self, goroot: &Path, flags: &[&str]) -> anyhow::Result<(f64, Summary)> {
         let summary = self.side.folder.join("summary.json");
         let process = self
             .side
             .process(&self.program, goroot)?
-            .args(["submit", "--progress=none", "-o"])
+            // A flag that comes later counts.
+            .args(["submit", "--progress=none", "--server=off", "-o"])
             .args([folder_argument(&self.side.out())])
             .args(["--summary-json".into(), OsString::from(&summary)])
             .args(flags.iter().copied())

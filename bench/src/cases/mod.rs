@@ -3,6 +3,7 @@
 mod body;
 mod checkout;
 mod cold;
+mod farm;
 mod nothing;
 mod overhead;
 
@@ -12,6 +13,7 @@ use anyhow::Context;
 use tempfile::TempDir;
 
 use crate::goroot::{GoInstall, PrivateGoroot};
+use crate::loopback::FarmPrograms;
 use crate::options::{Case, Options};
 use crate::row::Row;
 use crate::sides::{Farm, GoBuild, Output, Side, require_equal};
@@ -35,6 +37,10 @@ impl<'o> Bench<'o> {
     /// There is no Go, or no room.
     pub fn prepare(options: &'o Options) -> anyhow::Result<Bench<'o>> {
         let install = GoInstall::find(&options.go)?;
+        if options.cases.contains(&Case::Farm) {
+            // What is missing is said now and not after a quarter of an hour.
+            FarmPrograms::find(&options.gofarm)?;
+        }
         let folder = tempfile::Builder::new()
             .prefix("gofarm-bench-")
             .tempdir_in(&options.dir)
@@ -67,6 +73,7 @@ impl<'o> Bench<'o> {
                 Case::Body => rows.push(self.body()?),
                 Case::Checkout => rows.extend(self.checkout()?),
                 Case::Overhead => rows.push(self.overhead()?),
+                Case::Farm => rows.push(self.farm()?),
             }
         }
         Ok(rows)
