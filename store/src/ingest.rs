@@ -14,6 +14,8 @@ use crate::temporary::{TemporaryFile, rename_into_shard};
 
 /// Large enough for BLAKE3 to use its widest instructions and for few system calls.
 const BUFFER: usize = 256 << 10;
+/// Enough for most sources.
+const SMALL_BUFFER: usize = 4 << 10;
 
 impl DiskStore {
     /// Stores these bytes. Free when they are here already.
@@ -121,7 +123,7 @@ impl DiskStore {
         to: &mut TemporaryFile,
     ) -> Result<Digest> {
         let mut hasher = blake3::Hasher::new();
-        let mut buffer = vec![0; BUFFER];
+        let mut buffer = buffer_for(source);
         let mut size = 0;
         loop {
             let n = read_some(source, &mut buffer).map_err(self.failed("read", path))?;
@@ -173,7 +175,7 @@ impl DiskStore {
 /// The digest of everything from the file's position to its end.
 fn hash(mut file: &File) -> io::Result<Digest> {
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = buffer_for(file);
     let mut size = 0;
     loop {
         let n = read_some(&mut file, &mut buffer)?;
@@ -186,6 +188,14 @@ fn hash(mut file: &File) -> io::Result<Digest> {
         hasher.update(&buffer[..n]);
         size += n as u64;
     }
+}
+
+/// A buffer that is no larger than the file has use for: a large one costs a mapping and its removal, which in a process with
+/// many threads interrupts all CPUs.
+fn buffer_for(file: &File) -> Vec<u8> {
+    let length = file.metadata().map_or(BUFFER as u64, |file| file.len());
+    let length = usize::try_from(length).unwrap_or(BUFFER);
+    vec![0; length.clamp(SMALL_BUFFER, BUFFER)]
 }
 
 fn read_some(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {

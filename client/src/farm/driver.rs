@@ -25,6 +25,9 @@ const UPLOADS: u32 = 3;
 
 /// Starts whatever executes, once.
 pub(super) trait Start: Send {
+    /// Called when there will be a task, as soon as that is known: what takes time may begin now.
+    fn expect(&mut self);
+
     /// Called before the first task is put into the queue. Returns what the user should know.
     fn start(&mut self) -> anyhow::Result<Option<String>>;
 }
@@ -163,6 +166,9 @@ impl<'a> Driver<'a> {
                         });
                     }
                     Effect::Enqueue(task) => {
+                        if let Some(start) = &mut self.start {
+                            start.expect();
+                        }
                         self.uploader.upload(&task.definition)?;
                         self.watch.task(&task.key, &task.definition);
                         tasks.push(task);

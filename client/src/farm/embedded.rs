@@ -86,6 +86,7 @@ impl Embedded {
             watch: build.worker_watch,
             drain: CancellationToken::new(),
             running: Vec::new(),
+            coming: None,
         };
         let driver = Driver::new(
             &self.store,
@@ -99,6 +100,30 @@ impl Embedded {
         crew.stop(finished.is_ok()).await;
         finished
     }
+
+    /// Begins to make an executor: it tries out a sandbox, while this thread uploads what the first actions read.
+    fn begin(&self) -> Coming {
+        let machine = machine();
+        let options = &self.options;
+        let slots = options.workers.unwrap_or(machine.cpus).max(1);
+        let memory = machine
+            .memory_available
+            .saturating_sub(RESERVED_MEMORY)
+            .max(RESERVED_MEMORY);
+        let store = self.store.clone();
+        let options = ExecutorOptions {
+            sandbox: options.sandbox,
+            cpus: machine.cpus,
+            tuning: tuning(memory, slots),
+            default_timeout: ACTION_TIMEOUT,
+            launcher: options.launcher.clone(),
+        };
+        Coming {
+            slots,
+            memory,
+            executor: std::thread::spawn(move || Executor::new(store, options)),
+        }
+    }
 }
 
 /// The worker of one build, from the moment when there is work.
@@ -108,27 +133,34 @@ struct Crew<'a> {
     watch: Arc<dyn WorkerWatch>,
     drain: CancellationToken,
     running: Vec<JoinHandle<()>>,
+    coming: Option<Coming>,
+}
+
+/// What an executor is about to be, while another thread makes it.
+struct Coming {
+    slots: usize,
+    memory: u64,
+    executor: std::thread::JoinHandle<gofarm_worker::Result<Executor>>,
 }
 
 impl Start for Crew<'_> {
+    fn expect(&mut self) {
+        if self.coming.is_none() {
+            self.coming = Some(self.farm.begin());
+        }
+    }
+
     fn start(&mut self) -> anyhow::Result<Option<String>> {
-        let machine = machine();
-        let options = &self.farm.options;
-        let slots = options.workers.unwrap_or(machine.cpus).max(1);
-        let memory = machine
-            .memory_available
-            .saturating_sub(RESERVED_MEMORY)
-            .max(RESERVED_MEMORY);
-        let executor = Executor::new(
-            self.farm.store.clone(),
-            ExecutorOptions {
-                sandbox: options.sandbox,
-                cpus: machine.cpus,
-                tuning: tuning(memory, slots),
-                default_timeout: ACTION_TIMEOUT,
-                launcher: options.launcher.clone(),
-            },
-        )?;
+        let coming = self.coming.take().unwrap_or_else(|| self.farm.begin());
+        let Coming {
+            slots,
+            memory,
+            executor,
+        } = coming;
+        let executor = match executor.join() {
+            Ok(executor) => executor?,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
         let warning = match executor.sandbox() {
             SandboxState::Unavailable { reason } => Some(format!(
                 "actions run without a sandbox, because this machine allows none: {reason}"
@@ -166,6 +198,10 @@ impl Crew<'_> {
     /// Lets the worker go home; kills what still runs when the build came to no proper end.
     async fn stop(&mut self, finished: bool) {
         self.drain.cancel();
+        if let Some(coming) = self.coming.take() {
+            // Nothing was executed after all. What it has made goes before the store does.
+            drop(coming.executor.join());
+        }
         for running in self.running.drain(..) {
             if !finished {
                 running.abort();

@@ -9,11 +9,11 @@ use gofarm_proto::{ActionKey, v1};
 use gofarm_scheduler::convert;
 use gofarm_scheduler::core::Outcome;
 use gofarm_scheduler::queue::{
-    FencingToken, LeaseId, LeaseQueue, LeaseRequest, QueueError, Renewal as Held,
+    FencingToken, LeaseId, LeaseQueue, LeaseRequest, QueueError, Renewal as Renewed,
 };
 use gofarm_worker::{
     ASSUMED_MEMORY, Capacity, ExecuteError, Execution, Lease, LeaseSource, LeaseToken, Renewal,
-    SourceError, Task, TracedCommand, broken_off, ended,
+    SourceError, Surroundings, Task, TracedCommand, broken_off, ended,
 };
 
 /// How long one question for tasks waits for an answer.
@@ -27,6 +27,14 @@ pub trait WorkerWatch: Send + Sync {
     fn command(&self, command: &TracedCommand);
 }
 
+/// A lease that the worker holds.
+#[derive(Clone, Copy)]
+struct Held {
+    id: LeaseId,
+    ttl: Duration,
+    exclusive: bool,
+}
+
 /// A [`LeaseSource`] over a queue in the same process.
 pub struct QueueSource {
     queue: Arc<dyn LeaseQueue>,
@@ -35,7 +43,7 @@ pub struct QueueSource {
     slots: usize,
     memory: u64,
     watch: Arc<dyn WorkerWatch>,
-    held: Mutex<HashMap<LeaseToken, (LeaseId, Duration)>>,
+    held: Mutex<HashMap<LeaseToken, Held>>,
 }
 
 impl QueueSource {
@@ -58,13 +66,13 @@ impl QueueSource {
         }
     }
 
-    fn lease_id(&self, token: LeaseToken) -> Option<(LeaseId, Duration)> {
+    fn held(&self, token: LeaseToken) -> Option<Held> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.get(&token).copied()
     }
 
     async fn end(&self, token: LeaseToken, outcome: Outcome) -> Result<(), SourceError> {
-        let Some((id, _)) = self.lease_id(token) else {
+        let Some(Held { id, .. }) = self.held(token) else {
             return Ok(());
         };
         let ended = self.queue.complete(&id, outcome).await;
@@ -121,7 +129,8 @@ impl LeaseSource for QueueSource {
                     incarnation,
                     counter,
                 };
-                held.insert(token, (lease.id, lease.ttl));
+                let (id, ttl, exclusive) = (lease.id, lease.ttl, lease.task.exclusive);
+                held.insert(token, Held { id, ttl, exclusive });
                 Lease {
                     token,
                     memory: lease.task.memory_estimate.unwrap_or(ASSUMED_MEMORY),
@@ -139,7 +148,7 @@ impl LeaseSource for QueueSource {
     }
 
     async fn renew(&self, token: LeaseToken) -> Result<Renewal, SourceError> {
-        let Some((id, ttl)) = self.lease_id(token) else {
+        let Some(Held { id, ttl, .. }) = self.held(token) else {
             return Ok(Renewal::Lost);
         };
         let renewed = self
@@ -148,12 +157,12 @@ impl LeaseSource for QueueSource {
             .await
             .map_err(|error| SourceError(error.to_string()))?;
         Ok(match renewed.first() {
-            Some(Held::Held {
+            Some(Renewed::Held {
                 cancelled: true, ..
             }) => Renewal::Cancelled,
-            Some(Held::Held { .. }) => Renewal::Kept { ttl },
-            Some(Held::Stolen) => Renewal::Stolen,
-            Some(Held::Lost) | None => Renewal::Lost,
+            Some(Renewed::Held { .. }) => Renewal::Kept { ttl },
+            Some(Renewed::Stolen) => Renewal::Stolen,
+            Some(Renewed::Lost) | None => Renewal::Lost,
         })
     }
 
@@ -163,7 +172,12 @@ impl LeaseSource for QueueSource {
     }
 
     async fn fail(&self, token: LeaseToken, error: ExecuteError) -> Result<(), SourceError> {
-        self.end(token, read(broken_off(&error))).await
+        let surroundings = Surroundings {
+            alone: self.held(token).is_some_and(|held| held.exclusive),
+            memory: self.memory,
+        };
+        self.end(token, read(broken_off(&error, surroundings)))
+            .await
     }
 
     async fn release(&self, token: LeaseToken) -> Result<(), SourceError> {
@@ -171,7 +185,7 @@ impl LeaseSource for QueueSource {
     }
 
     fn log(&self, token: LeaseToken, chunk: &[u8]) {
-        if let Some((id, _)) = self.lease_id(token) {
+        if let Some(Held { id, .. }) = self.held(token) {
             self.watch.log(&id.key, chunk);
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use gofarm_proto::Digest;
@@ -36,10 +36,41 @@ pub struct Uploader {
 struct Blobs {
     store: DiskStore,
     supply: Arc<Supply>,
-    /// Blobs that have been seen in the store.
-    present: Mutex<HashSet<Digest>>,
+    state: Mutex<State>,
+    /// Rung when a blob is no longer coming.
+    settled: Condvar,
     uploaded: AtomicU64,
     stop: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Blobs that have been seen in the store.
+    present: HashSet<Digest>,
+    /// Blobs that a thread is looking for or uploading.
+    coming: HashSet<Digest>,
+}
+
+/// What a thread does about a blob that another is uploading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meanwhile {
+    /// Waits: the blob is needed now.
+    Wait,
+    /// Goes on with others.
+    GoOn,
+}
+
+/// A blob that this thread alone uploads. Given back, whatever comes of it, when this is dropped.
+struct Claim<'a> {
+    blobs: &'a Blobs,
+    digest: Digest,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.blobs.state().coming.remove(&self.digest);
+        self.blobs.settled.notify_all();
+    }
 }
 
 impl Uploader {
@@ -49,7 +80,8 @@ impl Uploader {
             blobs: Arc::new(Blobs {
                 store,
                 supply,
-                present: Mutex::default(),
+                state: Mutex::default(),
+                settled: Condvar::new(),
                 uploaded: AtomicU64::new(0),
                 stop: AtomicBool::new(false),
             }),
@@ -69,17 +101,17 @@ impl Uploader {
             let blobs = self.blobs.clone();
             self.ahead = Some(std::thread::spawn(move || blobs.upload_ahead()));
         }
-        self.blobs.upload(definition)
+        self.blobs.upload(definition, Meanwhile::Wait)
     }
 
     /// Uploads a blob again that was found missing; false when it is none of this build's sources.
     pub fn again(&mut self, digest: &Digest) -> Result<bool, UploadError> {
-        self.blobs.present().remove(digest);
+        self.blobs.state().present.remove(digest);
         if self.blobs.supply.action(digest).is_some() {
-            self.blobs.upload(digest)?;
+            self.blobs.upload(digest, Meanwhile::Wait)?;
             return Ok(true);
         }
-        self.blobs.source(digest)
+        self.blobs.source(digest, Meanwhile::Wait)
     }
 }
 
@@ -96,13 +128,15 @@ impl Blobs {
     fn upload_ahead(&self) {
         for definition in self.supply.definitions() {
             // What goes wrong here goes wrong again, and is told, when the action's turn comes.
-            if self.stop.load(Ordering::Relaxed) || self.upload(definition).is_err() {
+            if self.stop.load(Ordering::Relaxed)
+                || self.upload(definition, Meanwhile::GoOn).is_err()
+            {
                 return;
             }
         }
     }
 
-    fn upload(&self, definition: &Digest) -> Result<(), UploadError> {
+    fn upload(&self, definition: &Digest, meanwhile: Meanwhile) -> Result<(), UploadError> {
         let Some((bytes, sources)) = self.supply.action(definition) else {
             return Ok(());
         };
@@ -110,50 +144,69 @@ impl Blobs {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            self.source(digest)?;
+            self.source(digest, meanwhile)?;
         }
-        if self.is_missing(definition) {
+        if let Some(claim) = self.claim_missing(definition, meanwhile) {
             self.store.put_bytes(bytes)?;
-            self.arrived(definition);
+            self.arrived(claim);
         }
         Ok(())
     }
 
-    fn source(&self, digest: &Digest) -> Result<bool, UploadError> {
+    fn source(&self, digest: &Digest, meanwhile: Meanwhile) -> Result<bool, UploadError> {
         let Some(path) = self.supply.file(digest) else {
             return Ok(false);
         };
-        if self.is_missing(digest) {
+        if let Some(claim) = self.claim_missing(digest, meanwhile) {
             let put = self.store.put_file(path)?;
             if put != *digest {
                 return Err(UploadError::Changed {
                     path: path.to_owned(),
                 });
             }
-            self.arrived(digest);
+            self.arrived(claim);
         }
         Ok(true)
     }
 
-    /// Two threads may find the same blob missing: putting it twice is the same as once.
-    fn is_missing(&self, digest: &Digest) -> bool {
-        if self.present().contains(digest) {
-            return false;
+    /// The right to upload a blob that is not in the store. Both threads begin with the same action, and its tools are large.
+    fn claim_missing(&self, digest: &Digest, meanwhile: Meanwhile) -> Option<Claim<'_>> {
+        let mut state = self.state();
+        loop {
+            if state.present.contains(digest) {
+                return None;
+            }
+            if state.coming.insert(*digest) {
+                break;
+            }
+            if meanwhile == Meanwhile::GoOn {
+                return None;
+            }
+            state = self
+                .settled
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
-        let missing = !self.store.contains(digest);
-        if !missing {
-            self.present().insert(*digest);
+        drop(state);
+        let claim = Claim {
+            blobs: self,
+            digest: *digest,
+        };
+        if !self.store.contains(digest) {
+            return Some(claim);
         }
-        missing
+        self.state().present.insert(*digest);
+        None
     }
 
-    fn arrived(&self, digest: &Digest) {
-        if self.present().insert(*digest) {
-            self.uploaded.fetch_add(digest.size, Ordering::Relaxed);
+    fn arrived(&self, claim: Claim<'_>) {
+        if self.state().present.insert(claim.digest) {
+            self.uploaded
+                .fetch_add(claim.digest.size, Ordering::Relaxed);
         }
     }
 
-    fn present(&self) -> MutexGuard<'_, HashSet<Digest>> {
-        self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

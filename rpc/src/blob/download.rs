@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use futures::{StreamExt, TryStreamExt, future, stream};
 use gofarm_proto::{Digest, v1};
-use gofarm_store::DiskStore;
+use gofarm_store::{DiskStore, StoreError};
 use tokio::time::{Instant, timeout_at};
 
 use super::compression::unpack;
@@ -168,13 +168,25 @@ fn store_all(store: &DiskStore, blobs: Vec<v1::Blob>) -> Result<Vec<Digest>, Blo
         };
         // No more than was asked for, whatever the answer says.
         let most = usize::try_from(digest.size.min(LARGE)).unwrap_or(0);
-        match unpack(blob.data, blob.zstd, most) {
-            Ok(bytes) if Digest::of(&bytes) == digest => {
-                store.put_bytes(&bytes)?;
-                stored.push(digest);
-            }
-            _ => tracing::warn!(%digest, "a blob came damaged"),
+        let whole = match unpack(blob.data, blob.zstd, most) {
+            Ok(bytes) => store_one(store, digest, &bytes)?,
+            Err(_) => false,
+        };
+        match whole {
+            true => stored.push(digest),
+            false => tracing::warn!(%digest, "a blob came damaged"),
         }
     }
     Ok(stored)
+}
+
+/// False when these are not the bytes of the digest.
+fn store_one(store: &DiskStore, digest: Digest, bytes: &[u8]) -> Result<bool, StoreError> {
+    let mut incoming = store.incoming(digest)?;
+    let stored = incoming.write(bytes).and_then(|()| incoming.finish());
+    match stored {
+        Ok(_) => Ok(true),
+        Err(StoreError::WrongBytes { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }

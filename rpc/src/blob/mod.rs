@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use crate::connection::Connection;
 use crate::error::RpcError;
 use flight::Flights;
+use upload::Ask;
 
 pub use compression::Compression;
 pub use error::BlobError;
@@ -115,7 +116,24 @@ impl BlobClient {
         deadline: Instant,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Uploaded, BlobError> {
-        upload::upload(self, sources.into_iter().collect(), deadline, progress).await
+        let sources = sources.into_iter().collect();
+        upload::upload(self, sources, Ask::All, deadline, progress).await
+    }
+
+    /// As [`upload`](BlobClient::upload), for blobs that were made just now, so that the farm most likely lacks them: it is
+    /// asked about the large ones only, and all the others count as lacking.
+    ///
+    /// # Errors
+    ///
+    /// As [`upload`](BlobClient::upload).
+    pub async fn upload_new(
+        &self,
+        sources: impl IntoIterator<Item = (Digest, Source)>,
+        deadline: Instant,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Uploaded, BlobError> {
+        let sources = sources.into_iter().collect();
+        upload::upload(self, sources, Ask::Large, deadline, progress).await
     }
 
     /// Fetches those of the blobs that the local store lacks. Returns the ones that the farm lacks, too.

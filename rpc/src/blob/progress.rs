@@ -19,7 +19,11 @@ pub(super) struct Meter<'a> {
 }
 
 impl<'a> Meter<'a> {
+    /// Tells at once how much there is to do, if anything.
     pub(super) fn new(total: u64, tell: &'a (dyn Fn(Progress) + Send + Sync)) -> Meter<'a> {
+        if total > 0 {
+            tell(Progress { done: 0, total });
+        }
         Meter {
             done: AtomicU64::new(0),
             total,

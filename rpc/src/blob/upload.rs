@@ -10,24 +10,38 @@ use super::compression::pack;
 use super::error::BlobError;
 use super::progress::{Meter, Progress};
 use super::source::Source;
-use super::split::{Transfer, split};
+use super::split::{LARGE, Transfer, split};
 use super::{BlobClient, TRANSFERS, Uploaded, blocking, write};
 
 type Sourced = (Digest, Source);
 
+/// Which blobs the farm is asked about before they are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    All,
+    /// Those that are sent as streams.
+    Large,
+}
+
 pub(super) async fn upload(
     client: &BlobClient,
     sources: Vec<Sourced>,
+    ask: Ask,
     deadline: Instant,
     tell: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Uploaded, BlobError> {
-    let digests: Vec<Digest> = sources.iter().map(|(digest, _)| *digest).collect();
-    let missing = client.missing(&digests, deadline).await?;
-    let uploaded = Uploaded {
-        blobs: missing.len() as u64,
-        bytes: missing.iter().map(|digest| digest.size).sum(),
+    let digests = sources.iter().map(|(digest, _)| *digest);
+    let (asked, unasked): (Vec<Digest>, Vec<Digest>) =
+        digests.partition(|digest| ask == Ask::All || digest.size > LARGE);
+    let missing = match asked.is_empty() {
+        true => Vec::new(),
+        false => client.missing(&asked, deadline).await?,
     };
-    let mut wanted: HashSet<Digest> = missing.into_iter().collect();
+    let mut wanted: HashSet<Digest> = missing.into_iter().chain(unasked).collect();
+    let uploaded = Uploaded {
+        blobs: wanted.len() as u64,
+        bytes: wanted.iter().map(|digest| digest.size).sum(),
+    };
     let sources = sources
         .into_iter()
         .filter(|(digest, _)| wanted.remove(digest));

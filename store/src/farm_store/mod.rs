@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures::{StreamExt, stream};
 use gofarm_proto::{ActionKey, Digest, v1};
 
 use crate::{
@@ -22,6 +23,9 @@ use objects::Objects;
 
 /// How often a blob may be evicted from the folder between being brought there and being opened.
 const TRIES: usize = 3;
+
+/// How many small blobs go to or come from an object store at once, which answers each after some milliseconds.
+const AT_ONCE: usize = 32;
 
 /// The CAS and action cache that all parts of a farm share, as one scheduler process sees it. Cheap to clone.
 ///
@@ -198,6 +202,56 @@ impl FarmStore {
         let digest = self.blocking(move |local| local.put_bytes(&bytes)).await?;
         self.publish(digest).await?;
         Ok(digest)
+    }
+
+    /// Stores small blobs, each compared with its digest, and says in their order what became of each. A folder takes them one
+    /// after the other: files that are made side by side in one folder wait for each other, and not idly.
+    ///
+    /// # Errors
+    ///
+    /// Of the whole: the process is shutting down. Of one: [`StoreError::WrongBytes`] when its bytes are not those of the
+    /// digest.
+    pub async fn put_blobs(
+        &self,
+        blobs: Vec<(Digest, impl AsRef<[u8]> + Send + 'static)>,
+    ) -> Result<Vec<Result<()>>> {
+        let stored: Vec<(Digest, Result<()>)> = self
+            .blocking(move |local| {
+                let store = |digest, bytes: &[u8]| {
+                    let mut incoming = local.incoming(digest)?;
+                    incoming.write(bytes)?;
+                    incoming.finish().map(drop)
+                };
+                let blobs = blobs.iter();
+                Ok(blobs
+                    .map(|(digest, bytes)| (*digest, store(*digest, bytes.as_ref())))
+                    .collect())
+            })
+            .await?;
+        let published = stream::iter(stored).map(|(digest, stored)| async move {
+            match stored {
+                Ok(()) => self.publish(digest).await,
+                failed => failed,
+            }
+        });
+        Ok(published.buffered(AT_ONCE).collect().await)
+    }
+
+    /// The bytes of small blobs, in their order, each as by [`read`](Self::read).
+    ///
+    /// # Errors
+    ///
+    /// The process is shutting down.
+    pub async fn read_blobs(&self, digests: Vec<Digest>) -> Result<Vec<Result<Vec<u8>>>> {
+        if self.objects.is_none() {
+            let read = move |local: &DiskStore| {
+                let digests = digests.iter();
+                Ok(digests.map(|digest| local.read(digest)).collect())
+            };
+            return self.blocking(read).await;
+        }
+        let read = stream::iter(digests).map(|digest| self.read(digest));
+        Ok(read.buffered(AT_ONCE).collect().await)
     }
 
     /// Takes a file of [`scratch_dir`](DiskStore::scratch_dir) into the store and away from where it was.

@@ -34,6 +34,16 @@ pub(super) struct TestFarm {
 impl TestFarm {
     /// Over the store in this folder; on this port, or any.
     pub fn start(folder: &Path, port: u16, allowed: usize) -> TestFarm {
+        TestFarm::start_patient(folder, port, allowed, Duration::from_secs(30))
+    }
+
+    /// One whose builds wait this long for sources that are lost.
+    pub fn start_patient(
+        folder: &Path,
+        port: u16,
+        allowed: usize,
+        wanted_patience: Duration,
+    ) -> TestFarm {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -60,7 +70,10 @@ impl TestFarm {
         let entered = runtime.enter();
         let replica = format!("replica-{}", uuid::Uuid::new_v4());
         let engine = Engine::start(
-            EngineOptions::new(replica),
+            EngineOptions {
+                wanted_patience,
+                ..EngineOptions::new(replica)
+            },
             queue.clone(),
             Arc::new(MemoryRegistry::new()),
             store.clone(),

@@ -1,14 +1,22 @@
 //! A farm on many machines, as a client sees it.
 //!
-//! A build begins with bringing there what the farm lacks, all of it: from then on the farm needs nobody. It is watched by
+//! A build begins with bringing there what the farm lacks: first what its first actions need, the rest while it runs, in the
+//! order in which it is reached. From then on the farm needs nobody, and a build that is left to the farm is submitted only
+//! then. It is watched by
 //! the numbers of its events, so that a connection that breaks is made again without a gap. Only when the farm has
 //! forgotten the build (it lost everything that it kept) is it submitted again, and what was told before is not told
 //! twice.
 
+mod bringing;
+#[cfg(test)]
+mod bringing_test;
 #[cfg(test)]
 mod farm_test;
 mod fetched;
 mod listener;
+mod order;
+#[cfg(test)]
+mod project_test;
 #[cfg(test)]
 mod remote_test;
 mod story;
@@ -89,18 +97,31 @@ impl Remote {
         let submission = Submission::new(self, &build);
         let with_logs = build.shows_logs;
         let mut story = build.story();
-        let Some(uploaded) = self.bring(&submission, &mut story, cancel).await? else {
+        let mut bringing = self.bringing(&submission);
+        if !bringing.enough(story.watch(), cancel).await?
+            || !self.submit(&submission, cancel).await?
+        {
             let summary = story.cancelled_summary();
-            return Ok(story.finished(summary, 0));
-        };
-        if !self.submit(&submission, cancel).await? {
-            let summary = story.cancelled_summary();
-            return Ok(story.finished(summary, uploaded));
+            return Ok(story.finished(summary, bringing.bytes()));
         }
-        let summary = self
-            .watch(&submission, &mut story, with_logs, cancel, OnCancel::End)
-            .await?;
-        Ok(story.finished(summary, uploaded))
+        story.watch().stage("building");
+        let watched = {
+            let watched = self.watch(&submission, &mut story, with_logs, cancel, OnCancel::End);
+            tokio::pin!(watched);
+            tokio::select! {
+                watched = &mut watched => watched,
+                brought = bringing.rest() => match brought {
+                    Ok(()) => watched.await,
+                    Err(error) => {
+                        // Nobody can build what is not there any more. Where the farm does not answer, its build fails.
+                        let _ = self.cancel(submission.id()?, CANCEL).await;
+                        Err(error)
+                    }
+                },
+            }
+        };
+        // What is still on its way when the build is over, the build had no need of.
+        Ok(story.finished(watched?, bringing.bytes()))
     }
 
     /// Brings everything to the farm, submits, and leaves the build to it. False when cancelled before.
@@ -111,7 +132,8 @@ impl Remote {
     ) -> anyhow::Result<bool> {
         let submission = Submission::new(self, &build);
         let mut story = build.story();
-        if self.bring(&submission, &mut story, cancel).await?.is_none() {
+        let mut bringing = self.bringing(&submission);
+        if !bringing.all(story.watch(), cancel).await? {
             return Ok(false);
         }
         self.submit(&submission, cancel).await

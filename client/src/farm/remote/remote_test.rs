@@ -1,161 +1,20 @@
 //! Builds on a farm that is there, goes away, forgets and loses.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gofarm_plan::BoundPlan;
-use gofarm_proto::{Digest, Message, v1};
+use gofarm_proto::{Digest, v1};
 use gofarm_scheduler::core::{BuildId, BuildResult};
 use gofarm_scheduler::queue::Renewal;
-use gofarm_store::{DiskStore, DiskStoreOptions, History};
-use tempfile::TempDir;
+use gofarm_store::{DiskStore, DiskStoreOptions};
 use tokio_util::sync::CancellationToken;
 
 use super::farm_test::{TestFarm, request};
+use super::project_test::{Project, remote};
 use super::story::Story;
-use super::story_test::Told;
-use super::{Fetched, OnCancel, Remote, Stopped, Submission};
-use crate::cli::FarmSettings;
-use crate::farm::build::{Build, Choices, Finished};
-use crate::farm::supply::Supply;
-use crate::outline::Outline;
+use super::{Fetched, OnCancel, Stopped, Submission};
 use crate::output::Blobs;
-
-/// A package of one file, and a program of it.
-struct Project {
-    folder: TempDir,
-    graph: v1::Graph,
-    supply: Arc<Supply>,
-    outline: Outline,
-    history: History,
-    told: Told,
-}
-
-impl Project {
-    fn new() -> Project {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("m.go");
-        std::fs::write(&file, "package m\n").unwrap();
-        let source = Digest::of(b"package m\n");
-        let action =
-            |label: &str, kind: v1::Kind, input: v1::input::Source, output: &str| v1::Action {
-                label: label.to_owned(),
-                kind: kind.into(),
-                inputs: vec![v1::Input {
-                    path: "/__gofarm__/main/m.go".into(),
-                    source: Some(input),
-                    ..v1::Input::default()
-                }],
-                outputs: vec![v1::Output {
-                    name: output.to_owned(),
-                    path: "/__gofarm__/w/out".into(),
-                    ..v1::Output::default()
-                }],
-                ..v1::Action::default()
-            };
-        let produced = v1::input::Source::Produced(v1::Produced {
-            output: "object".into(),
-        });
-        let actions = [
-            action(
-                "compile m",
-                v1::Kind::Compile,
-                v1::input::Source::Digest(source.into()),
-                "object",
-            ),
-            action("link m", v1::Kind::Link, produced, "binary"),
-        ];
-        let edge = v1::Edge {
-            node: 0,
-            output: "object".into(),
-        };
-        let inputs = [vec![], vec![edge]];
-        let definitions: Vec<Vec<u8>> = actions.iter().map(Message::encode_to_vec).collect();
-        let nodes = actions.iter().zip(inputs).zip(&definitions);
-        let nodes = nodes.map(|((action, inputs), definition)| v1::Node {
-            action: Some(Digest::of(definition).into()),
-            label: action.label.clone(),
-            kind: action.kind,
-            package: "m".into(),
-            inputs,
-            requested: action.kind() == v1::Kind::Link,
-            ..v1::Node::default()
-        });
-        let mut bound = BoundPlan {
-            graph: v1::Graph {
-                nodes: nodes.collect(),
-            },
-            definitions,
-            sources: HashMap::from([(source, file)]),
-            node_sources: vec![vec![source], vec![]],
-            go_hashes: HashMap::new(),
-        };
-        Project {
-            supply: Arc::new(Supply::new(&mut bound)),
-            graph: bound.graph,
-            outline: Outline::default(),
-            history: History::load(&folder.path().join("history"), std::time::SystemTime::now())
-                .unwrap(),
-            folder,
-            told: Told::default(),
-        }
-    }
-
-    fn source(&self) -> Digest {
-        Digest::of(b"package m\n")
-    }
-
-    async fn build(
-        &self,
-        remote: &Remote,
-        id: u128,
-        cancel: &CancellationToken,
-    ) -> anyhow::Result<Finished> {
-        let mut watch = self.told.clone();
-        remote.build(self.told_to(id, &mut watch), cancel).await
-    }
-
-    fn told_to<'a>(&'a self, id: u128, watch: &'a mut Told) -> Build<'a> {
-        Build {
-            id: BuildId(id),
-            graph: &self.graph,
-            outline: &self.outline,
-            supply: self.supply.clone(),
-            history: &self.history,
-            choices: Choices {
-                keep_going: true,
-                no_cache: false,
-            },
-            watch,
-            worker_watch: Arc::new(self.told.clone()),
-            shows_logs: true,
-            shows_commands: false,
-        }
-    }
-
-    /// Waits until something was told that begins so; all that was told up to it.
-    async fn wait_for(&self, line: &str) -> Vec<String> {
-        let mut all = Vec::new();
-        while !all.iter().any(|told: &String| told.starts_with(line)) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-            all.extend(self.told.take());
-        }
-        all
-    }
-}
-
-fn remote(farm: &TestFarm) -> Remote {
-    Remote::new(&FarmSettings {
-        server: format!("http://127.0.0.1:{}", farm.port),
-        token: None,
-        ca: None,
-        user: "ann".into(),
-        pool: String::new(),
-    })
-    .unwrap()
-}
 
 fn disk(folder: &Path) -> DiskStore {
     DiskStore::open(folder, DiskStoreOptions::default()).unwrap()

@@ -1,32 +1,29 @@
 //! A build on its way to a farm.
 
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use anyhow::Context;
 use gofarm_proto::{Digest, Message, v1};
-use gofarm_rpc::{BlobError, Progress, Source};
+use gofarm_rpc::Source;
 use gofarm_scheduler::core::BuildId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::story::Story;
+use super::bringing::{Bringing, Sourced};
+use super::order::by_remaining_path;
 use super::{CANCEL, PATIENCE, Remote};
-use crate::farm::build::{Build, BuildWatch};
+use crate::farm::build::Build;
 use crate::farm::supply::Supply;
-use crate::farm::upload::UploadError;
-use crate::report::Size;
-
-/// How often the user is told how far an upload has come.
-const TICK: Duration = Duration::from_millis(100);
 
 /// Everything that a farm is given of a build.
 #[derive(Debug)]
 pub(crate) struct Submission {
     pub request: v1::SubmitRequest,
     /// Graph and attachment.
-    own: Vec<(Digest, Source)>,
+    own: Sourced,
+    /// The definitions of the actions as they will be reached, and whether each can run at once.
+    order: Vec<(Digest, bool)>,
     /// None for whoever only attached to the build.
     pub supply: Option<Arc<Supply>>,
 }
@@ -51,6 +48,7 @@ impl Submission {
                 options: Some(options),
             },
             own: vec![graph, attachment],
+            order: order(build.graph),
             supply: Some(build.supply.clone()),
         }
     }
@@ -64,6 +62,7 @@ impl Submission {
                 options: build.options.clone(),
             },
             own: Vec::new(),
+            order: Vec::new(),
             supply: None,
         }
     }
@@ -77,14 +76,46 @@ impl Submission {
         ))
     }
 
-    fn blobs(&self) -> Vec<(Digest, Source)> {
-        let supply = self.supply.as_deref();
-        let digests = supply.map(Supply::digests).unwrap_or_default();
-        let supplied = digests
-            .into_iter()
-            .filter_map(|digest| Some((digest, supply?.source(&digest)?)));
-        self.own.iter().cloned().chain(supplied).collect()
+    /// What there has to be before the first action can run: the graph, what the actions are, and what those read that wait
+    /// for no other. Then the rest, as it will be needed.
+    fn blobs(&self) -> (Sourced, Sourced) {
+        let Some(supply) = &self.supply else {
+            return (self.own.clone(), Vec::new());
+        };
+        let mut seen = HashSet::new();
+        let mut unseen = |digests: &[Digest]| -> Sourced {
+            let digests = digests.iter().filter(|digest| seen.insert(**digest));
+            let sourced = digests.filter_map(|digest| Some((*digest, supply.source(digest)?)));
+            sourced.collect()
+        };
+        let sources = |definition: &Digest| {
+            let action = supply.action(definition);
+            action.map_or(&[][..], |(_, sources)| sources)
+        };
+        let mut first = self.own.clone();
+        first.extend(unseen(supply.definitions()));
+        for (definition, at_once) in &self.order {
+            if *at_once {
+                first.extend(unseen(sources(definition)));
+            }
+        }
+        let mut rest = Vec::new();
+        for (definition, _) in &self.order {
+            rest.extend(unseen(sources(definition)));
+        }
+        (first, rest)
     }
+}
+
+fn order(graph: &v1::Graph) -> Vec<(Digest, bool)> {
+    let nodes = by_remaining_path(graph).into_iter();
+    let nodes = nodes.map(|index| &graph.nodes[index]);
+    nodes
+        .filter_map(|node| {
+            let definition = Digest::try_from(node.action.as_ref()?).ok()?;
+            Some((definition, node.inputs.is_empty()))
+        })
+        .collect()
 }
 
 /// What was asked for, and from where.
@@ -99,40 +130,10 @@ fn title(packages: &[String], folder: &str) -> String {
 }
 
 impl Remote {
-    /// Brings everything that the farm lacks there; how many bytes that were. `None` when cancelled meanwhile.
-    pub(super) async fn bring(
-        &self,
-        submission: &Submission,
-        story: &mut Story<'_>,
-        cancel: &CancellationToken,
-    ) -> anyhow::Result<Option<u64>> {
-        let blobs = submission.blobs();
-        let mut bytes = 0;
-        loop {
-            let far = Far::default();
-            let tell = |progress: Progress| far.at(progress);
-            let upload = self
-                .blobs
-                .upload(blobs.iter().cloned(), Instant::now() + PATIENCE, &tell);
-            tokio::pin!(upload);
-            let mut ticks = tokio::time::interval(TICK);
-            let uploaded = loop {
-                tokio::select! {
-                    uploaded = &mut upload => break uploaded,
-                    () = cancel.cancelled() => return Ok(None),
-                    _ = ticks.tick() => far.show(story.watch()),
-                }
-            };
-            match uploaded {
-                Ok(uploaded) => {
-                    story.watch().stage("building");
-                    return Ok(Some(bytes + uploaded.bytes));
-                }
-                // The time was up, but bytes came through: a slow line, not a dead one.
-                Err(error) if error.is_unreachable() && far.done() > 0 => bytes += far.done(),
-                Err(error) => return Err(in_our_words(error)),
-            }
-        }
+    /// Begins to bring everything that the farm lacks there.
+    pub(super) fn bringing(&self, submission: &Submission) -> Bringing {
+        let (first, rest) = submission.blobs();
+        Bringing::start(self.blobs.clone(), first, rest)
     }
 
     /// Submits; nothing happens when the farm knows the build. False when cancelled meanwhile: then it is ended, in case
@@ -159,43 +160,5 @@ impl Remote {
                 Ok(false)
             }
         }
-    }
-}
-
-/// As an embedded build says it.
-fn in_our_words(error: BlobError) -> anyhow::Error {
-    match error {
-        BlobError::Changed { name, .. } => UploadError::Changed { path: name.into() }.into(),
-        error => error.into(),
-    }
-}
-
-/// How far an upload has come.
-#[derive(Default)]
-struct Far {
-    done: AtomicU64,
-    total: AtomicU64,
-}
-
-impl Far {
-    fn at(&self, progress: Progress) {
-        self.done.store(progress.done, Ordering::Relaxed);
-        self.total.store(progress.total, Ordering::Relaxed);
-    }
-
-    fn done(&self) -> u64 {
-        self.done.load(Ordering::Relaxed)
-    }
-
-    fn show(&self, watch: &mut dyn BuildWatch) {
-        let total = self.total.load(Ordering::Relaxed);
-        if total > 0 {
-            watch.stage(&format!(
-                "uploading {} of {}",
-                Size(self.done()),
-                Size(total)
-            ));
-        }
-        watch.tick();
     }
 }

@@ -114,10 +114,11 @@ impl Remote {
         story: &mut Story<'_>,
         cancel: &CancellationToken,
     ) -> anyhow::Result<()> {
-        let brought = self.bring(submission, story, cancel).await?;
-        if brought.is_none() {
+        let mut bringing = self.bringing(submission);
+        if !bringing.all(story.watch(), cancel).await? {
             return Ok(());
         }
+        story.watch().stage("building");
         let submitted = self.submit(submission, cancel).await;
         if submission.supply.is_none() {
             submitted.context("the farm has lost the build, and this command has not got what it is made of; submit it again")?;
