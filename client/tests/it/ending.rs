@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 
 use crate::harness::{Finished, Process, Running, SLOW_PRINTS, Site, Summary, shown};
 
-/// A module with a program, a package that takes seconds to compile, and one below it that does not.
+/// A module with a program, a package that takes a while to compile, and one below it that does not.
 fn slow_module() -> Site {
     Site::new().slow_module(1)
 }
@@ -19,6 +19,14 @@ fn start(site: &Site, flags: &[&str]) -> Running {
     let mut args = vec!["submit", &flag];
     args.extend(flags);
     site.gofarm(&args).start()
+}
+
+/// Waits for the compiler of the slow package, and has it stand still: however slow this machine and quick the compiler, what
+/// a test does it does meanwhile.
+fn compiling(running: &mut Running) -> Process {
+    let compiler = running.child_with(COMPILE);
+    compiler.signal(Signal::SIGSTOP);
+    compiler
 }
 
 /// The next build has what the first one finished, and makes a program that works.
@@ -51,7 +59,7 @@ fn an_interrupt() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let site = slow_module();
         let mut running = start(&site, &[]);
-        running.child_with(COMPILE);
+        compiling(&mut running);
         let family = running.family();
         running.signal(signal);
         let finished = running.wait().code(130);
@@ -76,7 +84,7 @@ fn an_interrupt() {
 fn a_killed_gofarm() {
     let site = slow_module();
     let mut running = start(&site, &[]);
-    running.child_with(COMPILE);
+    compiling(&mut running);
     let family = running.family();
     running.signal(Signal::SIGKILL);
     running.wait();
@@ -89,7 +97,11 @@ fn time_is_up() {
     let site = slow_module();
     let mut running = start(&site, &["--timeout=1200ms"]);
     let family = running.family();
+    // On a slow machine the time is up before.
     let compiled = running.maybe_child_with(COMPILE);
+    if let Some(compiler) = &compiled {
+        compiler.signal(Signal::SIGSTOP);
+    }
     let finished = running.wait().code(124);
     assert!(
         finished.stderr.contains("gofarm: timed out after "),

@@ -2,16 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
-use crate::harness::{Farm, Recipe, Service, Site, Size, is_what_go_builds, summary};
+use crate::harness::{FARM, Farm, Recipe, Service, Site, Size, is_what_go_builds, summary};
 
 /// So few good ones that a bad one with more slots gets tasks.
 const SMALL: Size = Size {
     schedulers: 1,
     workers: 2,
     slots: 1,
+    ..FARM
 };
 
 /// The worker, with this file system mounted at its cache folder; nothing, said aloud, where mounts are not allowed.
@@ -50,15 +49,7 @@ fn built_all_the_same(options: &str, complaint: &str) {
         return;
     };
     farm.workers.push(Service::start(bad));
-    let begun = Instant::now();
-    while !farm
-        .workers
-        .iter()
-        .all(|w| w.log().contains("worker starts"))
-    {
-        assert!(begun.elapsed() < Duration::from_secs(60));
-        thread::sleep(Duration::from_millis(10));
-    }
+    farm.all_join(&site);
     farm.submit(&site, &[]).run().ok();
     is_what_go_builds(&site, "bin/m");
     assert_eq!(summary(&site).actions.failed, 0);

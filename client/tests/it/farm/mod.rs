@@ -1,9 +1,13 @@
 //! Farms of several processes: the same bytes as `go build`, and nothing lost when parts die.
 
 mod bad_workers;
+mod fair_shares;
+mod partition;
 mod parts_die;
+mod placement;
 mod sharing;
 mod store_damage;
+mod under_way;
 
 use crate::harness::{FARM, Farm, S3, Site, Size, is_what_go_builds, same, summary};
 
@@ -50,6 +54,7 @@ fn a_cold_farm_builds_with_one_scheduler_and_one_worker() {
         schedulers: 1,
         workers: 1,
         slots: 2,
+        ..FARM
     };
     let farm = Farm::with_store(&site, size, &store, &[]);
     farm.submit(&site, &[]).run().ok();
@@ -74,6 +79,7 @@ fn a_farm_over_s3() {
         schedulers: 2,
         workers: 2,
         slots: 1,
+        ..FARM
     };
     let farm = Farm::with_store(&site, size, "s3://farm/builds", &env);
     farm.submit(&site, &[]).run().ok();

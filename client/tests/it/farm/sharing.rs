@@ -1,11 +1,11 @@
 //! Several clients, clients that go away, and what they leave behind.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::compile_of;
-use crate::harness::{FARM, Farm, LEASE_TTL, Site, Summary, is_what_go_builds, same};
+use super::under_way::Build;
+use crate::harness::{FARM, Farm, LEASE_TTL, Site, Summary, is_what_go_builds, same, time_of};
 
 #[test]
 fn two_clients_share_each_execution() {
@@ -67,17 +67,20 @@ fn a_detached_build_is_attached_to_from_another_folder() {
 
 #[test]
 fn an_interrupted_client_ends_what_only_it_wanted() {
-    let site = Site::new().slow_module(1);
-    let farm = Farm::start(&site, FARM);
-    let client = farm.submit(&site, &[]).start();
-    let words = compile_of(0);
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let (_, compiler) = farm.worker_with(&words);
-    let begun = Instant::now();
-    client.signal(Signal::SIGINT);
-    client.wait().code(130);
-    compiler.assert_gone();
+    let build = Build::begin(1);
+    build.running.signal(Signal::SIGINT);
+    build.running.wait().code(130);
+    // It cannot have come to its end by itself.
+    build.compiler.assert_gone();
+    let given_up = time_of(&build.farm.workers[build.worker].says(&["gave up a lease"]));
+    let mut over = build
+        .farm
+        .schedulers
+        .iter()
+        .flat_map(|scheduler| scheduler.lines_with(&["build is over", "result=Cancelled"]));
+    let over = time_of(&over.next().expect("the scheduler says so"));
     // Renewed three times in each time to live.
+    let later = given_up.after(over).unwrap_or_default();
     let limit = LEASE_TTL / 3 + Duration::from_secs(1);
-    assert!(begun.elapsed() < limit, "{:?}", begun.elapsed());
+    assert!(later < limit, "{later:?}");
 }

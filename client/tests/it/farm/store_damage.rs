@@ -3,21 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::under_way::Build;
 use crate::harness::{FARM, Farm, Site, is_what_go_builds, summary};
 
 #[test]
 fn blobs_vanish_from_the_store() {
-    let site = Site::new().slow_module(2);
-    let farm = Farm::start(&site, FARM);
-    let client = farm.submit(&site, &[]).start();
-    farm.worker_with(&["/compile", "-linkobj"]);
+    let build = Build::begin(2);
     // Every third: sources, export data, objects, tools.
-    for blob in blobs(&farm.path("store/cas")).iter().step_by(3) {
+    for blob in blobs(&build.farm.path("store/cas")).iter().step_by(3) {
         fs::remove_file(blob).unwrap();
     }
-    client.wait().ok();
-    is_what_go_builds(&site, "bin/m");
-    assert_eq!(summary(&site).actions.failed, 0);
+    build.ends_well();
 }
 
 #[test]

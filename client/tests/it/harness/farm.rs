@@ -1,13 +1,15 @@
 //! A farm of real processes: redis-server, schedulers behind one address, workers with folders of their own.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{Front, Invocation, Process, Recipe, Redis, Service, Site, Summary, built, free_port};
+use super::{
+    Front, Invocation, Process, Recipe, Redis, Service, Site, Summary, built, eventually, free_port,
+};
 
-/// Leases of these farms run out after so long.
+/// Leases of the usual farm run out after so long.
 pub const LEASE_TTL: Duration = Duration::from_secs(3);
 
 /// How large a farm is.
@@ -17,6 +19,8 @@ pub struct Size {
     pub workers: usize,
     /// Of each worker.
     pub slots: usize,
+    /// Leases run out after so long.
+    pub lease_ttl: Duration,
 }
 
 /// The usual one.
@@ -24,6 +28,7 @@ pub const FARM: Size = Size {
     schedulers: 2,
     workers: 4,
     slots: 1,
+    lease_ttl: LEASE_TTL,
 };
 
 /// The processes, and where they are. Dropped before the site that it stands in.
@@ -59,7 +64,7 @@ impl Farm {
                 format!("--local-dir={}", folder.join(&name).display()),
                 format!("--listen=127.0.0.1:{port}"),
                 format!("--http=127.0.0.1:{}", free_port()),
-                format!("--lease-ttl={}s", LEASE_TTL.as_secs()),
+                format!("--lease-ttl={}s", size.lease_ttl.as_secs()),
             ];
             recipe(site, &folder, &name, "gofarm-scheduler", &args, env)
         });
@@ -83,9 +88,14 @@ impl Farm {
 
     /// How worker `number` is called.
     pub fn worker_recipe(&self, site: &Site, number: usize, slots: usize) -> Recipe {
+        self.worker_of(&self.url(), site, number, slots)
+    }
+
+    /// As [`worker_recipe`](Farm::worker_recipe), for one that reaches the schedulers at another address.
+    pub fn worker_of(&self, url: &str, site: &Site, number: usize, slots: usize) -> Recipe {
         let name = format!("worker{number}");
         let args = [
-            format!("--server={}", self.url()),
+            format!("--server={url}"),
             format!("--name={name}"),
             format!("--slots={slots}"),
             format!("--cache-dir={}", self.folder.join(&name).display()),
@@ -98,6 +108,40 @@ impl Farm {
         for (scheduler, port) in self.schedulers.iter_mut().zip(&self.ports) {
             scheduler.answers_at(*port);
         }
+    }
+
+    /// Has the schedulers answer at another address, too.
+    pub fn answers_at(&self, listener: TcpListener) {
+        Front::at(listener, self.ports.clone());
+    }
+
+    /// Waits until every worker has been heard of.
+    #[track_caller]
+    pub fn all_join(&self, site: &Site) {
+        eventually(
+            || "a worker does not join".to_owned(),
+            || {
+                let listed = self.gofarm(site, &["workers", "--json"]).run().ok();
+                let listed: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
+                (listed.as_array()?.len() == self.workers.len()).then_some(())
+            },
+        );
+    }
+
+    /// Waits until so many builds are open.
+    #[track_caller]
+    pub fn are_open(&self, site: &Site, builds: usize) {
+        eventually(
+            || format!("there are not {builds} builds"),
+            || {
+                let listed = self
+                    .gofarm(site, &["builds", "--open", "--json"])
+                    .run()
+                    .ok();
+                let listed: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
+                (listed.as_array()?.len() == builds).then_some(())
+            },
+        );
     }
 
     /// The one address of the schedulers.
@@ -127,19 +171,13 @@ impl Farm {
     /// The worker that runs this command line now; waits for one to.
     #[track_caller]
     pub fn worker_with(&self, words: &[&str]) -> (usize, Process) {
-        let begun = Instant::now();
-        loop {
-            for (number, worker) in self.workers.iter().enumerate() {
-                if let Some(process) = worker.child_with(words) {
-                    return (number, process);
-                }
-            }
-            assert!(
-                begun.elapsed() < Duration::from_secs(60),
-                "no worker runs {words:?}"
-            );
-            thread::sleep(Duration::from_millis(3));
-        }
+        eventually(
+            || format!("no worker runs {words:?}"),
+            || {
+                let mut workers = self.workers.iter().enumerate();
+                workers.find_map(|(number, worker)| Some((number, worker.child_with(words)?)))
+            },
+        )
     }
 
     /// The folders with what workers have in their caches.

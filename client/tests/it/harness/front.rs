@@ -12,8 +12,13 @@ pub struct Front {
 }
 
 impl Front {
+    /// On this machine.
     pub fn new(servers: Vec<u16>) -> Front {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Front::at(TcpListener::bind("127.0.0.1:0").unwrap(), servers)
+    }
+
+    /// For those who reach this listener.
+    pub fn at(listener: TcpListener, servers: Vec<u16>) -> Front {
         let port = listener.local_addr().unwrap().port();
         let next = Arc::new(AtomicUsize::new(0));
         thread::spawn(move || {

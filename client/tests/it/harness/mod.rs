@@ -1,9 +1,12 @@
 //! What the tests stand on: folders of their own, caches that they share, real processes.
 
+mod clock;
 mod facts;
 mod farm;
 mod front;
+mod hosts;
 mod invocation;
+mod patience;
 mod processes;
 mod redis;
 mod s3;
@@ -12,10 +15,13 @@ mod shown;
 mod site;
 mod summary;
 
+pub use clock::{clock, time_of};
 pub use facts::{examples, facts};
 pub use farm::{FARM, Farm, LEASE_TTL, Size, is_what_go_builds, same, summary};
 pub use front::Front;
+pub use hosts::Hosts;
 pub use invocation::{Finished, Invocation, Running};
+pub use patience::{PATIENCE, eventually};
 pub use processes::{Process, mentioning};
 pub use redis::Redis;
 pub use s3::S3;

@@ -5,6 +5,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -17,8 +18,15 @@ pub struct Process {
     pub args: Vec<String>,
 }
 
-impl Process {
-    fn of(pid: i32) -> Option<(Process, i32)> {
+/// What /proc says in a line; reading a command line takes longer.
+struct Stat {
+    pid: i32,
+    parent: i32,
+    started: u64,
+}
+
+impl Stat {
+    fn of(pid: i32) -> Option<Stat> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The second field, in brackets, may hold anything.
         let fields: Vec<&str> = stat[stat.rfind(')')? + 2..].split(' ').collect();
@@ -26,28 +34,37 @@ impl Process {
         if fields[0] == "Z" || fields[0] == "X" {
             return None;
         }
-        let args = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        let process = Process {
+        Some(Stat {
             pid,
+            parent: fields[1].parse().ok()?,
             started: fields[19].parse().ok()?,
+        })
+    }
+
+    fn process(&self) -> Option<Process> {
+        let args = fs::read(format!("/proc/{}/cmdline", self.pid)).ok()?;
+        Some(Process {
+            pid: self.pid,
+            started: self.started,
             args: args
                 .split(|&b| b == 0)
                 .map(|arg| String::from_utf8_lossy(arg).into_owned())
                 .collect(),
-        };
-        Some((process, fields[1].parse().ok()?))
+        })
     }
+}
 
+impl Process {
     /// A process and all below it.
     pub fn family(root: u32) -> Vec<Process> {
-        let all: Vec<(Process, i32)> = all().filter_map(Process::of).collect();
+        let all: Vec<Stat> = all().filter_map(Stat::of).collect();
         let mut pids = HashSet::from([root as i32]);
         loop {
             let before = pids.len();
             pids.extend(
                 all.iter()
-                    .filter(|(_, parent)| pids.contains(parent))
-                    .map(|(child, _)| child.pid)
+                    .filter(|stat| pids.contains(&stat.parent))
+                    .map(|stat| stat.pid)
                     .collect::<Vec<_>>(),
             );
             if pids.len() == before {
@@ -55,18 +72,26 @@ impl Process {
             }
         }
         all.into_iter()
-            .map(|(process, _)| process)
-            .filter(|process| pids.contains(&process.pid))
+            .filter(|stat| pids.contains(&stat.pid))
+            .filter_map(|stat| stat.process())
             .collect()
     }
 
     /// Kills it.
     pub fn kill(&self) {
-        kill(Pid::from_raw(self.pid), Signal::SIGKILL).unwrap();
+        self.signal(Signal::SIGKILL);
+    }
+
+    /// Sends it a signal if it is still there.
+    pub fn signal(&self, signal: Signal) {
+        if self.is_alive() {
+            let sent = kill(Pid::from_raw(self.pid), signal);
+            assert!(matches!(sent, Ok(()) | Err(Errno::ESRCH)), "{sent:?}");
+        }
     }
 
     fn is_alive(&self) -> bool {
-        Process::of(self.pid).is_some_and(|(now, _)| now.started == self.started)
+        Stat::of(self.pid).is_some_and(|now| now.started == self.started)
     }
 
     /// Fails unless it ends within a few seconds.
@@ -105,7 +130,7 @@ pub fn mentioning(text: &str) -> Vec<Process> {
                     || has("environ")
                     || folder.is_ok_and(|folder| folder.starts_with(text))
             })
-            .filter_map(|pid| Process::of(pid).map(|(process, _)| process))
+            .filter_map(|pid| Stat::of(pid)?.process())
             .collect();
         if found.is_empty() || begun.elapsed() > Duration::from_secs(3) {
             return found;

@@ -10,10 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::Process;
-
-/// Longer than anything takes to come up or to go away.
-const LIMIT: Duration = Duration::from_secs(60);
+use super::{PATIENCE, Process, eventually};
 
 /// How a service is called. It has no environment but what it is given.
 #[derive(Clone)]
@@ -81,6 +78,25 @@ impl Service {
         fs::read_to_string(self.log_file()).unwrap()
     }
 
+    /// The lines that it has said with all these words in them.
+    pub fn lines_with(&self, words: &[&str]) -> Vec<String> {
+        let log = self.log();
+        let lines = log.lines();
+        lines
+            .filter(|line| words.iter().all(|word| line.contains(word)))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// The first line with all these words; waits for one.
+    #[track_caller]
+    pub fn says(&self, words: &[&str]) -> String {
+        eventually(
+            || format!("{} does not say {words:?}", self.recipe.name),
+            || self.lines_with(words).into_iter().next(),
+        )
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("it runs").id()
     }
@@ -100,6 +116,15 @@ impl Service {
         })
     }
 
+    /// As [`child_with`](Service::child_with); waits for one.
+    #[track_caller]
+    pub fn runs(&self, words: &[&str]) -> Process {
+        eventually(
+            || format!("{} does not run {words:?}", self.recipe.name),
+            || self.child_with(words),
+        )
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid() as i32), signal).unwrap();
     }
@@ -113,16 +138,15 @@ impl Service {
         }
     }
 
-    /// Asks it to end, and waits until it has.
-    pub fn terminate(&mut self) -> ExitStatus {
-        self.signal(Signal::SIGTERM);
+    /// Waits until it has ended.
+    pub fn ended(&mut self) -> ExitStatus {
         let mut child = self.child.take().unwrap();
         let begun = Instant::now();
         loop {
             if let Some(status) = child.try_wait().unwrap() {
                 return status;
             }
-            if begun.elapsed() > LIMIT {
+            if begun.elapsed() > PATIENCE {
                 child.kill().unwrap();
                 child.wait().unwrap();
                 panic!("{} did not end: {}", self.recipe.name, self.log());
@@ -137,7 +161,7 @@ impl Service {
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             let ended = self.child.as_mut().unwrap().try_wait().unwrap();
             assert!(
-                ended.is_none() && begun.elapsed() < LIMIT,
+                ended.is_none() && begun.elapsed() < PATIENCE,
                 "{} does not come up ({ended:?}): {}",
                 self.recipe.name,
                 self.log()

@@ -11,7 +11,10 @@ use super::facts::examples;
 use super::{Invocation, Summary, facts, mentioning};
 
 /// What the program of a [`slow_module`](Site::slow_module) prints on stderr.
-pub const SLOW_PRINTS: &str = "2000\n";
+pub const SLOW_PRINTS: &str = "400\n";
+
+/// Of a slow package. It takes half a second to compile: long enough to be caught at it, and stopped.
+const FUNCTIONS: usize = 400;
 
 /// A change of a file less than this ago may be followed by another one with the same time.
 const TICK: Duration = Duration::from_millis(30);
@@ -70,21 +73,37 @@ impl Site {
         }
     }
 
-    /// A module with a program and packages that each take seconds to compile. No other run has built it. The program
+    /// A module with a program and packages that each take a while to compile. No other run has built it. The program
     /// prints [`SLOW_PRINTS`].
     pub fn slow_module(self, packages: usize) -> Site {
+        self.slow_layers(&[packages])
+    }
+
+    /// As [`slow_module`](Site::slow_module), with layers of packages that each import all of the layer before.
+    pub fn slow_layers(self, layers: &[usize]) -> Site {
         let unique = self.path("").display().to_string();
         let mut main = "package main\n\n".to_owned();
         let mut sum = String::new();
         let mut files = Vec::new();
-        for number in 0..packages {
-            main.push_str(&format!("import \"example.com/m/slow{number}\"\n"));
-            sum.push_str(&format!(" + len(slow{number}.Table)"));
-            let name = format!("slow{number}/slow.go");
-            files.push((name, slow_package(&format!("slow{number}"), &unique)));
+        let mut below = Vec::new();
+        let mut number = 0;
+        for packages in layers {
+            let layer: Vec<String> = (number..number + packages)
+                .map(|number| format!("slow{number}"))
+                .collect();
+            for name in &layer {
+                main.push_str(&format!("import \"example.com/m/{name}\"\n"));
+                sum.push_str(&format!(" + len({name}.Table)"));
+                files.push((
+                    format!("{name}/slow.go"),
+                    slow_package(name, &below, &unique),
+                ));
+            }
+            number += packages;
+            below = layer;
         }
         main.push_str(&format!(
-            "\nvar text = {unique:?}\n\nfunc main() {{ println((0{sum}) / {packages}) }}\n"
+            "\nvar text = {unique:?}\n\nfunc main() {{ println((0{sum}) / {number}) }}\n"
         ));
         files.push(("main.go".to_owned(), main));
         let quick = format!("package quick\n\nvar Name = {unique:?}\n");
@@ -207,11 +226,14 @@ impl Drop for Site {
     }
 }
 
-fn slow_package(name: &str, unique: &str) -> String {
-    let mut text = format!(
-        "package {name}\n\nimport \"example.com/m/quick\"\n\nvar Table = map[string]func(int) int{{\n"
-    );
-    for i in 0..2000 {
+/// Imports these packages of its module, and one that is quick to compile.
+fn slow_package(name: &str, imports: &[String], unique: &str) -> String {
+    let mut text = format!("package {name}\n\nimport \"example.com/m/quick\"\n");
+    for import in imports {
+        text.push_str(&format!("import _ \"example.com/m/{import}\"\n"));
+    }
+    text.push_str("\nvar Table = map[string]func(int) int{\n");
+    for i in 0..FUNCTIONS {
         text.push_str(&format!(
             "\t\"k{i}\": func(n int) int {{\n\t\tm := map[int]string{{}}\n\t\tfor j := range n {{\n\t\t\tm[j*{i}] = quick.Name\n\t\t\tif j%7 == {} {{\n\t\t\t\tdelete(m, j)\n\t\t\t}}\n\t\t}}\n\t\treturn len(m)\n\t}},\n",
             i % 7
