@@ -50,6 +50,16 @@ pub enum SpansError {
         /// What it says.
         value: String,
     },
+    /// No address of a collector.
+    #[error(
+        "{variable}={value} is no address of a collector; write http://host:port, or https://host:port"
+    )]
+    Endpoint {
+        /// Which variable says so.
+        variable: &'static str,
+        /// What it says.
+        value: String,
+    },
     /// An OTEL variable is wrong.
     #[error("spans cannot be sent over OTLP; see the OTEL_EXPORTER_OTLP_* variables")]
     Exporter(#[from] ExporterBuildError),
@@ -94,8 +104,21 @@ impl Spans {
         let disabled =
             variable("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let none = variable("OTEL_TRACES_EXPORTER").is_some_and(|value| value == "none");
-        if disabled || none || ENDPOINTS.into_iter().all(|name| variable(name).is_none()) {
+        let endpoint = ENDPOINTS
+            .into_iter()
+            .find_map(|name| Some((name, variable(name)?)));
+        let Some((name, value)) = endpoint.filter(|_| !disabled && !none) else {
             return Ok(Spans::off());
+        };
+        // The exporter would take it, and then reach nobody.
+        if !["http://", "https://"]
+            .into_iter()
+            .any(|scheme| value.starts_with(scheme))
+        {
+            return Err(SpansError::Endpoint {
+                variable: name,
+                value,
+            });
         }
         let protocol = PROTOCOLS
             .into_iter()

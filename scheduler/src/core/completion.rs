@@ -71,6 +71,7 @@ impl Core {
                     let history = std::mem::take(&mut flight.history).into();
                     self.fail_all(flight, Failure::OutOfMemory { history }, out);
                 } else if !std::mem::replace(&mut flight.task.exclusive, true) {
+                    flight.task.attempt += 1;
                     self.enqueue_again(flight, out);
                 } else {
                     // It was to run alone and was joined to a run that did not, of another scheduler or of before it ran
@@ -131,6 +132,7 @@ impl Core {
             let history = std::mem::take(&mut flight.history).into();
             self.fail_all(flight, Failure::AttemptsUsedUp { history }, out);
         } else {
+            flight.task.attempt += 1;
             self.enqueue_again(flight, out);
         }
     }
@@ -138,7 +140,6 @@ impl Core {
     fn enqueue_again(&mut self, mut flight: Flight, out: &mut Vec<Effect>) {
         self.last_run += 1;
         flight.task.run = RunId(self.last_run);
-        flight.task.attempt += 1;
         flight.phase = Phase::Queued;
         flight.joined = false;
         flight.enqueued_step = self.step;

@@ -38,7 +38,7 @@ pub struct Task {
     pub near: Option<Near>,
     /// Run it on a worker that runs nothing else at the same time: it ran out of memory in company.
     pub exclusive: bool,
-    /// 1 for the first, greater for each time it was put into the queue again.
+    /// 1 for the first, greater by one for each run before it that came to nothing; one that was given back is none.
     pub attempt: u32,
 }
 

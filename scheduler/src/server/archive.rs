@@ -3,9 +3,12 @@
 //! A day of builds is too much for a server that keeps everything in memory: 5,000 actions have about 2 MB of events. Soon
 //! after the end they move to the store; the record, which stays, names the blob.
 
-use super::metrics::MeteredStore;
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use gofarm_proto::{Digest, Message, v1};
+
+use super::metrics::MeteredStore;
 
 /// Fast, and finds that events resemble each other.
 const LEVEL: i32 = 3;
@@ -26,6 +29,16 @@ pub enum ArchiveError {
     },
 }
 
+impl ArchiveError {
+    /// Whether trying again is in vain.
+    pub fn is_final(&self) -> bool {
+        match self {
+            ArchiveError::Store(error) => error.is_lost_blob(),
+            ArchiveError::Malformed { .. } => true,
+        }
+    }
+}
+
 /// Events, each encoded, as the bytes of a blob: one after the other, each after its length, in a zstd frame.
 ///
 /// # Errors
@@ -40,7 +53,7 @@ pub fn pack<'a>(events: impl Iterator<Item = &'a Bytes>) -> std::io::Result<Vec<
     zstd::bulk::compress(&plain, LEVEL)
 }
 
-/// The events of an archive that come after a cursor.
+/// The events of an archive that come after a cursor, each encoded.
 ///
 /// # Errors
 ///
@@ -49,20 +62,31 @@ pub async fn read(
     store: &MeteredStore,
     digest: Digest,
     after: u64,
-) -> Result<Vec<v1::BuildEvent>, ArchiveError> {
+) -> Result<VecDeque<Bytes>, ArchiveError> {
     let packed = store.read(digest).await?;
-    unpack(&packed, after).map_err(|reason| ArchiveError::Malformed { digest, reason })
+    // Megabytes of it: not on a thread that others wait for.
+    let unpacked = tokio::task::spawn_blocking(move || unpack(&packed, after)).await;
+    let unpacked = unpacked.unwrap_or_else(|error| Err(error.to_string()));
+    unpacked.map_err(|reason| ArchiveError::Malformed { digest, reason })
 }
 
-fn unpack(packed: &[u8], after: u64) -> Result<Vec<v1::BuildEvent>, String> {
+fn unpack(packed: &[u8], after: u64) -> Result<VecDeque<Bytes>, String> {
     let plain = zstd::stream::decode_all(packed).map_err(|error| error.to_string())?;
     let mut plain = Bytes::from(plain);
-    let mut events = Vec::new();
+    let mut events = VecDeque::new();
     while !plain.is_empty() {
-        let event = v1::BuildEvent::decode_length_delimited(&mut plain);
-        let event = event.map_err(|error| error.to_string())?;
-        if event.cursor > after {
-            events.push(event);
+        let length = prost::decode_length_delimiter(&mut plain).map_err(|e| e.to_string())?;
+        if length > plain.len() {
+            return Err("it ends within an event".to_owned());
+        }
+        let event = plain.split_to(length);
+        // They ascend.
+        let comes = !events.is_empty() || {
+            let event = v1::BuildEvent::decode(event.clone());
+            event.map_err(|error| error.to_string())?.cursor > after
+        };
+        if comes {
+            events.push_back(event);
         }
     }
     Ok(events)
@@ -87,10 +111,9 @@ mod tests {
             .map(|cursor| event(cursor).encode_to_vec().into())
             .collect();
         let packed = pack(put.iter()).unwrap();
-        let expected: Vec<_> = (199..=200).map(event).collect();
-        assert_eq!(unpack(&packed, 198).unwrap(), expected);
+        assert_eq!(unpack(&packed, 198).unwrap(), &put[198..]);
         assert_eq!(unpack(&packed, 0).unwrap().len(), 200);
-        assert_eq!(unpack(&packed, 200).unwrap(), []);
+        assert!(unpack(&packed, 200).unwrap().is_empty());
         assert!(unpack(&packed[..packed.len() - 1], 0).is_err());
         assert!(unpack(b"nothing", 0).is_err());
     }

@@ -62,6 +62,11 @@ fn a_command_line_or_variable_that_is_wrong_ends_with_2() {
             ],
             "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
         ),
+        (
+            &["--listen=127.0.0.1:0", "--http=127.0.0.1:0"],
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317")],
+            "OTEL_EXPORTER_OTLP_ENDPOINT=collector:4317",
+        ),
     ] {
         let (code, said) = refused(args, env);
         assert!(code == 2 && said.contains(word), "{code}: {said}");

@@ -1,5 +1,6 @@
 //! Reads the events of a build, through losses and outages of the registry.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(super) struct Reader {
     after: u64,
     /// Since when there was no answer, or none that knew the build.
     trouble: Option<Instant>,
+    /// Events that have moved to the store and are still to be passed on.
+    archived: VecDeque<bytes::Bytes>,
     over: bool,
 }
 
@@ -34,7 +37,7 @@ pub(super) struct Reader {
 enum Rest {
     /// The build goes on.
     More,
-    Events(Vec<v1::BuildEvent>),
+    Events(VecDeque<bytes::Bytes>),
     /// The build is over and all of it was read.
     Nothing,
 }
@@ -72,6 +75,7 @@ impl Reader {
             build,
             after,
             trouble: None,
+            archived: VecDeque::new(),
             over: false,
         })
     }
@@ -80,6 +84,9 @@ impl Reader {
     pub async fn read(&mut self, wait: Duration) -> Result<Read, Status> {
         if self.over {
             return Ok(Read::Over);
+        }
+        if !self.archived.is_empty() {
+            return self.from_archive();
         }
         let end = Instant::now() + wait;
         loop {
@@ -94,7 +101,10 @@ impl Reader {
                     // What cannot be told now is seen by the next look.
                     match self.rest().await? {
                         Rest::More => {}
-                        Rest::Events(events) => return Ok(self.pass_on(events)),
+                        Rest::Events(events) => {
+                            self.archived = events;
+                            return self.from_archive();
+                        }
                         Rest::Nothing => {
                             self.over = true;
                             return Ok(Read::Over);
@@ -149,7 +159,7 @@ impl Reader {
             .await;
         match found {
             Ok(Some(events)) if events.is_empty() => {}
-            Ok(Some(events)) => return Ok(Rest::Events(self.decode(events)?)),
+            Ok(Some(events)) => return Ok(Rest::Events(events.into())),
             Ok(None) | Err(_) => return Ok(Rest::More),
         }
         // And then they may have moved before that: then the record says so by now.
@@ -161,11 +171,15 @@ impl Reader {
         };
         let archive = archive.map_err(|error| self.unreadable(error))?;
         let events = archive::read(&self.store, archive, self.after).await;
-        let events = events.map_err(|error| {
-            Status::data_loss(format!(
+        let events = events.map_err(|error| match error.is_final() {
+            true => Status::data_loss(format!(
                 "build {} is over and its events are gone: {error}",
                 self.build
-            ))
+            )),
+            false => Status::unavailable(format!(
+                "the events of build {} cannot be read: {error}; try again",
+                self.build
+            )),
         })?;
         Ok(match events.is_empty() {
             true => Rest::Nothing,
@@ -187,6 +201,14 @@ impl Reader {
     fn decode(&self, events: Vec<bytes::Bytes>) -> Result<Vec<v1::BuildEvent>, Status> {
         let decoded: Result<_, _> = events.into_iter().map(v1::BuildEvent::decode).collect();
         decoded.map_err(|error| self.unreadable(error))
+    }
+
+    /// The next of those that are at hand already.
+    fn from_archive(&mut self) -> Result<Read, Status> {
+        let count = self.archived.len().min(BATCH);
+        let events = self.archived.drain(..count).collect();
+        let events = self.decode(events)?;
+        Ok(self.pass_on(events))
     }
 
     /// Notes how far it has come.

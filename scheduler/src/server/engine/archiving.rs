@@ -11,10 +11,9 @@ use super::actor::Actor;
 use super::message::Message;
 use super::open_build::OpenBuild;
 use super::persist::Retry;
-use crate::core::BuildId;
 use crate::server::archive;
 use crate::server::metrics::MeteredStore;
-use crate::server::registry::Registry;
+use crate::server::registry::{Ownership, Registry};
 
 /// Beyond it the events stay where they are, until the registry forgets the build.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,8 +29,12 @@ impl Actor {
         let (registry, store) = (self.registry.clone(), self.store.clone());
         let pause = self.options.archive_after;
         self.work.spawn(async move {
-            let id = build.ownership.build;
-            if let Err(error) = archive(id, build.record, events, pause, registry, store).await {
+            let OpenBuild {
+                ownership, record, ..
+            } = build;
+            let id = ownership.build;
+            let archived = archive(ownership, record, events, pause, registry, store).await;
+            if let Err(error) = archived {
                 tracing::warn!(build = %id, "events of a build stay in the registry: {error:#}");
             }
             Message::Archived
@@ -40,7 +43,7 @@ impl Actor {
 }
 
 async fn archive(
-    id: BuildId,
+    ownership: Ownership,
     mut record: v1::Build,
     events: Vec<Bytes>,
     pause: Duration,
@@ -51,13 +54,20 @@ async fn archive(
     let packed = tokio::task::spawn_blocking(move || archive::pack(events.iter())).await??;
     sleep(pause).await;
     let size = packed.len();
-    record.archive = Some(store.put_bytes(packed).await?.into());
     let mut retry = Retry::within("archiving the events of a build", PATIENCE);
-    while let Err(error) = registry.archive(id, &record).await {
+    let archive = loop {
+        match store.put_bytes(packed.clone()).await {
+            Ok(archive) => break archive,
+            Err(error) if retry.again(&error).await => {}
+            Err(error) => return Err(error.into()),
+        }
+    };
+    record.archive = Some(archive.into());
+    while let Err(error) = registry.archive(&ownership, &record).await {
         if !retry.again(&error).await {
             return Err(error.into());
         }
     }
-    tracing::debug!(build = %id, size, "events of a build are archived");
+    tracing::debug!(build = %ownership.build, size, "events of a build are archived");
     Ok(())
 }

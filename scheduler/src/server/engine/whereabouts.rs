@@ -33,6 +33,9 @@ const SHORTEST: Duration = Duration::from_millis(10);
 /// the queue, which knows better who is there, keeps no task for one that is gone.
 const LATELY_MS: u64 = 5 * 60_000;
 
+/// How old a count of workers may be, milliseconds.
+const COUNT_MS: u64 = 1000;
+
 /// A worker by the order in which they showed themselves.
 type Number = u32;
 
@@ -45,6 +48,8 @@ pub(super) struct Whereabouts {
     numbers: HashMap<Arc<str>, Number>,
     workers: HashMap<Number, Worker>,
     last: Number,
+    /// How many of the workers were seen lately, and when they were counted.
+    there: (u64, Option<Millis>),
 }
 
 struct Worker {
@@ -78,6 +83,7 @@ impl Whereabouts {
             numbers: HashMap::new(),
             workers: HashMap::new(),
             last: 0,
+            there: (0, None),
         }
     }
 
@@ -107,7 +113,7 @@ impl Whereabouts {
 
     /// The worker that has most of what a task reads, and for how long it is worth waiting for: as long as another would
     /// take to fetch what that one has and others, on average, have not.
-    pub fn near(&self, reads: &[Digest], now: Millis) -> Option<Near> {
+    pub fn near(&mut self, reads: &[Digest], now: Millis) -> Option<Near> {
         let total: u64 = reads.iter().map(|blob| blob.size).sum();
         if total < WORTH_IT {
             return None;
@@ -119,18 +125,16 @@ impl Whereabouts {
                 *held.entry(number).or_default() += blob.size;
             }
         }
-        let there = |number: &Number| {
-            let worker = self.workers.get(number)?;
-            (now.since(worker.seen) <= LATELY_MS).then_some(worker)
-        };
-        held.retain(|number, _| there(number).is_some());
+        held.retain(|number, _| {
+            let worker = self.workers.get(number);
+            worker.is_some_and(|worker| now.since(worker.seen) <= LATELY_MS)
+        });
         // The earlier of two that have as much, so that the answer does not depend on hashing.
         let most = held
             .iter()
             .max_by_key(|(number, bytes)| (**bytes, u32::MAX - **number));
         let (number, most) = most.map(|(number, bytes)| (*number, *bytes))?;
-        let others = self.workers.keys().filter(|number| there(number).is_some());
-        let others = others.count() as u64 - 1;
+        let others = self.count(now).saturating_sub(1);
         let of_others = (held.values().sum::<u64>() - most).checked_div(others);
         let saved = most.saturating_sub(of_others.unwrap_or(0));
         let patience = Duration::from_millis(saved.saturating_mul(1000) / BYTES_PER_SECOND);
@@ -138,6 +142,20 @@ impl Whereabouts {
             worker: self.workers[&number].name.clone(),
             patience: patience.min(LONGEST),
         })
+    }
+
+    /// Workers that were seen lately; who has gone may be counted for another second, since thousands of tasks may ask at
+    /// once.
+    fn count(&mut self, now: Millis) -> u64 {
+        let (count, counted) = self.there;
+        if counted.is_some_and(|counted| now.since(counted) < COUNT_MS) {
+            return count;
+        }
+        let there = self.workers.values();
+        let there = there.filter(|worker| now.since(worker.seen) <= LATELY_MS);
+        let count = there.count() as u64;
+        self.there = (count, Some(now));
+        count
     }
 
     /// The number of a worker that is there. None when there are too many.
@@ -163,6 +181,7 @@ impl Whereabouts {
         self.numbers.insert(worker.clone(), self.last);
         let name = worker.clone();
         self.workers.insert(self.last, Worker { name, seen: now });
+        self.there.1 = None;
         Some(self.last)
     }
 }
@@ -183,7 +202,7 @@ mod tests {
         name.into()
     }
 
-    fn near(whereabouts: &Whereabouts, reads: &[Digest]) -> Option<(String, u128)> {
+    fn near(whereabouts: &mut Whereabouts, reads: &[Digest]) -> Option<(String, u128)> {
         let near = whereabouts.near(reads, NOW)?;
         Some((near.worker.to_string(), near.patience.as_millis()))
     }
@@ -197,24 +216,24 @@ mod tests {
         whereabouts.has(&worker("b"), [small, third], NOW);
         let reads = [large, small, third];
         // 50 MiB here and 30 MiB there: 20 MiB are saved.
-        assert_eq!(near(&whereabouts, &reads), Some(("a".into(), 200)));
+        assert_eq!(near(&mut whereabouts, &reads), Some(("a".into(), 200)));
         // More blobs, and fewer bytes, decide nothing.
         whereabouts.has(&worker("b"), [large], NOW);
-        assert_eq!(near(&whereabouts, &reads), Some(("b".into(), 300)));
+        assert_eq!(near(&mut whereabouts, &reads), Some(("b".into(), 300)));
         // A third that has nothing: others have 25 MiB on average.
         whereabouts.seen(&worker("c"), NOW);
-        assert_eq!(near(&whereabouts, &reads), Some(("b".into(), 550)));
+        assert_eq!(near(&mut whereabouts, &reads), Some(("b".into(), 550)));
     }
 
     #[test]
     fn nobody_is_waited_for_longer_than_is_sensible() {
         let mut whereabouts = Whereabouts::new();
         let huge = blob(1, 5_000 * MIB);
-        assert_eq!(near(&whereabouts, &[huge]), None, "nobody has it");
+        assert_eq!(near(&mut whereabouts, &[huge]), None, "nobody has it");
         whereabouts.has(&worker("a"), [huge], NOW);
-        assert_eq!(near(&whereabouts, &[huge]), Some(("a".into(), 2_000)));
+        assert_eq!(near(&mut whereabouts, &[huge]), Some(("a".into(), 2_000)));
         whereabouts.has(&worker("b"), [huge], NOW);
-        assert_eq!(near(&whereabouts, &[huge]), None, "both have it");
+        assert_eq!(near(&mut whereabouts, &[huge]), None, "both have it");
     }
 
     #[test]
@@ -222,11 +241,11 @@ mod tests {
         let mut whereabouts = Whereabouts::new();
         let some = blob(1, 7 * MIB);
         whereabouts.has(&worker("a"), [some], NOW);
-        assert_eq!(near(&whereabouts, &[some]), None);
+        assert_eq!(near(&mut whereabouts, &[some]), None);
         // A large task of which the worker has next to nothing.
         let (known, rest) = (blob(2, MIB / 2), blob(3, 500 * MIB));
         whereabouts.has(&worker("a"), [known], NOW);
-        assert_eq!(near(&whereabouts, &[known, rest]), None);
+        assert_eq!(near(&mut whereabouts, &[known, rest]), None);
     }
 
     #[test]
@@ -235,9 +254,12 @@ mod tests {
         let some = blob(1, 100 * MIB);
         whereabouts.has(&worker("gone"), [some], Millis(0));
         whereabouts.has(&worker("here"), [blob(2, MIB)], NOW);
-        assert_eq!(near(&whereabouts, &[some]), None);
+        assert_eq!(near(&mut whereabouts, &[some]), None);
         whereabouts.seen(&worker("gone"), NOW);
-        assert_eq!(near(&whereabouts, &[some]), Some(("gone".into(), 1_000)));
+        assert_eq!(
+            near(&mut whereabouts, &[some]),
+            Some(("gone".into(), 1_000))
+        );
     }
 
     #[test]
@@ -259,8 +281,8 @@ mod tests {
             whereabouts.has(&worker("a"), [kept, blob(number, MIB)], NOW);
             assert!(whereabouts.young.len() + whereabouts.old.len() <= 100);
         }
-        assert!(near(&whereabouts, &[kept]).is_some());
-        assert_eq!(near(&whereabouts, &[once]), None);
+        assert!(near(&mut whereabouts, &[kept]).is_some());
+        assert_eq!(near(&mut whereabouts, &[once]), None);
     }
 
     #[test]

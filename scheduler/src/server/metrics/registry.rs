@@ -79,8 +79,12 @@ impl Registry for MeteredRegistry {
         self.inner.known_again_within()
     }
 
-    async fn archive(&self, build: BuildId, record: &v1::Build) -> Result<(), RegistryError> {
-        let call = self.inner.archive(build, record);
+    async fn archive(
+        &self,
+        ownership: &Ownership,
+        record: &v1::Build,
+    ) -> Result<(), RegistryError> {
+        let call = self.inner.archive(ownership, record);
         self.calls.time("archive", call).await
     }
 

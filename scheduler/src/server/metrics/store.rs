@@ -97,11 +97,10 @@ impl MeteredStore {
 
     /// Notes failures of the store with single blobs of a batch; one that is lost or came damaged is none.
     fn each<T>(&self, call: &'static str, outcomes: Vec<Result<T>>) -> Vec<Result<T>> {
-        let errors = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
-        let ours = |error: &&StoreError| {
-            !error.is_lost_blob() && !matches!(error, StoreError::WrongBytes { .. })
-        };
-        errors.filter(ours).for_each(|_| self.calls.failed(call));
+        let mut errors = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+        if errors.any(is_the_stores) {
+            self.calls.failed(call);
+        }
         outcomes
     }
 
@@ -114,10 +113,15 @@ impl MeteredStore {
         let answer = future.await;
         self.calls.took(call, begun.elapsed());
         if let Err(error) = &answer
-            && !error.is_lost_blob()
+            && is_the_stores(error)
         {
             self.calls.failed(call);
         }
         answer
     }
+}
+
+/// Whether the store has failed; a blob that is not there is an answer, and wrong bytes are the caller's.
+fn is_the_stores(error: &StoreError) -> bool {
+    !error.is_lost_blob() && !matches!(error, StoreError::WrongBytes { .. })
 }

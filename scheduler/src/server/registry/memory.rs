@@ -250,9 +250,14 @@ impl Registry for MemoryRegistry {
         Duration::ZERO
     }
 
-    async fn archive(&self, build: BuildId, record: &v1::Build) -> Result<(), RegistryError> {
+    async fn archive(
+        &self,
+        ownership: &Ownership,
+        record: &v1::Build,
+    ) -> Result<(), RegistryError> {
         let mut state = self.state();
-        if let Some(known) = state.builds.get_mut(&build)
+        if let Some(known) = state.builds.get_mut(&ownership.build)
+            && known.is_owned_by(ownership)
             && known.is_over()
         {
             known.record = record.clone();

@@ -18,6 +18,7 @@ impl World {
             running: 0,
             free_memory: 8 << 30,
             total_memory: 8 << 30,
+            ahead: false,
         };
         let mut leases = self.queue.lease(request).await.unwrap();
         assert_eq!(leases.len(), 1, "nothing came for {worker}");

@@ -248,6 +248,7 @@ impl Worker {
                 running: 0,
                 free_memory: 8 << 30,
                 total_memory: 8 << 30,
+                ahead: false,
             };
             for lease in self.queue.lease(request).await.unwrap() {
                 let outcome = self.execute(&lease).await;

@@ -309,10 +309,19 @@ impl Registry for RedisRegistry {
         LOST
     }
 
-    async fn archive(&self, build: BuildId, record: &v1::Build) -> Result<(), RegistryError> {
-        let mut call = self.scripts.archive.key(self.keys.build(build));
-        call.key(self.keys.events(build));
-        call.arg(record.encode_to_vec());
+    async fn archive(
+        &self,
+        ownership: &Ownership,
+        record: &v1::Build,
+    ) -> Result<(), RegistryError> {
+        let Ownership {
+            build,
+            owner,
+            epoch,
+        } = ownership;
+        let mut call = self.scripts.archive.key(self.keys.build(*build));
+        call.key(self.keys.events(*build));
+        call.arg(&**owner).arg(*epoch).arg(record.encode_to_vec());
         self.link.script("archiving a build", &call).await
     }
 

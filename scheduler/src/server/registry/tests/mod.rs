@@ -232,7 +232,7 @@ async fn events_move_when_a_build_is_over(registry: &dyn Registry) {
         archive: Some(gofarm_proto::Digest::of(b"events").into()),
         ..build(1)
     };
-    registry.archive(BuildId(1), &archived).await.unwrap();
+    registry.archive(&held, &archived).await.unwrap();
     assert_eq!(cursors(registry, BuildId(1), 0).await.len(), 3);
     let last = Append {
         record: v1::Build {
@@ -242,12 +242,30 @@ async fn events_move_when_a_build_is_over(registry: &dyn Registry) {
         ..append(&held, 3, 4)
     };
     registry.append(&last).await.unwrap();
-    registry.archive(BuildId(1), &archived).await.unwrap();
+    // Of a build under the same name that the registry has lost since.
+    for stale in [
+        Ownership {
+            epoch: 9,
+            ..held.clone()
+        },
+        Ownership {
+            owner: "b".into(),
+            ..held.clone()
+        },
+    ] {
+        registry.archive(&stale, &archived).await.unwrap();
+        assert_eq!(cursors(registry, BuildId(1), 0).await.len(), 4);
+    }
+    registry.archive(&held, &archived).await.unwrap();
     assert_eq!(cursors(registry, BuildId(1), 0).await.len(), 0);
     let found = registry.get(BuildId(1)).await.unwrap();
     assert_eq!(found, Some(archived.clone()));
     // Nothing is made up.
-    registry.archive(BuildId(2), &archived).await.unwrap();
+    let other = Ownership {
+        build: BuildId(2),
+        ..held
+    };
+    registry.archive(&other, &archived).await.unwrap();
     assert_eq!(registry.get(BuildId(2)).await.unwrap(), None);
 }
 
