@@ -119,6 +119,7 @@ fn request(worker: usize) -> LeaseRequest {
         running: 0,
         free_memory: 64 << 30,
         total_memory: 64 << 30,
+        ahead: false,
     }
 }
 

@@ -257,6 +257,7 @@ impl<'a> Farm<'a> {
             running: 0,
             free_memory: MEMORY,
             total_memory: MEMORY,
+            ahead: false,
         };
         let begin = Instant::now();
         let lease = promptly(self.queue.lease(request))?.pop();

@@ -50,6 +50,8 @@ pub struct Capacity {
     pub memory: u64,
     /// Nothing runs: a task that needs more memory than there is can be tried all the same, and an exclusive one at once.
     pub idle: bool,
+    /// All slots are in use: these are to be taken ahead, and wait for one.
+    pub ahead: bool,
 }
 
 /// What became of a wish to keep a lease.

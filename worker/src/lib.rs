@@ -18,6 +18,7 @@ mod machine;
 mod metering;
 mod native_step;
 mod outcome;
+mod pace;
 mod process;
 mod protocol;
 #[cfg(feature = "remote")]

@@ -61,7 +61,12 @@ impl Room {
 
     /// All slots are taken, by tasks beside which others may run.
     pub fn is_full(&self) -> bool {
-        self.inside >= self.slots && !self.alone
+        self.is_full_with(0)
+    }
+
+    /// As [`is_full`](Room::is_full), once so many more have come in.
+    pub fn is_full_with(&self, more: usize) -> bool {
+        self.inside + more >= self.slots && !self.alone
     }
 
     /// Memory that no task has taken, bytes.
@@ -78,6 +83,7 @@ impl Room {
             slots,
             memory,
             idle,
+            ahead: false,
         })
     }
 }
@@ -112,7 +118,8 @@ mod tests {
             Some(Capacity {
                 slots: 1,
                 memory: 6,
-                idle: false
+                idle: false,
+                ahead: false
             })
         );
     }
@@ -129,7 +136,8 @@ mod tests {
             Some(Capacity {
                 slots: 3,
                 memory: 10,
-                idle: true
+                idle: true,
+                ahead: false
             })
         );
     }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::executor::Executor;
 use crate::hold::{Orders, hold};
 use crate::lease::{Capacity, Lease, LeaseSource};
+use crate::pace::Pace;
 use crate::room::{Need, Room};
 
 /// First and longest pause after the queue could not be reached.
@@ -130,8 +131,7 @@ struct Slots {
     waiting: VecDeque<Id>,
     /// How many more may be taken while all slots are in use.
     ahead: usize,
-    /// One that was taken ahead went back, and no slot has become free since: it would be the same again.
-    gave_back: bool,
+    pace: Pace,
     /// How many are being reported, and how many may be before no more is taken: results must not pile up.
     reporting: usize,
     most_reporting: usize,
@@ -173,7 +173,7 @@ impl Slots {
             held: HashMap::new(),
             waiting: VecDeque::new(),
             ahead,
-            gave_back: false,
+            pace: Pace::new(),
         }
     }
 
@@ -191,7 +191,8 @@ impl Slots {
         let hold = hold(source.clone(), executor.clone(), lease, orders);
         let id = self.tasks.spawn(hold).id();
         let stage = Stage::Waiting(begin);
-        let ahead = self.room.is_full().then(Instant::now);
+        let full = self.room.is_full_with(self.waiting.len());
+        let ahead = full.then(Instant::now);
         self.held.insert(id, Held { need, stage, ahead });
         self.waiting.push_back(id);
     }
@@ -202,6 +203,9 @@ impl Slots {
             if let Some(held) = self.held.get_mut(id) {
                 if !self.room.enter(held.need) {
                     return;
+                }
+                if held.ahead.is_some() {
+                    self.pace.began();
                 }
                 if let Stage::Waiting(begin) = std::mem::replace(&mut held.stage, Stage::Begun) {
                     // If it is just ending, it gives the room back as all others do.
@@ -223,10 +227,11 @@ impl Slots {
         }
         let slots = self.ahead.saturating_sub(self.waiting.len());
         let memory = self.room.free_memory();
-        (slots > 0 && memory > 0 && !self.gave_back).then_some(Capacity {
+        (slots > 0 && memory > 0 && self.pace.may_take()).then_some(Capacity {
             slots,
             memory,
             idle: false,
+            ahead: true,
         })
     }
 
@@ -238,7 +243,7 @@ impl Slots {
     }
 
     fn give_back_ahead(&mut self, now: Instant) {
-        let (held, gave_back) = (&mut self.held, &mut self.gave_back);
+        let (held, pace) = (&mut self.held, &mut self.pace);
         self.waiting.retain(|id| {
             let Some(held) = held.get_mut(id) else {
                 return false;
@@ -246,7 +251,7 @@ impl Slots {
             let back = held.ahead.is_some_and(|taken| now >= taken + AHEAD_FOR);
             if back {
                 held.stage = Stage::GivenBack;
-                *gave_back = true;
+                pace.gave_back();
             }
             !back
         });
@@ -267,7 +272,7 @@ impl Slots {
         {
             held.stage = Stage::Reporting;
             self.room.leave(held.need);
-            self.gave_back = false;
+            self.pace.slot_freed();
             self.reporting += 1;
         }
     }
@@ -280,7 +285,7 @@ impl Slots {
                 ..
             }) => {
                 self.room.leave(need);
-                self.gave_back = false;
+                self.pace.slot_freed();
             }
             Some(Held {
                 stage: Stage::Reporting,

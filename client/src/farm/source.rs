@@ -111,6 +111,7 @@ impl LeaseSource for QueueSource {
             },
             free_memory: capacity.memory,
             total_memory: self.memory,
+            ahead: false,
         };
         let leases = self
             .queue

@@ -60,6 +60,9 @@ pub struct LeaseRequest {
     pub free_memory: u64,
     /// Memory that it could give to a single task that runs alone, bytes.
     pub total_memory: u64,
+    /// All its slots are in use, and what it gets waits for one: it is not idle whatever `running` says, and gets no second
+    /// lease of a task that another worker has.
+    pub ahead: bool,
 }
 
 /// What a renewal found.

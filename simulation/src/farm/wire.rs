@@ -156,6 +156,7 @@ impl Farm {
                     running: *running,
                     free_memory: MEMORY,
                     total_memory: MEMORY,
+                    ahead: false,
                 };
                 let leases = promptly(self.queue.lease(request)).unwrap_or_default();
                 if leases.len() > *free {

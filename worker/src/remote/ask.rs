@@ -24,10 +24,20 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// broken off.
 const HANG_UP: Duration = Duration::from_secs(2);
 
-/// So many calls are under way at most: one with the room that there was, one with the room that has come since.
+/// So many calls are under way at most: one with the room that there was, one with the room that has come since. Beside
+/// them there may be as many that were begun before there was any, to take ahead.
 const MOST_CALLS: usize = 2;
 
 type Answer = Result<Vec<Lease>, SourceError>;
+
+/// A call that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Call {
+    /// So many were asked for.
+    slots: usize,
+    /// To be taken ahead.
+    ahead: bool,
+}
 
 /// The calls that are under way, and their answers.
 ///
@@ -35,8 +45,7 @@ type Answer = Result<Vec<Lease>, SourceError>;
 /// runs out. It goes on by itself, and its answer is there for whoever asks next.
 #[derive(Debug)]
 pub(super) struct Asking {
-    /// Slots that each call under way has asked for.
-    calls: Arc<Mutex<Vec<usize>>>,
+    calls: Arc<Mutex<Vec<Call>>>,
     answers: tokio::sync::Mutex<mpsc::Receiver<Answer>>,
     answered: mpsc::Sender<Answer>,
 }
@@ -95,14 +104,20 @@ impl Asking {
 
     /// Begins a call for the slots that are not asked for yet.
     fn ask(&self, shared: &Arc<Shared>, capacity: Capacity) {
-        let slots = {
+        let ahead = capacity.ahead;
+        let begun = {
             let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-            let free = capacity.slots.saturating_sub(calls.iter().sum());
-            if free == 0 || calls.len() >= MOST_CALLS {
+            // A call that takes ahead knows nothing of room that has come since, and must not keep the farm from hearing
+            // of it. If both are answered, what is too much goes back by itself.
+            let counts = |call: &&Call| ahead || !call.ahead;
+            let asked: usize = calls.iter().filter(counts).map(|call| call.slots).sum();
+            let slots = capacity.slots.saturating_sub(asked);
+            if slots == 0 || calls.iter().filter(counts).count() >= MOST_CALLS {
                 return;
             }
-            calls.push(free);
-            free
+            let begun = Call { slots, ahead };
+            calls.push(begun);
+            begun
         };
         let (shared, calls, answered) = (shared.clone(), self.calls.clone(), self.answered.clone());
         tokio::spawn(async move {
@@ -111,12 +126,12 @@ impl Asking {
                 sleep(HANG_UP).await;
             };
             let answer = tokio::select! {
-                answer = call(&shared, capacity, slots) => answer,
+                answer = call(&shared, capacity, begun.slots) => answer,
                 () = broken_off => Ok(Vec::new()),
             };
             // In one step, so that nobody asks for these slots again before they hear of the answer.
             let mut calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(at) = calls.iter().position(|&asked| asked == slots) {
+            if let Some(at) = calls.iter().position(|&call| call == begun) {
                 calls.swap_remove(at);
             }
             // There is room for more answers than there are calls; and those who listen live as long as we do.
@@ -150,6 +165,7 @@ async fn call(shared: &Shared, capacity: Capacity, slots: usize) -> Answer {
             false => capacity.memory,
         },
         wait_ms: wait.as_millis() as u32,
+        ahead: capacity.ahead,
     };
     let asked = Instant::now();
     let server = shared.servers.current();

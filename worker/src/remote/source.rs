@@ -82,6 +82,7 @@ impl Shared {
             total_memory: options.memory,
             free_memory: options.memory,
             wait_ms: 0,
+            ahead: false,
         };
         let answer = timeout(PATIENCE, server.leases().acquire(request)).await;
         let late = || tonic::Status::deadline_exceeded("no answer in time");

@@ -205,6 +205,36 @@ async fn a_damaged_blob_of_the_local_cache_is_fetched_again() {
 }
 
 #[tokio::test]
+async fn the_farm_hears_at_once_that_a_worker_which_asked_ahead_is_free() {
+    // Not renewed meanwhile: whatever is noted of the worker comes from what it asks for.
+    let farm = RemoteFarm::start(Duration::from_secs(600)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("gate");
+    let waits = format!("until [ -e {} ]; do sleep 0.01; done", gate.display());
+    let waits = v1::Action {
+        label: "waits".to_owned(),
+        ..host_action(vec![sh(&waits)])
+    };
+    let key = farm.submit(&waits, &[]).await;
+    let _worker = RemoteWorker::start_ahead_in(tempfile::tempdir().unwrap(), &farm, 1, 1);
+    let noted = async |running: &[u32]| {
+        let begun = Instant::now();
+        while !farm.table.running().ends_with(running) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "not asked");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    // Idle it asked for the task, and full for one more.
+    noted(&[0, 1]).await;
+    let ahead_since = Instant::now();
+    std::fs::write(&gate, "").unwrap();
+    farm.outcome(key).await;
+    noted(&[0, 1, 0]).await;
+    // The call that asks ahead waits for five seconds.
+    assert!(ahead_since.elapsed() < Duration::from_secs(4));
+}
+
+#[tokio::test]
 async fn a_full_disk_gives_the_task_back_and_pauses_the_worker() {
     let farm = RemoteFarm::start(TTL).await;
     let folder = tempfile::tempdir().unwrap();
@@ -215,6 +245,7 @@ async fn a_full_disk_gives_the_task_back_and_pauses_the_worker() {
         slots: 1,
         memory: 1 << 30,
         idle: true,
+        ahead: false,
     };
     let leases = worker.source.acquire(capacity).await.unwrap().unwrap();
     let full = ExecuteError::Full {

@@ -37,6 +37,14 @@ impl WorkerTable for Table {
     }
 }
 
+impl Table {
+    /// How many tasks the worker was noted to run, each time.
+    pub fn running(&self) -> Vec<u32> {
+        let noted = self.0.lock().unwrap();
+        noted.iter().map(|worker| worker.running).collect()
+    }
+}
+
 pub struct RemoteFarm {
     pub queue: Arc<InProcessQueue>,
     pub store: FarmStore,
@@ -251,6 +259,16 @@ impl RemoteWorker {
     }
 
     pub fn start_in(folder: TempDir, farm: &RemoteFarm, slots: usize) -> RemoteWorker {
+        RemoteWorker::start_ahead_in(folder, farm, slots, 0)
+    }
+
+    /// One that takes so many ahead.
+    pub fn start_ahead_in(
+        folder: TempDir,
+        farm: &RemoteFarm,
+        slots: usize,
+        ahead: usize,
+    ) -> RemoteWorker {
         let mut worker = RemoteWorker::idle_in(folder, farm, slots);
         let executor = Executor::new(worker.store.clone(), options(SandboxMode::Off)).unwrap();
         let memory = 1 << 30;
@@ -258,7 +276,7 @@ impl RemoteWorker {
         let (drain, give_back) = (worker.drain.clone(), worker.give_back.clone());
         worker.running = Some(tokio::spawn(async move {
             let options = WorkerOptions { slots, memory };
-            let worker = WorkerLoop::new(executor, source.clone(), options);
+            let worker = WorkerLoop::new(executor, source.clone(), options).taking_ahead(ahead);
             worker.run_until(&drain, &give_back).await;
             source.close().await;
         }));

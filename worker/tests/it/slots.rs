@@ -231,7 +231,9 @@ async fn a_task_taken_ahead_is_fetched_and_begins_as_soon_as_a_slot_is_free() {
         }
         // The second is here, the third is not.
         assert_eq!(queue.ready.lock().unwrap().len(), 1);
-        assert!(queue.ends.lock().unwrap().is_empty());
+        // Unless the machine stood still for half a second meanwhile.
+        let back = |end: &(u64, End)| matches!(end, (2, End::Released));
+        assert!(queue.ends.lock().unwrap().iter().all(back));
         std::fs::write(&gate, "").unwrap();
     };
     let never = CancellationToken::new();

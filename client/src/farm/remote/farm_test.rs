@@ -112,6 +112,7 @@ pub(super) fn request(max: usize) -> LeaseRequest {
         running: 0,
         free_memory: 1 << 30,
         total_memory: 1 << 30,
+        ahead: false,
     }
 }
 

@@ -100,6 +100,28 @@ pub async fn backup_waits_until_nothing_else_fits<S: Subject>() {
     assert_eq!(numbers(&leases), [1]);
 }
 
+/// One whose slots are all in use could not begin it, and would use it up.
+pub async fn backup_is_not_for_who_asks_ahead<S: Subject>() {
+    let farm = Fixture::<S>::start().await;
+    farm.enqueue([task(1)]).await;
+    farm.lease_one("w1").await;
+    back_up(&farm, 1).await;
+    let alone = Task {
+        exclusive: true,
+        ..task(2)
+    };
+    let ahead = || LeaseRequest {
+        ahead: true,
+        ..request("w2")
+    };
+    assert_eq!(farm.queue.lease(ahead()).await.unwrap().len(), 0);
+    farm.enqueue([alone, task(3)]).await;
+    let leases = farm.queue.lease(ahead()).await.unwrap();
+    assert_eq!(numbers(&leases), [3], "it is not idle");
+    assert_eq!(numbers(&farm.lease("w3").await), [2]);
+    assert_eq!(numbers(&farm.lease("w4").await), [1]);
+}
+
 /// And for the run that is meant, by an owner who wants it, of a task that needs no worker for itself.
 pub async fn backup_is_for_what_is_under_lease<S: Subject>() {
     let farm = Fixture::<S>::start().await;

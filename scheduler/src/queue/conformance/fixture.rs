@@ -52,6 +52,7 @@ pub(in crate::queue) fn request(worker: &str) -> LeaseRequest {
         running: 0,
         free_memory: 8 * GIB,
         total_memory: 8 * GIB,
+        ahead: false,
     }
 }
 

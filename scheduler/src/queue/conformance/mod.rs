@@ -127,6 +127,7 @@ macro_rules! lease_queue_conformance {
             near_a_task_whose_time_is_over_is_found_by_who_waits,
             backup_goes_to_another_worker_and_once,
             backup_waits_until_nothing_else_fits,
+            backup_is_not_for_who_asks_ahead,
             backup_is_for_what_is_under_lease,
             backup_wakes_who_waits,
             backup_the_first_result_ends_both,

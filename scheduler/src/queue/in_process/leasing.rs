@@ -35,6 +35,10 @@ impl State {
                 return leases;
             }
         }
+        // Each task has one second lease: it is not for a worker that could not begin at once.
+        if request.ahead {
+            return leases;
+        }
         for name in request.pools.iter() {
             left.running = request.running + self.held(request);
             while left.max > 0

@@ -184,7 +184,7 @@ impl Pool {
         if worker.alone {
             return None;
         }
-        let idle = request.running == 0 && worker.leases.is_empty();
+        let idle = request.running == 0 && !request.ahead && worker.leases.is_empty();
         let total = worker.total_memory;
         self.drop_stale_reservation(now, options);
         let fits = |task: &Exclusive| task.need.bytes <= total || !task.need.recorded;

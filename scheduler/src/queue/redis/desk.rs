@@ -112,9 +112,12 @@ impl Desk {
             for look in batch {
                 let request = &look.request;
                 call.arg(&*request.worker);
-                call.arg(request.max).arg(request.running);
+                let running = request.running.max(usize::from(request.ahead));
+                call.arg(request.max).arg(running);
                 call.arg(request.free_memory).arg(request.total_memory);
-                call.arg(u8::from(look.note)).arg(u8::from(look.seconds));
+                // Each task has one second lease: it is not for a worker that could not begin at once.
+                let seconds = look.seconds && !request.ahead;
+                call.arg(u8::from(look.note)).arg(u8::from(seconds));
                 call.arg(request.pools.len());
                 for part in request.pools.iter() {
                     call.arg(&**part);

@@ -86,7 +86,7 @@ impl Reader {
             return Ok(Read::Over);
         }
         if !self.archived.is_empty() {
-            return self.from_archive();
+            return self.next_archived();
         }
         let end = Instant::now() + wait;
         loop {
@@ -103,7 +103,7 @@ impl Reader {
                         Rest::More => {}
                         Rest::Events(events) => {
                             self.archived = events;
-                            return self.from_archive();
+                            return self.next_archived();
                         }
                         Rest::Nothing => {
                             self.over = true;
@@ -204,7 +204,7 @@ impl Reader {
     }
 
     /// The next of those that are at hand already.
-    fn from_archive(&mut self) -> Result<Read, Status> {
+    fn next_archived(&mut self) -> Result<Read, Status> {
         let count = self.archived.len().min(BATCH);
         let events = self.archived.drain(..count).collect();
         let events = self.decode(events)?;

@@ -39,6 +39,7 @@ impl Asked {
         }
         // A worker that has asked for some of its slots already asks only for the others: idle is who has all its memory.
         let running = match message.free_memory == message.total_memory {
+            _ if message.ahead => message.slots,
             true => 0,
             false => message.slots.saturating_sub(message.free_slots).max(1),
         };
@@ -51,12 +52,13 @@ impl Asked {
                 running: running as usize,
                 free_memory: message.free_memory,
                 total_memory: message.total_memory,
+                ahead: message.ahead,
             },
             worker: v1::Worker {
                 name: message.worker,
                 pool: pool.to_owned(),
                 slots: message.slots,
-                running,
+                running: running.min(message.slots),
                 memory: message.total_memory,
                 seen_ms: 0,
                 platforms: message.platforms,

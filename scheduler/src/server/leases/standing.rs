@@ -121,7 +121,9 @@ impl Standings {
     pub fn heard(&mut self, name: &str, running: usize, now: Instant) -> Option<v1::Worker> {
         let standing = self.workers.get_mut(name)?;
         standing.heard = now;
-        standing.worker.running = u32::try_from(running).unwrap_or(u32::MAX);
+        // Some of the leases may have been taken ahead.
+        let running = u32::try_from(running).unwrap_or(u32::MAX);
+        standing.worker.running = running.min(standing.worker.slots);
         self.listed(name, now)
     }
 

@@ -132,6 +132,7 @@ fn asks(worker: &str, wait_ms: u32) -> v1::AcquireRequest {
         total_memory: 1 << 30,
         free_memory: 1 << 29,
         wait_ms,
+        ahead: false,
     }
 }
 
@@ -181,6 +182,42 @@ async fn a_success_is_recorded_and_the_next_task_comes_with_the_answer() {
         (listed.slots, listed.running, &*listed.pool),
         (2, 1, "default")
     );
+}
+
+#[tokio::test]
+async fn a_worker_that_takes_ahead_is_listed_as_full_and_no_more() {
+    let farm = Farm::new();
+    let listed = || farm.table.0.lock().unwrap().last().unwrap().running;
+    let acquire = async |request| {
+        let answer = farm.service.acquire(Request::new(request)).await;
+        answer.unwrap().into_inner().leases
+    };
+    for number in 1..=3 {
+        farm.enqueue(number).await;
+    }
+    let both = v1::AcquireRequest {
+        free_slots: 2,
+        free_memory: 1 << 30,
+        ..asks("w", 0)
+    };
+    let mut leases = acquire(both).await;
+    assert_eq!((leases.len(), listed()), (2, 0));
+    // Whatever memory its tasks leave.
+    for free_memory in [1 << 30, 1 << 29] {
+        let ahead = v1::AcquireRequest {
+            ahead: true,
+            free_memory,
+            ..asks("w", 0)
+        };
+        leases.extend(acquire(ahead).await);
+        assert_eq!((leases.len(), listed()), (3, 2));
+    }
+    let renew = v1::RenewRequest {
+        worker: "w".to_owned(),
+        leases: leases.into_iter().filter_map(|lease| lease.id).collect(),
+    };
+    farm.service.renew(Request::new(renew)).await.unwrap();
+    assert_eq!(listed(), 2);
 }
 
 #[tokio::test]

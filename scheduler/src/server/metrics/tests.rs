@@ -53,6 +53,7 @@ fn request() -> LeaseRequest {
         running: 0,
         free_memory: 1 << 30,
         total_memory: 1 << 30,
+        ahead: false,
     }
 }
 
