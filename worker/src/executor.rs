@@ -208,15 +208,13 @@ impl Executor {
             });
             match &collected {
                 Ok((progress, ..)) if !progress.finished.escaped => {
+                    workspace.settle();
                     if let Some(launcher) = tools.and_then(Tools::release) {
                         workspace.keep(launcher);
                     }
                 }
                 // An action that was broken off may have left anything.
-                _ => {
-                    workspace.taint();
-                    drop(tools);
-                }
+                _ => drop(tools),
             }
             drop(workspace);
             collected
@@ -263,7 +261,7 @@ impl Executor {
             match (&step.step, tools.as_deref_mut()) {
                 (Some(Step::Run(step)), Some(tools)) => {
                     if !ready {
-                        let stands = tools.ready().await;
+                        let stands = tools.ready(run.cancel, run.deadline).await;
                         stands.map_err(|why| run.interrupted(why, "the launcher", tools, log))?;
                         ready = true;
                     }
@@ -323,6 +321,8 @@ impl Executor {
 impl Inner {
     fn probe(&self) -> Result<SandboxState> {
         let mut workspace = self.workspaces.take()?;
+        // Nothing runs here but launchers.
+        workspace.settle();
         let attempt = |setup: &Setup| {
             let spawned = Spawned::start(&self.options.launcher, setup)?;
             spawned.probe().map_err(|error| {
@@ -359,6 +359,26 @@ impl Inner {
         let definition = Definition::resolve(&task.definition, &bytes, &task.produced)?;
         require_inputs(&self.store, &definition)?;
         let mut workspace = self.workspaces.take()?;
+        let prepared = self.prepare_in(&mut workspace, definition);
+        // A failure that comes before anything has run.
+        if prepared.is_err() {
+            workspace.settle();
+        }
+        let (spawned, surroundings, back) = prepared?;
+        Ok(Prepared {
+            spawned,
+            surroundings: Arc::new(surroundings),
+            back,
+            stage: begun.elapsed(),
+            workspace,
+        })
+    }
+
+    fn prepare_in(
+        &self,
+        workspace: &mut Workspace,
+        definition: Definition,
+    ) -> Result<(Option<Spawned>, Surroundings, PathsBack)> {
         let sandboxed = self.sandbox == SandboxState::Active;
         let root = match sandboxed {
             true => ExecRoot::mounted(workspace.exec()),
@@ -376,7 +396,7 @@ impl Inner {
                     .then(|| blobs_folder(&self.store));
                 let sandbox = sandboxed.then(|| {
                     self.view
-                        .sandbox(&workspace, store.as_deref(), action.host_tools)
+                        .sandbox(workspace, store.as_deref(), action.host_tools)
                 });
                 let setup = Setup { sandbox };
                 Some(match workspace.launcher(&setup) {
@@ -387,19 +407,14 @@ impl Inner {
             }
             false => None,
         };
-        stage(&self.store, &definition, &root, &workspace)?;
+        stage(&self.store, &definition, &root, workspace)?;
         let (references, back) = references(&self.store, &definition, &root);
-        Ok(Prepared {
-            spawned,
-            surroundings: Arc::new(Surroundings {
-                definition,
-                root,
-                references,
-            }),
-            back,
-            stage: begun.elapsed(),
-            workspace,
-        })
+        let surroundings = Surroundings {
+            definition,
+            root,
+            references,
+        };
+        Ok((spawned, surroundings, back))
     }
 }
 

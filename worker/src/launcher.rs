@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::resource::{Resource, getrlimit, rlim_t};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
@@ -34,10 +35,32 @@ use crate::metering::Meter;
 use crate::protocol::{
     Command, Event, Failed, Finished, Ready, Report, Setup, Started, receive, send,
 };
-use crate::sandbox;
+use crate::sandbox::{self, EnterError};
 
 /// A program that was just written may still be open in a sibling of the writer between its fork and its exec.
 const BUSY_RETRIES: u32 = 8;
+
+/// Every resource limit, soft and hard.
+type Limits = [(rlim_t, rlim_t); LIMITED.len()];
+
+const LIMITED: [Resource; 16] = [
+    Resource::RLIMIT_AS,
+    Resource::RLIMIT_CORE,
+    Resource::RLIMIT_CPU,
+    Resource::RLIMIT_DATA,
+    Resource::RLIMIT_FSIZE,
+    Resource::RLIMIT_LOCKS,
+    Resource::RLIMIT_MEMLOCK,
+    Resource::RLIMIT_MSGQUEUE,
+    Resource::RLIMIT_NICE,
+    Resource::RLIMIT_NOFILE,
+    Resource::RLIMIT_NPROC,
+    Resource::RLIMIT_RSS,
+    Resource::RLIMIT_RTPRIO,
+    Resource::RLIMIT_RTTIME,
+    Resource::RLIMIT_SIGPENDING,
+    Resource::RLIMIT_STACK,
+];
 
 /// What the two threads share: the group that runs, and whether the worker has hung up.
 #[derive(Default)]
@@ -72,11 +95,7 @@ fn serve() -> io::Result<()> {
     if let Some(sandbox) = &setup.sandbox
         && let Err(error) = sandbox::enter(sandbox)
     {
-        let failed = Failed {
-            reason: error.to_string(),
-            errno: error.errno(),
-        };
-        return report(&mut stream, Event::Failed(failed));
+        return report(&mut stream, no_surroundings(&error));
     }
     let running = Arc::new(Mutex::new(Running::default()));
     let commands = listen(stream.try_clone()?, running.clone());
@@ -87,7 +106,7 @@ fn serve() -> io::Result<()> {
         running,
         children,
         sandboxed: setup.sandbox.is_some(),
-        used: false,
+        limits: limits()?,
         meter: Meter::start()?,
     };
     for command in commands {
@@ -104,8 +123,8 @@ struct Session {
     /// The list of this process's children; see [`end_escaped`].
     children: Option<File>,
     sandboxed: bool,
-    /// Whether an action has run here.
-    used: bool,
+    /// The resource limits that this process began with: tools inherit them, and may change them from below.
+    limits: Limits,
     /// What the present action has used.
     meter: Meter,
 }
@@ -114,28 +133,22 @@ impl Session {
     /// Runs a command and reports.
     fn perform(&mut self, command: &Command) -> io::Result<()> {
         if command.begins_action
-            && let Err(failed) = self.begin_action()?
+            && let Err(error) = self.begin_action()?
         {
-            return report(&mut self.stream, Event::Failed(failed));
+            return report(&mut self.stream, no_surroundings(&error));
         }
         self.run(command)
     }
 
-    fn begin_action(&mut self) -> io::Result<Result<(), Failed>> {
-        if std::mem::replace(&mut self.used, true) {
-            // The tools have the pipe from here, and so share this with it: a tool may have changed it for all.
-            fcntl(&self.output, FcntlArg::F_SETFL(OFlag::empty()))?;
-            if self.sandboxed
-                && let Err(error) = sandbox::renew()
-            {
-                return Ok(Err(Failed {
-                    reason: error.to_string(),
-                    errno: error.errno(),
-                }));
-            }
-            self.meter = Meter::start()?;
-        }
-        Ok(Ok(()))
+    /// The inner error is the sandbox's.
+    fn begin_action(&mut self) -> io::Result<Result<(), EnterError>> {
+        // The tools have the pipe from here, and so share this with it: a tool of the last action may have changed it for all.
+        fcntl(&self.output, FcntlArg::F_SETFL(OFlag::empty()))?;
+        self.meter = Meter::start()?;
+        Ok(match self.sandboxed {
+            true => sandbox::renew(),
+            false => Ok(()),
+        })
     }
 
     fn run(&mut self, command: &Command) -> io::Result<()> {
@@ -184,6 +197,7 @@ impl Session {
             peak_memory: used.peak_memory,
             wall_us: wall.as_micros() as u64,
             escaped,
+            spoiled: limits()? != self.limits,
         };
         report(&mut self.stream, Event::Finished(finished))
     }
@@ -248,6 +262,7 @@ fn start(command: &Command, output: &PipeWriter) -> Result<Child, Failed> {
     let failed = |what: &str, error: io::Error| Failed {
         reason: format!("{what}: {error}"),
         errno: error.raw_os_error().unwrap_or(0),
+        ..Default::default()
     };
     let cwd = Path::new(&command.cwd);
     std::fs::create_dir_all(cwd)
@@ -288,7 +303,7 @@ fn resolve(command: &Command) -> Result<PathBuf, Failed> {
     let Some(name) = command.argv.first().filter(|name| !name.is_empty()) else {
         return Err(Failed {
             reason: "the command is empty".to_owned(),
-            errno: 0,
+            ..Default::default()
         });
     };
     if name.contains('/') {
@@ -298,6 +313,7 @@ fn resolve(command: &Command) -> Result<PathBuf, Failed> {
     find_in_path(name, path).ok_or_else(|| Failed {
         reason: format!("there is no program {name} in PATH ({path})"),
         errno: Errno::ENOENT as i32,
+        ..Default::default()
     })
 }
 
@@ -309,6 +325,23 @@ pub(crate) fn find_in_path(name: &str, path: &str) -> Option<PathBuf> {
         .find(|file| {
             file.is_file() && nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok()
         })
+}
+
+/// The limits of this process as they are now.
+fn limits() -> io::Result<Limits> {
+    let mut limits = [(0, 0); LIMITED.len()];
+    for (limit, resource) in limits.iter_mut().zip(LIMITED) {
+        *limit = getrlimit(resource)?;
+    }
+    Ok(limits)
+}
+
+fn no_surroundings(error: &EnterError) -> Event {
+    Event::Failed(Failed {
+        reason: error.to_string(),
+        errno: 0,
+        surroundings: true,
+    })
 }
 
 fn report(stream: &mut UnixStream, event: Event) -> io::Result<()> {

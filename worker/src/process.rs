@@ -1,9 +1,11 @@
 //! The worker's end of a launcher: starting it, running commands through it, and making sure that nothing stays behind.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io::{self, PipeReader, Read};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -26,6 +28,9 @@ use crate::protocol::{self, Command, Event, Failed, Finished, Report, Setup, fra
 /// How long a launcher may take to leave once its group is to be killed, before it is killed itself.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How much of what a launcher said at its end is told, bytes. A pipe seldom holds more.
+const LAST_WORDS: u64 = 64 << 10;
+
 /// How to start this same program as a launcher: it must call [`launcher_main`](crate::launcher_main) first thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launcher {
@@ -34,6 +39,9 @@ pub struct Launcher {
     /// Its arguments: the hidden subcommand.
     pub args: Vec<OsString>,
 }
+
+/// Device and inode.
+type FileId = (u64, u64);
 
 /// A launcher that has been started and told its surroundings, while no runtime knows of it.
 ///
@@ -44,6 +52,8 @@ pub(crate) struct Spawned {
     output: PipeReader,
     child: Child,
     setup: Setup,
+    /// What it mounts, in the setup's order, as it was at the start.
+    mounted: Vec<Option<FileId>>,
     /// It has said that its surroundings stand.
     ready: bool,
     /// The process group of the command that runs.
@@ -61,6 +71,8 @@ impl Spawned {
     }
 
     fn try_start(launcher: &Launcher, setup: &Setup) -> io::Result<Spawned> {
+        // Before it mounts them: what is replaced in between is taken for replaced.
+        let mounted = mount_sources(setup);
         let (control, theirs) = StdUnixStream::pair()?;
         let (output, writer) = io::pipe()?;
         // Only our end: the tools' end of a pipe must block.
@@ -81,6 +93,7 @@ impl Spawned {
             output,
             child,
             setup: setup.clone(),
+            mounted,
             ready: false,
             group: None,
         };
@@ -118,6 +131,12 @@ impl Spawned {
         self.ready && matches!(heard, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Whether it shows what is there now: a mount stays with a folder that was moved away or removed, while another one has
+    /// come to its place.
+    pub fn shows_the_present(&self) -> bool {
+        mount_sources(&self.setup) == self.mounted
+    }
+
     /// Tells it to leave, so that it is gone, or nearly, when this is dropped.
     pub fn hang_up(&self) {
         // What fails here is found out again when this is dropped.
@@ -133,19 +152,42 @@ impl Spawned {
         while self.control.read(&mut rest)? > 0 {}
         Ok(())
     }
+
+    fn kill_group(&self) {
+        if let Some(group) = self.group {
+            // ESRCH: nobody is left.
+            let _ = killpg(group, Signal::SIGKILL);
+        }
+    }
 }
 
 impl Drop for Spawned {
     fn drop(&mut self) {
-        if self.has_left().is_err() {
+        let left = self.has_left().is_ok();
+        if !left {
             // Both, or the one that is stuck would leave the other behind.
-            if let Some(group) = self.group {
-                let _ = killpg(group, Signal::SIGKILL);
-            }
+            self.kill_group();
             let _ = self.child.kill();
         }
-        let _ = self.child.wait();
+        let ended = self.child.wait();
+        // One that leaves in good order has killed and reaped its group, whose number may be another's by now. One that died
+        // has left it running; then the number is the group's own for as long as a process of it lives. Should none live,
+        // somebody else could have it only if the system had given out all other numbers since the launcher died.
+        if left && !ended.is_ok_and(|status| status.success()) {
+            self.kill_group();
+        }
     }
+}
+
+/// What is at the mounted paths at this moment, as mounting finds it: links are followed.
+fn mount_sources(setup: &Setup) -> Vec<Option<FileId>> {
+    let mounts = setup.sandbox.iter().flat_map(|sandbox| &sandbox.mounts);
+    mounts
+        .map(|mount| {
+            let metadata = fs::metadata(&mount.from).ok()?;
+            Some((metadata.dev(), metadata.ino()))
+        })
+        .collect()
 }
 
 /// The tools of one action: a launcher and what it runs. Dropping it kills and reaps everything.
@@ -160,7 +202,7 @@ pub(crate) struct Tools {
     partial: Vec<u8>,
     /// A command of this action has been sent.
     begun: bool,
-    /// Nothing of this action is in the socket or the pipe.
+    /// Nothing of this action is in the socket or the pipe, and the launcher is as it was.
     settled: bool,
 }
 
@@ -196,11 +238,19 @@ impl Tools {
     }
 
     /// Waits until the surroundings stand.
-    pub async fn ready(&mut self) -> Result<(), Interruption> {
+    pub async fn ready(
+        &mut self,
+        cancel: &CancellationToken,
+        deadline: Instant,
+    ) -> Result<(), Interruption> {
+        unless(cancel, deadline, self.stands()).await
+    }
+
+    async fn stands(&mut self) -> Result<(), Interruption> {
         while !self.spawned.ready {
             match self.next_event()? {
                 Some(Event::Ready(_)) => self.spawned.ready = true,
-                Some(Event::Failed(failed)) => return Err(Interruption::Failed(failed)),
+                Some(Event::Failed(failed)) => return Err(failure(failed)),
                 Some(other) => return Err(unexpected(&other)),
                 None => self.receive().await?,
             }
@@ -218,10 +268,12 @@ impl Tools {
     ) -> Result<Finished, Interruption> {
         command.begins_action = !std::mem::replace(&mut self.begun, true);
         self.settled = false;
-        self.control
-            .write_all(&frame(&command))
-            .await
-            .map_err(|error| Interruption::Launcher(format!("sending it a command: {error}")))?;
+        let frame = frame(&command);
+        let sending = async {
+            let sent = self.control.write_all(&frame).await;
+            sent.map_err(|error| Interruption::Launcher(format!("sending it a command: {error}")))
+        };
+        unless(cancel, deadline, sending).await?;
         loop {
             match self.next_event()? {
                 Some(Event::Started(started)) => {
@@ -232,10 +284,11 @@ impl Tools {
                 Some(Event::Finished(finished)) => {
                     self.spawned.group = None;
                     let empty = drain(&self.spawned.output, log);
-                    self.settled = empty && !finished.escaped && self.partial.is_empty();
+                    let fit = !finished.escaped && !finished.spoiled;
+                    self.settled = empty && fit && self.partial.is_empty();
                     return Ok(finished);
                 }
-                Some(Event::Failed(failed)) => return Err(Interruption::Failed(failed)),
+                Some(Event::Failed(failed)) => return Err(failure(failed)),
                 Some(other) => return Err(unexpected(&other)),
                 None => {}
             }
@@ -291,7 +344,9 @@ impl Tools {
         partial: &mut Vec<u8>,
     ) -> Result<(), Interruption> {
         match control.read_buf(partial).await {
-            Ok(0) => Err(Interruption::Launcher("it ended early".to_owned())),
+            Ok(0) => Err(Interruption::Launcher(
+                "it ended early; it may have been killed".to_owned(),
+            )),
             Ok(_) => Ok(()),
             Err(error) => Err(Interruption::Launcher(format!("hearing from it: {error}"))),
         }
@@ -307,10 +362,11 @@ impl Tools {
         (self.spawned.ready && self.settled).then_some(self.spawned)
     }
 
-    /// What the launcher itself may have said before it ended.
+    /// What the launcher itself may have said before it ended. No more than some: a tool may be left that still prints.
     pub fn last_words(&mut self) -> String {
         let mut words = Vec::new();
-        let _ = self.spawned.output.read_to_end(&mut words);
+        let output = &mut self.spawned.output;
+        let _ = output.take(LAST_WORDS).read_to_end(&mut words);
         String::from_utf8_lossy(&words).trim().to_owned()
     }
 }
@@ -328,6 +384,27 @@ fn drain(mut pipe: &PipeReader, log: &mut Log<'_>) -> bool {
         }
     }
     false
+}
+
+/// The outcome of the work, unless the action ends before it.
+async fn unless<T>(
+    cancel: &CancellationToken,
+    deadline: Instant,
+    work: impl Future<Output = Result<T, Interruption>>,
+) -> Result<T, Interruption> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(Interruption::Cancelled),
+        () = tokio::time::sleep_until(deadline.into()) => Err(Interruption::TimedOut),
+        outcome = work => outcome,
+    }
+}
+
+fn failure(failed: Failed) -> Interruption {
+    match failed.surroundings {
+        true => Interruption::Launcher(failed.reason),
+        false => Interruption::Failed(failed),
+    }
 }
 
 fn unexpected(event: &Event) -> Interruption {

@@ -137,6 +137,9 @@ pub struct Finished {
     /// A process that it started is still there and cannot be found.
     #[prost(bool, tag = "7")]
     pub escaped: bool,
+    /// The command has changed the launcher itself, which is not fit for another action.
+    #[prost(bool, tag = "8")]
+    pub spoiled: bool,
 }
 
 /// See [`Event::Failed`].
@@ -145,9 +148,13 @@ pub struct Failed {
     /// What was tried and what the system said.
     #[prost(string, tag = "1")]
     pub reason: String,
-    /// The system's error number, or 0.
+    /// The system's error number, or 0. Always 0 with `surroundings`, where the same numbers mean other things: ENOSPC is not a
+    /// full disk but too many namespaces.
     #[prost(int32, tag = "2")]
     pub errno: i32,
+    /// It is the surroundings that could not be made, whatever the command.
+    #[prost(bool, tag = "3")]
+    pub surroundings: bool,
 }
 
 /// Puts a message with its length in front.

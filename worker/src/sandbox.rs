@@ -33,13 +33,6 @@ pub struct EnterError {
     source: io::Error,
 }
 
-impl EnterError {
-    /// The system's error number, or 0.
-    pub fn errno(&self) -> i32 {
-        self.source.raw_os_error().unwrap_or(0)
-    }
-}
-
 /// Adds what was tried to a system error.
 trait Tried<T> {
     fn tried(self, what: impl FnOnce() -> String) -> Result<T, EnterError>;
@@ -57,6 +50,7 @@ impl<T, E: Into<io::Error>> Tried<T> for Result<T, E> {
 /// Moves this process, which must have one thread, into the sandbox.
 pub fn enter(sandbox: &Sandbox) -> Result<(), EnterError> {
     let (user, group) = (getuid(), getgid());
+    // Actions have an IPC namespace each; see `renew`. This one is to find out at once whether that is allowed.
     let namespaces = CloneFlags::CLONE_NEWUSER
         | CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWNET
@@ -98,12 +92,17 @@ pub fn enter(sandbox: &Sandbox) -> Result<(), EnterError> {
     mount(NONE, "/", NONE, flags, NONE).tried(|| "making the new root read-only".to_owned())
 }
 
-/// Makes this process's sandbox fit for another action: what the processes of the last one may have left where no file shows
-/// it, goes. To be called by the thread that starts processes, when it has none.
+/// Makes this process's sandbox fit for an action, the first or another: what the processes of the last one may have left
+/// where no file shows it, goes. To be called by the thread that starts processes, when it has none.
 ///
 /// What outlives the processes of an action is files, which are the worker's matter, and System V and POSIX IPC objects. So
-/// there is a new IPC namespace. All else stays: mounts and network were never theirs to change, since they have no
-/// capability over these namespaces, and a network namespace without a process has no socket, not even an abstract one.
+/// there is a new IPC namespace for each, also for the first: other threads of the launcher stay in the one that they began
+/// in, and would hold the objects of whoever was there. The last action's objects stay while the launcher is idle. Mounts
+/// and network were never theirs to change, since they have no capability over these namespaces, and a network namespace
+/// without a process has no socket, not even an abstract one.
+///
+/// What a tool does to the launcher itself outlives it too. Resource limits are looked at by the launcher. Its priority and
+/// CPU affinity, and the user's kernel keyring, are not: no tool is known that changes those of its parent.
 pub fn renew() -> Result<(), EnterError> {
     unshare(CloneFlags::CLONE_NEWIPC).tried(|| "making an ipc namespace".to_owned())
 }

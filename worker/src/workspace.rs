@@ -16,6 +16,9 @@ use crate::error::{ExecuteError, Result};
 use crate::process::Spawned;
 use crate::protocol::Setup;
 
+/// How many launchers wait in one workspace: each is a process, and few builds have more than two kinds of sandboxes.
+const LAUNCHERS: usize = 2;
+
 /// Permissions of a folder that may be kept: those that we made it with.
 const FOLDER_MODE: u32 = 0o755;
 
@@ -40,8 +43,9 @@ struct Idle {
 #[derive(Debug)]
 pub(crate) struct Workspace {
     base: PathBuf,
+    /// The oldest first.
     launchers: Vec<Spawned>,
-    /// A process of the action may still be there and write.
+    /// A process of the action may still be there and write. So it is until the opposite is known, however an action is left.
     tainted: bool,
     all: Arc<Workspaces>,
 }
@@ -57,6 +61,8 @@ impl Workspaces {
 
     /// One that nobody else has, without a file in it. What folders its exec root has is decided by
     /// [`lay_out`](Workspace::lay_out).
+    ///
+    /// It is not used again unless it is [settled](Workspace::settle).
     pub fn take(self: &Arc<Self>) -> Result<Workspace> {
         let idle = self
             .idle
@@ -67,7 +73,7 @@ impl Workspaces {
             return Ok(Workspace {
                 base,
                 launchers,
-                tainted: false,
+                tainted: true,
                 all: self.clone(),
             });
         }
@@ -79,7 +85,7 @@ impl Workspaces {
         let workspace = Workspace {
             base,
             launchers: Vec::new(),
-            tainted: false,
+            tainted: true,
             all: self.clone(),
         };
         for folder in [workspace.exec(), workspace.tmp(), workspace.root()] {
@@ -117,22 +123,25 @@ impl Workspace {
             .try_for_each(|folder| make_folder(&exec.join(folder)))
     }
 
-    /// A launcher with these surroundings that an earlier action has left here.
+    /// A launcher with these surroundings that an earlier action has left here and that still serves.
     pub fn launcher(&mut self, setup: &Setup) -> Option<Spawned> {
         let kept = &mut self.launchers;
         let place = kept.iter().position(|kept| kept.setup() == setup)?;
-        let mut launcher = kept.swap_remove(place);
-        launcher.waits().then_some(launcher)
+        let mut launcher = kept.remove(place);
+        (launcher.waits() && launcher.shows_the_present()).then_some(launcher)
     }
 
-    /// Leaves a launcher to later actions.
+    /// Leaves a launcher to later actions. The oldest goes when there are too many, and is waited for.
     pub fn keep(&mut self, launcher: Spawned) {
+        if self.launchers.len() == LAUNCHERS {
+            self.launchers.remove(0);
+        }
         self.launchers.push(launcher);
     }
 
-    /// Lets nobody have this after the present action.
-    pub fn taint(&mut self) {
-        self.tainted = true;
+    /// Lets others have this: no process of the present action is there any more.
+    pub fn settle(&mut self) {
+        self.tainted = false;
     }
 
     /// False when it cannot be had as it was.
@@ -248,10 +257,33 @@ mod tests {
     }
 
     #[test]
+    fn a_workspace_keeps_the_two_launchers_that_came_last() {
+        let scratch = tempfile::tempdir().unwrap();
+        let all = Workspaces::new(scratch.path().to_owned());
+        let mut workspace = all.take().unwrap();
+        // To wait for the end of its input is all that is asked of it here.
+        let launcher = crate::process::Launcher {
+            program: "cat".into(),
+            args: Vec::new(),
+        };
+        let setup = |root: &str| Setup {
+            sandbox: Some(crate::protocol::Sandbox {
+                root: root.to_owned(),
+                ..Default::default()
+            }),
+        };
+        for root in ["1", "2", "3"] {
+            workspace.keep(Spawned::start(&launcher, &setup(root)).unwrap());
+        }
+        let kept: Vec<&Setup> = workspace.launchers.iter().map(Spawned::setup).collect();
+        assert_eq!(kept, [&setup("2"), &setup("3")]);
+    }
+
+    #[test]
     fn a_workspace_is_used_again_and_nothing_is_seen_of_its_last_use() {
         let scratch = tempfile::tempdir().unwrap();
         let all = Workspaces::new(scratch.path().to_owned());
-        let first = all.take().unwrap();
+        let mut first = all.take().unwrap();
         let (exec, tmp) = (first.exec(), first.tmp());
         first
             .lay_out(&folders(&["w", "main", "main/a", "main/b"]))
@@ -262,9 +294,10 @@ mod tests {
         std::os::unix::fs::symlink("/", exec.join("w/link")).unwrap();
         fs::create_dir(tmp.join("dir")).unwrap();
         fs::write(tmp.join("dir/file"), "x").unwrap();
+        first.settle();
         drop(first);
 
-        let second = all.take().unwrap();
+        let mut second = all.take().unwrap();
         assert_eq!(second.exec(), exec);
         let wanted = folders(&["w", "main", "main/b", "main/c"]);
         second.lay_out(&wanted).unwrap();
@@ -280,6 +313,14 @@ mod tests {
             0o755
         );
         assert_eq!(fs::read_dir(&tmp).unwrap().count(), 0);
+        assert_ne!(all.take().unwrap().exec(), exec);
+        second.settle();
+        drop(second);
+
+        let unsettled = all.take().unwrap();
+        assert_eq!(unsettled.exec(), exec);
+        drop(unsettled);
+        assert!(!exec.exists());
         assert_ne!(all.take().unwrap().exec(), exec);
     }
 }

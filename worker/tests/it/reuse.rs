@@ -23,15 +23,25 @@ async fn said(farm: &Farm, script: &str) -> String {
     log(&succeeds(farm, script).await)
 }
 
+fn pid_of(launcher: &str) -> &str {
+    launcher.trim().trim_start_matches("launcher ")
+}
+
 async fn ended(launcher: &str) {
-    let pid = launcher.trim().trim_start_matches("launcher ");
+    let pid = pid_of(launcher);
     for _ in 0..2000 {
-        if !is_alive(pid) {
+        // What it had open is closed by the last of its threads.
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+        if !is_alive(pid) && threads.map_or(0, Iterator::count) <= 1 {
             return;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("{launcher} is still there");
+}
+
+fn kill_hard(pid: &str) {
+    kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL).unwrap();
 }
 
 #[tokio::test]
@@ -90,6 +100,29 @@ async fn nothing_of_an_action_is_there_for_the_next() {
     );
 }
 
+/// A namespace, with what is in it, stays for as long as any thread is in it.
+#[tokio::test]
+async fn no_thread_of_the_launcher_stays_where_an_action_was() {
+    let Some(farm) = Farm::sandboxed() else {
+        return;
+    };
+    let ipc = "echo $PPID $(readlink /proc/self/ns/ipc)";
+    let (first, second) = (said(&farm, ipc).await, said(&farm, ipc).await);
+    let (launcher, left) = first.trim().split_once(' ').unwrap();
+    let (same, present) = second.trim().split_once(' ').unwrap();
+    assert_eq!(launcher, same);
+    let threads = std::fs::read_dir(format!("/proc/{launcher}/task")).unwrap();
+    let inhabited: Vec<String> = threads
+        .map(|thread| std::fs::read_link(thread.unwrap().path().join("ns/ipc")).unwrap())
+        .map(|namespace| namespace.to_str().unwrap().to_owned())
+        .collect();
+    assert!(inhabited.len() > 1 && inhabited.contains(&present.to_owned()));
+    assert!(
+        !inhabited.contains(&left.to_owned()),
+        "{left} is still inhabited: {inhabited:?}"
+    );
+}
+
 /// The new root is memory of the launcher's, and what holds it together is not the action's to change.
 #[tokio::test]
 async fn an_action_can_write_nowhere_but_where_the_worker_tidies_up() {
@@ -145,8 +178,7 @@ async fn two_actions_at_once_cannot_reach_each_other() {
 async fn a_launcher_that_has_died_meanwhile_is_replaced() {
     for farm in Farm::both() {
         let first = said(&farm, WHO).await;
-        let pid = first.trim().trim_start_matches("launcher ");
-        kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL).unwrap();
+        kill_hard(pid_of(&first));
         ended(&first).await;
         assert_ne!(said(&farm, WHO).await, first);
     }
@@ -166,6 +198,88 @@ async fn a_launcher_whose_action_was_broken_off_serves_no_other() {
         outcome.unwrap_err();
         assert!(!is_alive(&first));
         assert_ne!(said(&farm, WHO).await, format!("launcher {first}\n"));
+    }
+}
+
+#[tokio::test]
+async fn a_launcher_that_is_killed_while_a_tool_runs_takes_it_along() {
+    for farm in Farm::both() {
+        let watched = Watched::default();
+        let cancel = CancellationToken::new();
+        let script = format!("{WHO}; sleep 1000 & echo child $!; echo self $$; wait");
+        let action = host_action(vec![sh(&script)]);
+        let (outcome, tools) = tokio::join!(farm.execute_with(&action, &cancel, &watched), async {
+            let tools = [watched.line("child ").await, watched.line("self ").await];
+            kill_hard(&watched.line("launcher ").await);
+            tools
+        });
+        let error = outcome.unwrap_err().to_string();
+        assert!(
+            error.starts_with("the launcher of the action's tools failed: it ended early"),
+            "{error}"
+        );
+        for tool in &tools {
+            ended(tool).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn folders_of_an_action_that_was_dropped_are_not_given_to_another() {
+    for farm in Farm::both() {
+        said(&farm, WHO).await;
+        let folders = || std::fs::read_dir(farm.store.scratch_dir()).unwrap().count();
+        assert_eq!(folders(), 1);
+        let (watched, cancel) = (Watched::default(), CancellationToken::new());
+        let action = host_action(vec![sh("echo begun; sleep 1000")]);
+        tokio::select! {
+            outcome = farm.execute_with(&action, &cancel, &watched) => panic!("{outcome:?}"),
+            _ = watched.line("begun") => {}
+        }
+        assert_eq!(folders(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_was_replaced_is_seen_as_it_is_now() {
+    let Some(farm) = Farm::sandboxed() else {
+        return;
+    };
+    // A folder of the machine that a test may replace: the blobs.
+    let mut action = host_action(vec![sh(&format!("{WHO}; ls /__gofarm_cas__"))]);
+    let mut input = farm.input("/__gofarm__/in/1/x", b"referred");
+    input.by_reference = true;
+    action.inputs = vec![input];
+    let first = log(&farm.execute(&action).await.unwrap());
+    assert_eq!(log(&farm.execute(&action).await.unwrap()), first);
+
+    let blob = farm.store.put_bytes(b"referred").unwrap();
+    let blobs = farm.store.path(&blob);
+    let blobs = blobs.parent().unwrap().parent().unwrap();
+    let aside = blobs.with_extension("aside");
+    std::fs::rename(blobs, &aside).unwrap();
+    std::fs::create_dir(blobs).unwrap();
+    for entry in std::fs::read_dir(&aside).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::rename(entry.path(), blobs.join(entry.file_name())).unwrap();
+    }
+    let then = log(&farm.execute(&action).await.unwrap());
+    let list = |said: &str| said.split_once('\n').unwrap().1.to_owned();
+    assert!(!list(&then).is_empty());
+    assert_eq!(list(&then), list(&first));
+    assert_ne!(then, first);
+}
+
+#[tokio::test]
+async fn a_launcher_whose_limits_were_changed_serves_no_other() {
+    for farm in Farm::both() {
+        let script = format!("{WHO}; prlimit --pid $PPID --nofile=99:");
+        let first = said(&farm, &script).await;
+        let next = said(&farm, &format!("{WHO}; ulimit -Sn")).await;
+        let (launcher, limit) = next.trim().split_once('\n').unwrap();
+        assert_ne!(launcher, first.trim());
+        assert_ne!(limit, "99");
+        ended(&first).await;
     }
 }
 

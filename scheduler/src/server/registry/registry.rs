@@ -79,11 +79,8 @@ pub trait Registry: Send + Sync {
 
     /// Replaces the record of a build that is over with one that names the blob with its events, and lets go of these. For
     /// its last owner; nothing is changed if the build is another one's by now, not known or not over.
-    async fn archive(
-        &self,
-        ownership: &Ownership,
-        record: &v1::Build,
-    ) -> Result<(), RegistryError>;
+    async fn archive(&self, ownership: &Ownership, record: &v1::Build)
+    -> Result<(), RegistryError>;
 
     /// Tells the owner of a build to end it. False when the build is not known; one that is over stays as it is.
     async fn cancel(&self, build: BuildId) -> Result<bool, RegistryError>;
