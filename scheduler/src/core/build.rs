@@ -87,8 +87,7 @@ impl Build {
     /// Takes in a spec; O(V + E).
     pub fn new(mut spec: BuildSpec, now: Millis, step: u64) -> Build {
         let producers = spec.graph.link_dependents();
-        let durations: Vec<u64> = spec.nodes.iter().map(|node| node.duration_ms).collect();
-        let priorities = super::estimate::remaining_paths(&spec.graph, &durations);
+        let priorities = spec.priorities();
         let mut nodes: Vec<Node> = producers
             .into_iter()
             .map(|pending| Node {

@@ -2,8 +2,8 @@
 
 use gofarm_proto::v1::Kind;
 
-use super::Priority;
 use super::graph::Graph;
+use super::{BuildSpec, NodeId, Priority};
 
 /// What is recorded about earlier executions of a (package, kind).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(super) fn duration_ms(kind: Kind, source_bytes: u64, recorded: Option<Estima
 
 /// For each node the longest path of work that starts with it and that can only be done one after the other.
 /// O(V + E): the topological order is the order of the nodes.
-pub(super) fn remaining_paths(graph: &Graph, duration_ms: &[u64]) -> Vec<Priority> {
+fn remaining_paths(graph: &Graph, duration_ms: &[u64]) -> Vec<Priority> {
     let mut remaining = vec![0u64; duration_ms.len()];
     for node in (0..duration_ms.len()).rev() {
         // Every dependent has a greater index, so the longest tail behind this node is already known.
@@ -58,9 +58,29 @@ pub(super) fn remaining_paths(graph: &Graph, duration_ms: &[u64]) -> Vec<Priorit
         .collect()
 }
 
+impl BuildSpec {
+    /// What goes first, node by node. O(V + E).
+    pub(super) fn priorities(&self) -> Vec<Priority> {
+        let durations: Vec<u64> = self.nodes.iter().map(|node| node.duration_ms).collect();
+        remaining_paths(&self.graph, &durations)
+    }
+
+    /// The nodes in the order in which they are reached when there is always a worker: greatest priority first, so who is
+    /// waited for comes before who waits.
+    pub fn by_priority(&self) -> Vec<NodeId> {
+        let priorities = self.priorities();
+        let mut nodes: Vec<NodeId> = (0..).map(NodeId).take(priorities.len()).collect();
+        nodes.sort_by_key(|node| std::cmp::Reverse(priorities[node.index()]));
+        nodes
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use gofarm_proto::{Digest, v1};
+
     use super::*;
+    use crate::core::{BuildId, BuildOptions};
 
     #[test]
     fn the_longest_path_counts() {
@@ -75,6 +95,33 @@ mod tests {
         let paths = remaining_paths(&graph, &[1, 10, 20, 5, 100]);
         let expected = [26, 15, 25, 5, 100].map(Priority::of_remaining_path);
         assert_eq!(paths, expected);
+    }
+
+    #[test]
+    fn what_most_work_waits_for_comes_first() {
+        let node = |source_bytes, inputs: &[u32]| v1::Node {
+            action: Some(Digest::of(b"action").into()),
+            label: "compile p".to_owned(),
+            kind: Kind::Compile.into(),
+            source_bytes,
+            inputs: inputs
+                .iter()
+                .map(|node| v1::Edge {
+                    node: *node,
+                    output: "x".into(),
+                })
+                .collect(),
+            ..v1::Node::default()
+        };
+        let nodes = vec![
+            node(0, &[]),
+            node(1_000_000, &[]),
+            node(0, &[0]),
+            node(5_000, &[1, 2]),
+        ];
+        let graph = v1::Graph { nodes };
+        let spec = BuildSpec::from_graph(BuildId(1), BuildOptions::default(), &graph, |_| None);
+        assert_eq!(spec.unwrap().by_priority(), [1, 0, 2, 3].map(NodeId));
     }
 
     #[test]

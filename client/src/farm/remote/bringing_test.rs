@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use gofarm_proto::Digest;
@@ -11,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::farm_test::TestFarm;
 use super::project_test::{LATE, Project, remote};
-use super::story::Story;
 use super::{OnCancel, Submission};
 
 /// Whoever reads the pipe gets this, and is let go. Blocks until somebody reads.
@@ -87,19 +85,14 @@ async fn a_client_that_dies_before_all_is_there_leaves_a_build_that_ends() {
     let ((project, late), never) = (Project::with_late(), CancellationToken::new());
     let remote = remote(&farm);
     let mut watch = project.told.clone();
-    let mut submission = Submission::new(&remote, &project.told_to(1, &mut watch));
+    let mut submission = Submission::new(&remote, &project.told_to(1, &mut watch)).unwrap();
     tokio::select! {
         built = project.build(&remote, 1, &never) => panic!("{built:?}"),
         _ = project.wait_for("0 executed") => {}
     }
     // Somebody else looks on, who has not got the file.
     submission.supply = None;
-    let mut story = Story::new(
-        &project.graph,
-        &mut watch,
-        Arc::new(project.told.clone()),
-        None,
-    );
+    let mut story = project.story(&mut watch);
     let summary = remote
         .watch(&submission, &mut story, true, &never, OnCancel::Leave)
         .await

@@ -14,7 +14,6 @@ mod bringing_test;
 mod farm_test;
 mod fetched;
 mod listener;
-mod order;
 #[cfg(test)]
 mod project_test;
 #[cfg(test)]
@@ -94,7 +93,7 @@ impl Remote {
         build: Build<'_>,
         cancel: &CancellationToken,
     ) -> anyhow::Result<Finished> {
-        let submission = Submission::new(self, &build);
+        let submission = Submission::new(self, &build)?;
         let with_logs = build.shows_logs;
         let mut story = build.story();
         let mut bringing = self.bringing(&submission);
@@ -130,7 +129,7 @@ impl Remote {
         build: Build<'_>,
         cancel: &CancellationToken,
     ) -> anyhow::Result<bool> {
-        let submission = Submission::new(self, &build);
+        let submission = Submission::new(self, &build)?;
         let mut story = build.story();
         let mut bringing = self.bringing(&submission);
         if !bringing.all(story.watch(), cancel).await? {

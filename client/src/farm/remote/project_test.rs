@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Remote;
 use super::farm_test::TestFarm;
+use super::story::Story;
 use super::story_test::Told;
 use crate::cli::FarmSettings;
 use crate::farm::build::{Build, Choices, Finished};
@@ -67,6 +68,11 @@ fn action(
 }
 
 impl Project {
+    /// What happens to it, told to `watch`.
+    pub fn story<'a>(&'a self, watch: &'a mut Told) -> Story<'a> {
+        Story::new(&self.graph, watch, Arc::new(self.told.clone()), None)
+    }
+
     /// `m`, and a program of it.
     pub fn new() -> Project {
         let folder = tempfile::tempdir().unwrap();

@@ -1,7 +1,6 @@
 //! Builds on a farm that is there, goes away, forgets and loses.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use gofarm_proto::{Digest, v1};
@@ -12,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::farm_test::{TestFarm, request};
 use super::project_test::{Project, remote};
-use super::story::Story;
 use super::{Fetched, OnCancel, Stopped, Submission};
 use crate::output::Blobs;
 
@@ -70,18 +68,13 @@ async fn a_farm_that_has_lost_everything_is_given_the_build_again() {
     let (project, remote, never) = (Project::new(), remote(&farm), CancellationToken::new());
     let mut watch = project.told.clone();
     let build = project.told_to(1, &mut watch);
-    let submission = Submission::new(&remote, &build);
+    let submission = Submission::new(&remote, &build).unwrap();
     assert!(remote.detach(build, &never).await.unwrap());
     let port = farm.port;
     drop(farm);
     // Another life, with neither builds nor blobs.
     let _farm = TestFarm::start(&folder.path().join("other"), port, 100);
-    let mut story = Story::new(
-        &project.graph,
-        &mut watch,
-        Arc::new(project.told.clone()),
-        None,
-    );
+    let mut story = project.story(&mut watch);
     let summary = remote
         .watch(&submission, &mut story, true, &never, OnCancel::End)
         .await
@@ -202,12 +195,7 @@ async fn a_build_that_was_left_to_the_farm_is_watched_from_elsewhere() {
     // Whoever attached goes away, and the build goes on.
     let away = CancellationToken::new();
     away.cancel();
-    let mut story = Story::new(
-        &project.graph,
-        &mut watch,
-        Arc::new(project.told.clone()),
-        None,
-    );
+    let mut story = project.story(&mut watch);
     let left = remote
         .watch(&submission, &mut story, false, &away, OnCancel::Leave)
         .await;
@@ -215,12 +203,7 @@ async fn a_build_that_was_left_to_the_farm_is_watched_from_elsewhere() {
 
     farm.allowed.add_permits(100);
     let mut watch = project.told.clone();
-    let mut story = Story::new(
-        &project.graph,
-        &mut watch,
-        Arc::new(project.told.clone()),
-        None,
-    );
+    let mut story = project.story(&mut watch);
     let summary = remote
         .watch(&submission, &mut story, false, &never, OnCancel::Leave)
         .await

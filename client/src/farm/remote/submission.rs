@@ -6,12 +6,11 @@ use std::sync::Arc;
 use anyhow::Context;
 use gofarm_proto::{Digest, Message, v1};
 use gofarm_rpc::Source;
-use gofarm_scheduler::core::BuildId;
+use gofarm_scheduler::core::{BuildId, BuildOptions, BuildSpec, GraphError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::bringing::{Bringing, Sourced};
-use super::order::by_remaining_path;
 use super::{CANCEL, PATIENCE, Remote};
 use crate::farm::build::Build;
 use crate::farm::supply::Supply;
@@ -29,7 +28,9 @@ pub(crate) struct Submission {
 }
 
 impl Submission {
-    pub fn new(remote: &Remote, build: &Build<'_>) -> Submission {
+    /// # Errors
+    /// The graph is not one, which the farm would say as well.
+    pub fn new(remote: &Remote, build: &Build<'_>) -> Result<Submission, GraphError> {
         let blob = |bytes: Vec<u8>| (Digest::of(&bytes), Source::Bytes(bytes.into()));
         let graph = blob(build.graph.encode_to_vec());
         let attachment = blob(build.outline.encode_to_vec());
@@ -41,16 +42,16 @@ impl Submission {
             pool: remote.pool.clone(),
             attachment: Some(attachment.0.into()),
         };
-        Submission {
+        Ok(Submission {
             request: v1::SubmitRequest {
                 build: build.id.to_string(),
                 graph: Some(graph.0.into()),
                 options: Some(options),
             },
             own: vec![graph, attachment],
-            order: order(build.graph),
+            order: order(build)?,
             supply: Some(build.supply.clone()),
-        }
+        })
     }
 
     /// The submission of a build that is known to the farm, for submitting it again.
@@ -107,15 +108,15 @@ impl Submission {
     }
 }
 
-fn order(graph: &v1::Graph) -> Vec<(Digest, bool)> {
-    let nodes = by_remaining_path(graph).into_iter();
-    let nodes = nodes.map(|index| &graph.nodes[index]);
-    nodes
-        .filter_map(|node| {
-            let definition = Digest::try_from(node.action.as_ref()?).ok()?;
-            Some((definition, node.inputs.is_empty()))
-        })
-        .collect()
+fn order(build: &Build<'_>) -> Result<Vec<(Digest, bool)>, GraphError> {
+    let spec = BuildSpec::from_graph(build.id, BuildOptions::default(), build.graph, |_| None)?;
+    let nodes = spec.by_priority().into_iter();
+    let nodes = nodes.map(|node| &build.graph.nodes[node.0 as usize]);
+    let order = nodes.filter_map(|node| {
+        let definition = Digest::try_from(node.action.as_ref()?).ok()?;
+        Some((definition, node.inputs.is_empty()))
+    });
+    Ok(order.collect())
 }
 
 /// What was asked for, and from where.
