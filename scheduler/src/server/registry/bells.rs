@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{POLL, RegistryError};
-
 use crate::core::BuildId;
 
 /// A bell for each build that somebody here watches, and one for owners.
@@ -77,9 +76,11 @@ impl Bells {
         self.control.notify_one();
     }
 
-    /// A ring while nobody waits is kept for the next who does.
-    pub async fn control(&self) {
-        self.control.notified().await;
+    /// Waits until an owner is rung for, or the time is over. A ring while nobody waits is kept for the next who does.
+    pub async fn control(&self, wait: Duration) {
+        timeout(wait, self.control.notified())
+            .await
+            .unwrap_or_default();
     }
 
     fn builds(&self) -> MutexGuard<'_, HashMap<BuildId, Arc<Notify>>> {

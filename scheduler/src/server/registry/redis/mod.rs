@@ -12,7 +12,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gofarm_proto::{Message, v1};
 use redis::Client;
-use tokio::time::timeout;
 
 use self::keys::Keys;
 use self::link::Link;
@@ -339,9 +338,7 @@ impl Registry for RedisRegistry {
     }
 
     async fn control(&self, wait: Duration) {
-        timeout(wait, self.bells.control())
-            .await
-            .unwrap_or_default();
+        self.bells.control(wait).await;
     }
 
     async fn estimates(
