@@ -1,10 +1,16 @@
-//! Exit codes of a process that could not do its work; the same as those of `gofarm`.
+//! How a process of a farm runs and ends. Its exit codes are those of `gofarm`.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use crate::{LogFormat, log_to_stderr};
 
 /// The command line or a variable is wrong, or asks for what is not supported. clap has the same.
-pub const USAGE: u8 = 2;
+const USAGE: u8 = 2;
 
 /// The machine or the network: something that the process needs is not there.
-pub const ENVIRONMENT: u8 = 3;
+const ENVIRONMENT: u8 = 3;
 
 /// Marks an error as the user's: the command line or a variable is wrong. Errors without the mark are the environment's.
 ///
@@ -20,8 +26,30 @@ impl Misuse {
     }
 }
 
+/// The whole life of a process behind its command line: log lines, threads, `run`, and the exit code that says how it ended.
+pub fn live<F>(log: LogFormat, run: impl FnOnce() -> F) -> ExitCode
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    if let Err(error) = log_to_stderr(log) {
+        eprintln!("error: {error:#}");
+        return ExitCode::from(exit_code(&error));
+    }
+    let ended = tokio::runtime::Runtime::new()
+        .context("threads cannot be started")
+        .and_then(|runtime| runtime.block_on(run()));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The chain on one line, for those who read logs by line.
+            tracing::error!("{error:#}");
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
 /// What a process ends with that this error has ended.
-pub fn exit_code(error: &anyhow::Error) -> u8 {
+fn exit_code(error: &anyhow::Error) -> u8 {
     match error.chain().any(|cause| cause.is::<Misuse>()) {
         true => USAGE,
         false => ENVIRONMENT,

@@ -1,21 +1,24 @@
 //! A process of a farm as its operator meets it: what scheduler and worker do alike.
 //!
-//! - [`log_to_stderr`]: log lines, for people or as JSON.
+//! - [`LogFormat`]: log lines, for people or as JSON.
 //! - [`Spans`]: what happened when, over OTLP, with ids that every process of the farm derives alike.
 //! - [`Signals`]: the first signal drains, the second ends at once.
-//! - [`Misuse`] and [`exit_code`]: what an exit code says.
+//! - [`live`] and [`Misuse`]: its whole life, and what an exit code says.
 
 mod backlog;
-mod collector;
+#[cfg(feature = "collector")]
+pub mod collector;
 mod exit;
+mod exporter;
 mod log;
 mod place;
 mod signals;
 mod span;
 mod spans;
 
-pub use exit::{ENVIRONMENT, Misuse, USAGE, exit_code};
-pub use log::{LogFormat, log_to_stderr};
+pub use exit::{Misuse, live};
+pub use log::LogFormat;
+use log::log_to_stderr;
 pub use place::{BadTraceparent, Place};
 pub use signals::{Signals, Stop};
 pub use span::{Span, now};

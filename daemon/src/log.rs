@@ -21,7 +21,7 @@ pub enum LogFormat {
 /// # Errors
 ///
 /// RUST_LOG cannot be understood ([`Misuse`]).
-pub fn log_to_stderr(format: LogFormat) -> anyhow::Result<()> {
+pub(crate) fn log_to_stderr(format: LogFormat) -> anyhow::Result<()> {
     let filter = std::env::var("RUST_LOG").unwrap_or_default();
     let filter = if filter.is_empty() { "info" } else { &filter };
     let filter = EnvFilter::try_new(filter)

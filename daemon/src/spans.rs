@@ -18,7 +18,7 @@ use opentelemetry_sdk::trace::{
 use tonic::transport::ClientTlsConfig;
 
 use crate::backlog::Backlog;
-use crate::collector::Collector;
+use crate::exporter::Exporter;
 use crate::{Place, Span};
 
 /// Either of these turns spans on, the first before the second.
@@ -153,7 +153,7 @@ impl Spans {
         let room = variable("OTEL_BSP_MAX_QUEUE_SIZE").and_then(|value| value.parse().ok());
         let room = room.filter(|room| *room > 0).unwrap_or(ROOM);
         let backlog = Arc::new(Backlog::new(room));
-        let collector = Collector {
+        let collector = Exporter {
             exporter: exporter.build()?,
             backlog: backlog.clone(),
         };

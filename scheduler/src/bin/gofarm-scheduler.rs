@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use gofarm_daemon::{Misuse, Spans, exit_code, log_to_stderr};
+use gofarm_daemon::{Misuse, Spans, live};
 use gofarm_proto::v1::builds_server::BuildsServer;
 use gofarm_proto::v1::farm_server::FarmServer;
 use gofarm_proto::{Digest, FILE_DESCRIPTOR_SET};
@@ -36,21 +36,7 @@ const LAST_SPANS: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    if let Err(error) = log_to_stderr(options.log_format) {
-        eprintln!("error: {error:#}");
-        return ExitCode::from(exit_code(&error));
-    }
-    let ended = tokio::runtime::Runtime::new()
-        .context("threads cannot be started")
-        .and_then(|runtime| runtime.block_on(run(options)));
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // The chain on one line, for those who read logs by line.
-            tracing::error!("{error:#}");
-            ExitCode::from(exit_code(&error))
-        }
-    }
+    live(options.log_format, || run(options))
 }
 
 async fn run(options: Options) -> anyhow::Result<()> {

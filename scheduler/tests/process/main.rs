@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
 
 mod access;
-mod collector;
 mod ending;
 mod options;
 mod ports;

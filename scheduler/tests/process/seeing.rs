@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use gofarm_daemon::Place;
+use gofarm_daemon::collector::{Collector, TakenSpan};
 use gofarm_proto::v1::blobs_client::BlobsClient;
 use gofarm_proto::v1::builds_client::BuildsClient;
 use gofarm_proto::v1::leases_client::LeasesClient;
@@ -11,7 +12,6 @@ use gofarm_proto::{ActionKey, Digest, Message, v1};
 use nix::sys::signal::Signal;
 use tonic::transport::Channel;
 
-use super::collector::{Collector, TakenSpan};
 use super::ports::Redis;
 use super::process::{LIMIT, Scheduler, acquire};
 

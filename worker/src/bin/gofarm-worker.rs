@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use gofarm_daemon::{exit_code, log_to_stderr};
+use gofarm_daemon::live;
 use gofarm_worker::launcher_main;
 use gofarm_worker::remote::{Arguments, run};
 
@@ -19,21 +19,7 @@ fn main() -> ExitCode {
         return launcher_main();
     }
     let arguments = Arguments::parse();
-    if let Err(error) = log_to_stderr(arguments.log_format) {
-        eprintln!("error: {error:#}");
-        return ExitCode::from(exit_code(&error));
-    }
-    let ended = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(run(arguments, vec![LAUNCHER_COMMAND.into()])));
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // The chain on one line, for those who read logs by line.
-            tracing::error!("{error:#}");
-            ExitCode::from(exit_code(&error))
-        }
-    }
+    live(arguments.log_format, || {
+        run(arguments, vec![LAUNCHER_COMMAND.into()])
+    })
 }

@@ -6,7 +6,6 @@
 )]
 
 #[cfg(feature = "remote")]
-mod collector;
 mod farm;
 mod go;
 mod processes;

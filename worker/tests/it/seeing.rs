@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gofarm_daemon::collector::Collector;
 use gofarm_daemon::{Place, Spans};
 use gofarm_proto::v1::builds_client::BuildsClient;
 use gofarm_proto::v1::builds_server::BuildsServer;
@@ -21,7 +22,6 @@ use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::collector::Collector;
 use crate::farm::{host_action, known, output, sh};
 use crate::program::Worker;
 use crate::remote_farm::{PLATFORM, Table};
@@ -162,7 +162,7 @@ async fn a_trace_goes_from_the_build_to_the_tools() {
     let action = collector.one("action").await;
     assert_eq!(action.place(), Place::of_action(trace, &key));
     assert!(action.is_within(&build), "{build:?} {action:?}");
-    assert_eq!(action.text("gofarm.worker").unwrap(), "w7");
+    assert_eq!(action.attributes()["gofarm.worker"], "w7");
     let mut parts = Vec::new();
     for (name, program) in [
         ("queue", "gofarm-scheduler"),
@@ -172,9 +172,9 @@ async fn a_trace_goes_from_the_build_to_the_tools() {
         ("upload", "gofarm-worker"),
     ] {
         let part = collector.one(name).await;
-        assert_eq!(part.program, program, "{name}");
+        assert_eq!(part.program(), program, "{name}");
         assert!(part.is_within(&action), "{action:?} {part:?}");
-        assert_eq!(part.text("gofarm.attempt").unwrap(), "1");
+        assert_eq!(part.attributes()["gofarm.attempt"], "1");
         assert_eq!(collector.named(name).len(), 1, "{name}");
         parts.push(part);
     }
@@ -190,8 +190,8 @@ async fn a_trace_goes_from_the_build_to_the_tools() {
     };
     let took = run.span.end_time_unix_nano - run.span.start_time_unix_nano;
     assert!(took >= 50_000_000, "{run:?}");
-    assert_eq!(upload.text("gofarm.output_bytes").unwrap(), "5");
-    assert_eq!(upload.text("gofarm.worker").unwrap(), "w7");
+    assert_eq!(upload.attributes()["gofarm.output_bytes"], "5");
+    assert_eq!(upload.attributes()["gofarm.worker"], "w7");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -240,5 +240,5 @@ async fn without_an_endpoint_nothing_is_sent_or_said() {
     spans.shutdown(Duration::from_secs(20)).await;
     assert_eq!(collector.named("run").len(), 0);
     let action = collector.one("action").await;
-    assert_eq!(action.text("gofarm.how").unwrap(), "failed");
+    assert_eq!(action.attributes()["gofarm.how"], "failed");
 }
