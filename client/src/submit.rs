@@ -128,14 +128,25 @@ impl Workplace {
         Planner::new(self.go.clone(), self.folder.join("plans"))
     }
 
-    /// The plan with the digests of its files; planned anew when a remembered plan names files that are gone.
+    /// The plan with the digests of its files; planned anew when a remembered plan names files that are gone, and when nothing
+    /// that is remembered may be used.
     fn bind(&self) -> Result<(Planned, BoundPlan), PlanError> {
         let request = self.plan_request();
+        let planner = self.planner();
         let mut files = SourceFiles::new(&self.index);
-        let mut planned = self.planner().plan(&request, &mut files)?;
+        let mut planned = match self.options.no_cache {
+            true => planner.plan_anew(&request, &mut files)?,
+            false => planner.plan(&request, &mut files)?,
+        };
+        let fooled = files.fooled();
         let mut bound = planned.plan.bind(&mut files);
-        if bound.is_err() && planned.reused {
-            planned = self.planner().plan_anew(&request)?;
+        let is_stale = match planned.reused {
+            true => bound.is_err(),
+            // Only now it is known that cmd/go took a file for what it was before.
+            false => files.fooled() && !fooled,
+        };
+        if is_stale {
+            planned = planner.plan_anew(&request, &mut files)?;
             bound = planned.plan.bind(&mut files);
         }
         Ok((planned, bound?))
@@ -323,11 +334,12 @@ impl Workplace {
     }
 
     /// Keeps the plan and the digests of files, on a thread.
-    fn remember_plan(&self, unremembered: Option<Unremembered>) -> Remembering {
+    fn remember_plan(&self, unremembered: Option<Result<Unremembered, String>>) -> Remembering {
         let index = self.index.clone();
         Remembering(Some(std::thread::spawn(move || {
-            if let Some(unremembered) = unremembered {
-                unremembered.remember(&mut SourceFiles::new(&index));
+            if let Some(Ok(unremembered)) = unremembered {
+                // The next build plans again, which is slower and nothing else.
+                let _ = unremembered.remember(&mut SourceFiles::new(&index));
             }
             // What was hashed now is hashed again next time if this cannot be kept.
             let _ = index.save();

@@ -27,6 +27,7 @@ pub struct Recorded {
 pub struct SourceFiles<'a> {
     index: &'a FileIndex,
     seen: HashMap<PathBuf, Recorded>,
+    fooled: bool,
 }
 
 impl<'a> SourceFiles<'a> {
@@ -35,6 +36,24 @@ impl<'a> SourceFiles<'a> {
         SourceFiles {
             index,
             seen: HashMap::new(),
+            fooled: false,
+        }
+    }
+
+    /// Whether a file was found to be another one than size and modification time say, as far as planning depends on it:
+    /// cmd/go, which believes these, plans with what was there before.
+    pub fn fooled(&self) -> bool {
+        self.fooled
+    }
+
+    /// Looks whether this is a file that is another one than size and modification time say.
+    pub(crate) fn doubt(&mut self, path: &Path) {
+        let known = fs::metadata(path)
+            .ok()
+            .filter(|metadata| self.index.knows(path, metadata));
+        if known.is_some() {
+            // What is wrong with the file is told when it is needed.
+            let _ = self.record(path);
         }
     }
 
@@ -58,6 +77,7 @@ impl<'a> SourceFiles<'a> {
                 record
             }
         };
+        self.fooled |= self.index.changed_unseen(path, &metadata);
         let recorded = Recorded {
             digest: record.digest,
             go_hash: record.go_hash.to_string(),

@@ -7,6 +7,17 @@ use std::process::{Output, Stdio};
 
 use crate::error::PlanError;
 
+/// What a program that a plan depends on has said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// What was run.
+    pub argv: Vec<String>,
+    /// Where.
+    pub cwd: String,
+    /// Its standard output; nothing when it failed.
+    pub said: Option<Vec<u8>>,
+}
+
 /// A `go` command in a folder, with its whole environment.
 #[derive(Debug, Clone)]
 pub struct GoCommand {
@@ -88,6 +99,17 @@ impl GoCommand {
             .envs(self.env.iter().cloned())
             .env("LC_ALL", "C");
         command.output()
+    }
+
+    /// Asks a program.
+    pub(crate) fn answer(&self, argv: Vec<String>, cwd: String) -> Answer {
+        let output = self.ask_tool(&argv, Path::new(&cwd)).ok();
+        let output = output.filter(|output| output.status.success());
+        Answer {
+            said: output.map(|output| output.stdout),
+            argv,
+            cwd,
+        }
     }
 
     /// The settings that apply to every command: GOFLAGS, from the environment or `go env -w`.

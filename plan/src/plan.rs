@@ -1,5 +1,6 @@
 //! A planned build: every action, and what their Go identities are computed from.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -8,7 +9,8 @@ use gofarm_proto::v1;
 use crate::action::assemble::assemble;
 use crate::dryrun::{actiongraph, script};
 use crate::error::PlanError;
-use crate::gocmd::{GoCommand, GoEnv};
+use crate::gocmd::{Answer, GoCommand, GoEnv};
+use crate::lookups::Question;
 use crate::node::PlannedNode;
 use crate::request::PlanRequest;
 use crate::roots::Roots;
@@ -26,12 +28,21 @@ pub struct Plan {
     pub exe_suffix: String,
     /// What cmd/go said to the user while it planned.
     pub notes: Vec<String>,
-    /// pkg-config was asked: its answer can change without a file of the module changing.
-    pub(crate) asked_pkg_config: bool,
+}
+
+/// What a plan was made from, beside what its request and its environment say.
+#[derive(Debug)]
+pub(crate) struct Grounds {
+    /// What the planner asked of the file system.
+    pub questions: BTreeSet<Question>,
+    /// What cmd/go asked, as it says itself; `None` when it did not say.
+    pub trace: Option<String>,
+    /// What pkg-config said.
+    pub answers: Vec<Answer>,
     /// Files and folders of the machine that the C toolchain's identity rests on.
-    pub(crate) machine_files: Vec<PathBuf>,
+    pub machine_files: Vec<PathBuf>,
     /// The names of the C compilers that were looked up on PATH.
-    pub(crate) compilers: Vec<String>,
+    pub compilers: Vec<String>,
 }
 
 /// Plans a build by a dry run of cmd/go.
@@ -39,12 +50,22 @@ pub struct Plan {
 /// # Errors
 /// [`PlanError::Go`] carries cmd/go's own text for whatever `go build` would have refused before it compiled anything.
 pub fn plan(go: &GoCommand, request: &PlanRequest) -> Result<Plan, PlanError> {
-    Ok(plan_after(go, request, || ())?.plan)
+    Ok(plan_after(go, request, PackageIndex::Used, || ())?.plan)
+}
+
+/// Whether cmd/go may believe its index of packages, which knows files by name, size and modification time
+/// (cmd/go/internal/modindex/read.go, `dirHash`) and so takes another content with the same times for what it knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PackageIndex {
+    Used,
+    /// Every package is read. A third slower.
+    Passed,
 }
 
 /// A plan, and what was asked on the way to it.
 pub(crate) struct Asked<T> {
     pub plan: Plan,
+    pub grounds: Grounds,
     pub env: GoEnv,
     /// What `before` has found.
     pub before: T,
@@ -55,13 +76,14 @@ pub(crate) struct Asked<T> {
 pub(crate) fn plan_after<T>(
     go: &GoCommand,
     request: &PlanRequest,
+    index: PackageIndex,
     before: impl FnOnce() -> T,
 ) -> Result<Asked<T>, PlanError> {
     refuse_debugging(go)?;
     let (env, before, dry_run) = std::thread::scope(|scope| {
         let env = scope.spawn(|| go.go_env());
         let before = before();
-        let dry_run = dry_run(go, request);
+        let dry_run = dry_run(go, request, index);
         let env = env
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -70,8 +92,13 @@ pub(crate) fn plan_after<T>(
     // What `go env` has to say comes first: a release that is too old may understand the dry run's flags in its own way.
     let env = env?;
     env.check_version()?;
-    let plan = interpret(go, &env, request, dry_run?)?;
-    Ok(Asked { plan, env, before })
+    let (plan, grounds) = interpret(go, &env, request, dry_run?)?;
+    Ok(Asked {
+        plan,
+        grounds,
+        env,
+        before,
+    })
 }
 
 /// What cmd/go printed and wrote.
@@ -79,21 +106,36 @@ struct DryRun {
     output: Output,
     graph: std::io::Result<String>,
     graph_file: PathBuf,
+    trace: Option<String>,
 }
 
-fn dry_run(go: &GoCommand, request: &PlanRequest) -> Result<DryRun, PlanError> {
-    let folder = std::env::temp_dir().join(format!("gofarm-plan-{}", std::process::id()));
-    let graph_file = unique(&folder);
+fn dry_run(
+    go: &GoCommand,
+    request: &PlanRequest,
+    index: PackageIndex,
+) -> Result<DryRun, PlanError> {
+    // Of this user alone, and with a name that nobody knows before: it is written by cmd/go, under names that are given.
+    let folder = tempfile::Builder::new()
+        .prefix("gofarm-plan-")
+        .tempdir()
+        .map_err(|source| PlanError::File {
+            path: std::env::temp_dir().display().to_string(),
+            source,
+        })?;
+    let graph_file = folder.path().join("graph.json");
+    let trace_file = folder.path().join("trace");
     let output = go.run(
         &request.arguments(&graph_file.to_string_lossy()),
-        &[("GODEBUG", debug_setting(&go.var("GODEBUG")))],
+        &[(
+            "GODEBUG",
+            debug_setting(&go.var("GODEBUG"), &trace_file, index),
+        )],
     );
-    let graph = std::fs::read_to_string(&graph_file);
-    let _ = std::fs::remove_file(&graph_file);
     Ok(DryRun {
         output: output?,
-        graph,
+        graph: std::fs::read_to_string(&graph_file),
         graph_file,
+        trace: std::fs::read_to_string(&trace_file).ok(),
     })
 }
 
@@ -102,7 +144,7 @@ fn interpret(
     env: &GoEnv,
     request: &PlanRequest,
     dry_run: DryRun,
-) -> Result<Plan, PlanError> {
+) -> Result<(Plan, Grounds), PlanError> {
     let output = dry_run.output;
     let stderr = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
@@ -122,16 +164,21 @@ fn interpret(
     let main = module_root(env);
     let roots = Roots::new(env.get("GOROOT"), env.get("GOMODCACHE"), main.as_deref());
     let assembled = assemble(go, env, script, &graph, roots, request.trimpath)?;
-    Ok(Plan {
+    let plan = Plan {
         nodes: assembled.nodes,
         roots: assembled.roots,
-        asked_pkg_config: assembled.asked_pkg_config,
-        machine_files: assembled.machine_files,
-        compilers: assembled.compilers,
         go_version: env.get("GOVERSION").to_owned(),
         exe_suffix: env.get("GOEXE").to_owned(),
         notes,
-    })
+    };
+    let grounds = Grounds {
+        questions: assembled.questions,
+        trace: dry_run.trace,
+        answers: assembled.answers,
+        machine_files: assembled.machine_files,
+        compilers: assembled.compilers,
+    };
+    Ok((plan, grounds))
 }
 
 impl Plan {
@@ -164,21 +211,21 @@ fn refuse_debugging(go: &GoCommand) -> Result<(), PlanError> {
     }
 }
 
-/// A name for a temporary file that no other plan of this process uses.
-fn unique(stem: &Path) -> PathBuf {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    PathBuf::from(format!("{}-{number}.json", stem.display()))
-}
-
-/// The user's GODEBUG with the hash log on.
-fn debug_setting(users: &str) -> String {
-    if users.is_empty() {
-        "gocachehash=1".to_owned()
-    } else {
-        format!("{users},gocachehash=1")
+/// The user's GODEBUG, with the log of hashes and of questions to the file system on (cmd/go/internal/cache/hash.go,
+/// cmd/go/internal/fsys/fsys.go).
+fn debug_setting(users: &str, trace: &Path, index: PackageIndex) -> String {
+    let mut settings: Vec<&str> = vec![users];
+    settings.retain(|users| !users.is_empty());
+    settings.push("gocachehash=1");
+    let log = format!("gofsystracelog={}", trace.display());
+    // A comma ends a setting: below such a folder there is no trace, and no plan is kept.
+    if !log.contains(',') {
+        settings.extend(["gofsystrace=1", &log]);
     }
+    if index == PackageIndex::Passed {
+        settings.push("goindex=0");
+    }
+    settings.join(",")
 }
 
 /// The workspace's folder, else the main module's.

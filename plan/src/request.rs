@@ -1,5 +1,7 @@
 //! What the user asked for, as the planner needs it.
 
+use std::path::Path;
+
 /// A build, in the words of `go build`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlanRequest {
@@ -31,5 +33,30 @@ impl PlanRequest {
         args.push("--".to_owned());
         args.extend(self.packages.iter().cloned());
         args
+    }
+}
+
+/// All of -o that planning depends on (`runBuild` in cmd/go/internal/work/build.go).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, prost::Enumeration)]
+#[repr(i32)]
+pub(crate) enum OutputSort {
+    /// No -o, or the null device: packages and programs of any number, and nothing is written.
+    Nowhere = 0,
+    /// A folder, or a name that ends in a slash: at least one program.
+    Folder = 1,
+    /// Anything else: one package.
+    File = 2,
+}
+
+impl PlanRequest {
+    /// The sort of -o, which depends on what is there now.
+    pub(crate) fn output_sort(&self, cwd: &Path) -> OutputSort {
+        match self.output.as_deref() {
+            None | Some("" | "/dev/null") => OutputSort::Nowhere,
+            Some(output) if output.ends_with('/') || cwd.join(output).is_dir() => {
+                OutputSort::Folder
+            }
+            Some(_) => OutputSort::File,
+        }
     }
 }

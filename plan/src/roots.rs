@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use gofarm_proto::{EXEC_ROOT, WORK_DIR};
 
+use crate::lookups::Lookups;
+
 /// Pairs of a folder of this machine and the virtual folder that stands for it.
 ///
 /// Invariant: longest real folder first, so that a root inside another one wins.
@@ -48,14 +50,14 @@ impl Roots {
     /// Makes sure that this folder is below a root: the nearest folder above it with a go.mod becomes one,
     /// or the folder itself. Roots added so are numbered in the order in which they are asked for, which is
     /// the order of the dry run and so the same on every machine.
-    pub(crate) fn cover(&mut self, folder: &Path) {
+    pub(crate) fn cover(&mut self, lookups: &Lookups, folder: &Path) {
         let text = folder.to_string_lossy();
         if self.to_virtual(&text).is_some() {
             return;
         }
         let module = folder
             .ancestors()
-            .find(|folder| folder.join("go.mod").is_file() && *folder != Path::new("/"));
+            .find(|folder| lookups.is_file(&folder.join("go.mod")) && *folder != Path::new("/"));
         let number = self
             .entries
             .iter()

@@ -71,10 +71,29 @@ impl FileIndex {
         })
     }
 
+    /// Whether anything is known about a file at `path` with this size and modification time.
+    pub fn knows(&self, path: &Path, metadata: &Metadata) -> bool {
+        let stamp = Stamp::of(metadata);
+        let known = self
+            .table
+            .get(&key(path), |row| row.is_alike(stamp).then_some(()));
+        known.is_some()
+    }
+
+    /// Whether the file at `path` was seen with another header under the size and modification time that it has now: who
+    /// believes those two takes it for what it was.
+    pub fn changed_unseen(&self, path: &Path, metadata: &Metadata) -> bool {
+        let stamp = Stamp::of(metadata);
+        let unseen = self
+            .table
+            .get(&key(path), |row| row.is_alike(stamp).then_some(row.unseen));
+        unseen.unwrap_or(false)
+    }
+
     /// Remembers a file. `metadata` was taken before the content was read, and `hashed_at` is the time just
     /// before that. Returns false, and forgets what was known, when the file had changed less than two seconds
     /// earlier (or in the future): then it cannot be told from one that changes again right away, and is to be
-    /// hashed again the next time.
+    /// hashed again the next time. That it [changed unseen](FileIndex::changed_unseen) is not forgotten.
     pub fn insert(
         &self,
         path: &Path,
@@ -86,13 +105,28 @@ impl FileIndex {
         let settled = nanos(hashed_at).saturating_sub(SETTLED.as_nanos());
         let last_change = stamp.modified.max(stamp.changed);
         let settled = i64::try_from(settled).is_ok_and(|settled| last_change < settled);
-        if !settled || record.digest.size != metadata.len() {
-            self.table.remove(&key(path));
-            return false;
+        let alike = self.table.get(&key(path), |row| {
+            let same = row.header() == Some(record.header);
+            row.is_alike(stamp).then_some(row.unseen || !same)
+        });
+        let unseen = alike.unwrap_or(false);
+        let settled = settled && record.digest.size == metadata.len();
+        match (settled, unseen) {
+            (false, false) => self.table.remove(&key(path)),
+            // With a stamp that no file has, so that it is hashed again.
+            (false, true) => self.table.update(key(path), |_| {
+                let stamp = Stamp {
+                    changed: 0,
+                    ..stamp
+                };
+                FileRow::new(stamp, record, unseen)
+            }),
+            (true, _) => {
+                self.table
+                    .update(key(path), |_| FileRow::new(stamp, record, unseen));
+            }
         }
-        self.table
-            .update(key(path), |_| FileRow::new(stamp, record));
-        true
+        settled
     }
 
     /// Writes what was learned. Nothing is written when nothing was.
@@ -159,10 +193,13 @@ struct FileRow {
     hashes: Vec<u8>,
     #[prost(uint32, tag = "7")]
     used_day: u32,
+    /// The header was another one under the same size and modification time.
+    #[prost(bool, tag = "8")]
+    unseen: bool,
 }
 
 impl FileRow {
-    fn new(stamp: Stamp, record: &FileRecord) -> FileRow {
+    fn new(stamp: Stamp, record: &FileRecord, unseen: bool) -> FileRow {
         FileRow {
             path: Vec::new(),
             size: stamp.size,
@@ -176,7 +213,17 @@ impl FileRow {
             ]
             .concat(),
             used_day: 0,
+            unseen,
         }
+    }
+
+    /// Same size and modification time.
+    fn is_alike(&self, stamp: Stamp) -> bool {
+        (self.size, self.modified) == (stamp.size, stamp.modified)
+    }
+
+    fn header(&self) -> Option<[u8; 32]> {
+        self.record(self.size).map(|record| record.header)
     }
 
     fn stamp(&self) -> Stamp {
@@ -201,7 +248,7 @@ impl FileRow {
 
 impl Row for FileRow {
     type Key = Vec<u8>;
-    const CONTEXT: &'static [u8] = b"gofarm file index 1";
+    const CONTEXT: &'static [u8] = b"gofarm file index 2";
     const KEEP_DAYS: u32 = 60;
 
     fn take_key(&mut self) -> Vec<u8> {

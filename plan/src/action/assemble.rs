@@ -1,6 +1,6 @@
 //! Puts the groups of a dry run together as nodes of an action graph.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use gofarm_proto::v1;
@@ -13,8 +13,10 @@ use crate::dryrun::actiongraph::ActionGraph;
 use crate::dryrun::quote;
 use crate::dryrun::script::{HashInput, Script};
 use crate::error::PlanError;
+use crate::gocmd::Answer;
 use crate::gocmd::{GoCommand, GoEnv};
 use crate::identity::{self, IdentityTemplate};
+use crate::lookups::{Lookups, Question};
 use crate::node::PlannedNode;
 use crate::roots::Roots;
 
@@ -24,9 +26,13 @@ pub(crate) struct Assembly<'a> {
     pub env: &'a GoEnv,
     pub graph: &'a ActionGraph,
     pub roots: Roots,
+    /// Every question to the file system goes through this.
+    pub lookups: Lookups,
     /// False with -trimpath=false: then the folders of this machine get into the objects.
     pub trimpath: bool,
     pub probes: Probes,
+    /// What pkg-config said.
+    pub answers: Vec<Answer>,
     /// By the compiler's command line.
     toolchains: HashMap<Vec<String>, CToolchain>,
     hashes: HashMap<String, HashInput>,
@@ -42,7 +48,10 @@ pub(crate) struct Assembled {
     /// In topological order.
     pub nodes: Vec<PlannedNode>,
     pub roots: Roots,
-    pub asked_pkg_config: bool,
+    /// What was asked of the file system.
+    pub questions: BTreeSet<Question>,
+    /// What pkg-config said.
+    pub answers: Vec<Answer>,
     /// What the C toolchains' identities rest on.
     pub machine_files: Vec<PathBuf>,
     /// The names of the C compilers.
@@ -59,12 +68,13 @@ pub(crate) fn assemble(
     trimpath: bool,
 ) -> Result<Assembled, PlanError> {
     let groups = group::group(script.entries, env.get("PKG_CONFIG"))?;
-    let asked_pkg_config = groups.iter().any(|group| !group.pkg_config.is_empty());
     let mut assembly = Assembly {
         go,
         env,
         graph,
         roots,
+        lookups: Lookups::default(),
+        answers: Vec::new(),
         trimpath,
         probes: Probes::default(),
         toolchains: HashMap::new(),
@@ -105,7 +115,8 @@ pub(crate) fn assemble(
     Ok(Assembled {
         nodes: assembly.nodes,
         roots: assembly.roots,
-        asked_pkg_config,
+        questions: assembly.lookups.into_questions(),
+        answers: assembly.answers,
         machine_files,
         compilers,
     })
@@ -127,18 +138,18 @@ impl Assembly<'_> {
             for part in &hash.parts {
                 if let Some(name) = hashed_file(part) {
                     let path = folder.join(name);
-                    if path.is_file() {
+                    if self.lookups.is_file(&path) {
                         files.push(path);
                     }
                 }
             }
         }
-        let roots = &self.roots;
+        let (roots, lookups) = (&self.roots, &self.lookups);
         let context = identity::TemplateContext {
             nodes: &self.by_id,
             file: &|name| {
                 let path = folder?.join(name);
-                let known = path.is_file();
+                let known = lookups.is_file(&path);
                 known
                     .then(|| roots.to_virtual(&path.to_string_lossy()))
                     .flatten()

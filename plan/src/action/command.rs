@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use gofarm_identity::PACKAGE_BUILD_ID;
-use gofarm_proto::{WORK_DIR, v1};
+use gofarm_proto::{EXEC_ROOT, WORK_DIR, v1};
 
 use crate::action::assemble::{Assembly, quoted_flags};
 use crate::action::group::{is_go_tool, tool_name};
@@ -44,7 +44,9 @@ impl Assembly<'_> {
                 let include = Path::new(self.env.get("GOROOT")).join("pkg/include");
                 draft
                     .inputs
-                    .folder(&self.roots, &include, |name| name.ends_with(".h"))?;
+                    .folder(&self.roots, &self.lookups, &include, |name| {
+                        name.ends_with(".h")
+                    })?;
             }
             "cgo" => {
                 draft.uses_cgo = true;
@@ -141,18 +143,20 @@ impl Assembly<'_> {
                 .filter(|rest| rest.starts_with('/'))
                 .unwrap_or(arg);
             if path.starts_with('/')
-                && previous != "-D"
+                && !path.starts_with(EXEC_ROOT)
+                && !matches!(previous, "-D" | "-trimpath")
                 && !SYSTEM
                     .iter()
                     .any(|system| path.starts_with(system) && self.roots.to_virtual(path).is_none())
             {
                 let path = includes::normalise(Path::new(path));
-                if path.is_file() {
-                    self.roots.cover(path.parent().unwrap_or(Path::new("/")));
+                if self.lookups.is_file(&path) {
+                    self.roots
+                        .cover(&self.lookups, path.parent().unwrap_or(Path::new("/")));
                     draft.inputs.file(&self.roots, &path.to_string_lossy());
                     draft.includers.push(path);
-                } else if path.is_dir() {
-                    self.roots.cover(&path);
+                } else if self.lookups.is_dir(&path) {
+                    self.roots.cover(&self.lookups, &path);
                     if !draft.include_folders.contains(&path) {
                         draft.include_folders.push(path);
                     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use gofarm_proto::{IN_DIR, v1};
 
 use crate::error::PlanError;
+use crate::lookups::Lookups;
 use crate::roots::Roots;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,16 +90,17 @@ impl Inputs {
     pub fn folder(
         &mut self,
         roots: &Roots,
+        lookups: &Lookups,
         folder: &Path,
         keep: impl Fn(&str) -> bool,
     ) -> Result<(), PlanError> {
-        let entries = std::fs::read_dir(folder).map_err(|source| PlanError::File {
+        let names = lookups.names(folder).map_err(|source| PlanError::File {
             path: folder.display().to_string(),
             source,
         })?;
-        for entry in entries.flatten() {
-            let path = entry.path();
-            if path.is_file() && keep(&entry.file_name().to_string_lossy()) {
+        for (name, _) in names {
+            let path = folder.join(&name);
+            if keep(&name.to_string_lossy()) && lookups.is_file(&path) {
                 self.file(roots, &path.to_string_lossy());
             }
         }

@@ -40,9 +40,9 @@ impl Assembly<'_> {
         let described = self.described(group)?;
         let folder = sources::package_folder(group);
         if let Some(folder) = &folder {
-            self.roots.cover(folder);
+            self.roots.cover(&self.lookups, folder);
         }
-        let asked = pkgconfig::ask(self.go, &group.pkg_config)?;
+        let asked = pkgconfig::ask(self.go, &group.pkg_config, &mut self.answers)?;
         let source_map = self.source_map(&described.action_id, folder.as_deref());
         let mut draft = Draft {
             group,
@@ -79,8 +79,9 @@ impl Assembly<'_> {
         draft
             .includers
             .retain(|path| uses_cgo || path.extension().is_none_or(|ext| ext != "go"));
-        for path in includes::follow(&draft.includers, &draft.include_folders) {
-            self.roots.cover(path.parent().unwrap_or(&path));
+        for path in includes::follow(&self.lookups, &draft.includers, &draft.include_folders) {
+            self.roots
+                .cover(&self.lookups, path.parent().unwrap_or(&path));
             draft.inputs.file(&self.roots, &path.to_string_lossy());
         }
 
@@ -128,8 +129,10 @@ impl Assembly<'_> {
                 content: self.written(draft, path, content)?,
             })),
             Entry::Copy { from, to } => {
-                self.roots
-                    .cover(Path::new(from).parent().unwrap_or(Path::new("/")));
+                self.roots.cover(
+                    &self.lookups,
+                    Path::new(from).parent().unwrap_or(Path::new("/")),
+                );
                 draft.inputs.file(&self.roots, from);
                 draft.includers.push(PathBuf::from(from));
                 step(v1::step::Step::CopyFile(v1::CopyFile {
@@ -238,8 +241,10 @@ impl Assembly<'_> {
             let real = file
                 .as_str()
                 .ok_or_else(|| bad("a file that is no text".to_owned()))?;
-            self.roots
-                .cover(Path::new(real).parent().unwrap_or(Path::new("/")));
+            self.roots.cover(
+                &self.lookups,
+                Path::new(real).parent().unwrap_or(Path::new("/")),
+            );
             draft.inputs.file(&self.roots, real);
             *file = self
                 .roots

@@ -163,8 +163,10 @@ impl Assembly<'_> {
         };
         let source = after("-i")
             .ok_or_else(|| PlanError::Inconsistent(format!("no -i in {:?}", command.argv)))?;
-        self.roots
-            .cover(Path::new(&source).parent().unwrap_or(Path::new("/")));
+        self.roots.cover(
+            &self.lookups,
+            Path::new(&source).parent().unwrap_or(Path::new("/")),
+        );
         let mut inputs = Inputs::default();
         inputs.file(&self.roots, &source);
         let tool = inputs.tool(&self.roots, &command.argv[0])?;

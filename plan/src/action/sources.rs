@@ -28,10 +28,10 @@ impl Assembly<'_> {
         }
         let from = Path::new(&folder).ancestors().find(|ancestor| {
             if version.is_empty() {
-                ancestor.join("go.mod").is_file()
+                self.lookups.is_file(&ancestor.join("go.mod"))
             } else {
                 ancestor.to_string_lossy().ends_with(&format!("@{version}"))
-                    || ancestor.join("go.mod").is_file()
+                    || self.lookups.is_file(&ancestor.join("go.mod"))
             }
         })?;
         let suffix = if version.is_empty() {

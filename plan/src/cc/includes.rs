@@ -7,15 +7,21 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+use crate::lookups::Lookups;
+
 /// All files below the roots that these sources may include, directly or through each other.
 ///
 /// `folders` are the -I folders that lie below a root.
-pub(crate) fn follow(sources: &[PathBuf], folders: &[PathBuf]) -> BTreeSet<PathBuf> {
+pub(crate) fn follow(
+    lookups: &Lookups,
+    sources: &[PathBuf],
+    folders: &[PathBuf],
+) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mut pending: Vec<PathBuf> = sources.to_vec();
     let mut seen: BTreeSet<PathBuf> = sources.iter().cloned().collect();
     while let Some(source) = pending.pop() {
-        let Ok(bytes) = std::fs::read(&source) else {
+        let Ok(bytes) = lookups.read(&source) else {
             continue;
         };
         let own = source.parent().map(Path::to_path_buf).unwrap_or_default();
@@ -23,7 +29,7 @@ pub(crate) fn follow(sources: &[PathBuf], folders: &[PathBuf]) -> BTreeSet<PathB
         if text.lines().any(is_computed) {
             // Which file a macro names only the compiler knows.
             let folders = std::iter::once(&own).chain(folders);
-            for path in folders.flat_map(|folder| headers(folder)) {
+            for path in folders.flat_map(|folder| headers(lookups, folder)) {
                 if seen.insert(path.clone()) {
                     found.insert(path.clone());
                     pending.push(path);
@@ -33,7 +39,7 @@ pub(crate) fn follow(sources: &[PathBuf], folders: &[PathBuf]) -> BTreeSet<PathB
         for name in included(&text) {
             for folder in std::iter::once(&own).chain(folders) {
                 let path = normalise(&folder.join(name));
-                if path.is_file() && seen.insert(path.clone()) {
+                if lookups.is_file(&path) && seen.insert(path.clone()) {
                     found.insert(path.clone());
                     pending.push(path);
                 }
@@ -85,22 +91,22 @@ fn is_computed(line: &str) -> bool {
 }
 
 /// The headers in a folder and in the folders below it, a few thousand at most.
-fn headers(folder: &Path) -> Vec<PathBuf> {
+fn headers(lookups: &Lookups, folder: &Path) -> Vec<PathBuf> {
     const MOST: usize = 4000;
     let mut folders = vec![folder.to_path_buf()];
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let path = entry.path();
+        for (name, kind) in lookups.names(&folder).into_iter().flatten() {
+            let path = folder.join(name);
             let is_header = path.extension().is_some_and(|ext| {
                 ["h", "hh", "hpp", "hxx", "inc", "inl", "def", "c"]
                     .iter()
                     .any(|known| ext == *known)
             });
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => folders.push(path),
-                Ok(_) if is_header => found.push(path),
-                _ => {}
+            if kind.is_dir() {
+                folders.push(path);
+            } else if is_header {
+                found.push(path);
             }
             if found.len() + folders.len() > MOST {
                 return found;
@@ -147,7 +153,7 @@ mod tests {
         let lib = write("inc/lib.h", "");
         write("inc/unused.h", "");
         assert_eq!(
-            follow(&[go], &[dir.path().join("inc")]),
+            follow(&Lookups::default(), &[go], &[dir.path().join("inc")]),
             BTreeSet::from([b, c, lib])
         );
     }
@@ -166,11 +172,14 @@ mod tests {
             "#if defined(X) || __has_include(\"opt.inc\")\n#endif\n",
         );
         let opt = write("asks/opt.inc", "");
-        assert_eq!(follow(&[asks], &[]), BTreeSet::from([opt]));
+        assert_eq!(
+            follow(&Lookups::default(), &[asks], &[]),
+            BTreeSet::from([opt])
+        );
         let computes = write("computes/a.c", "#define H \"in/m.h\"\n#include H\n");
         let header = write("computes/in/m.h", "");
         assert_eq!(
-            follow(std::slice::from_ref(&computes), &[]),
+            follow(&Lookups::default(), std::slice::from_ref(&computes), &[]),
             BTreeSet::from([header])
         );
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::dryrun::command::Command;
 use crate::error::PlanError;
-use crate::gocmd::GoCommand;
+use crate::gocmd::{Answer, GoCommand};
 
 /// What pkg-config said for one package.
 #[derive(Debug, Default, Clone)]
@@ -14,7 +14,12 @@ pub(crate) struct PkgConfigFlags {
 }
 
 /// Runs the invocations that the dry run printed (`getPkgConfigFlags` in cmd/go/internal/work/exec.go).
-pub(crate) fn ask(go: &GoCommand, commands: &[Command]) -> Result<PkgConfigFlags, PlanError> {
+/// What they said is added to `answers`.
+pub(crate) fn ask(
+    go: &GoCommand,
+    commands: &[Command],
+    answers: &mut Vec<Answer>,
+) -> Result<PkgConfigFlags, PlanError> {
     let mut flags = PkgConfigFlags::default();
     for command in commands {
         let output = go.run_tool(&command.argv, Path::new(&command.cwd))?;
@@ -30,6 +35,11 @@ pub(crate) fn ask(go: &GoCommand, commands: &[Command]) -> Result<PkgConfigFlags
             );
             return Err(fail(text.trim_end().to_owned()));
         }
+        answers.push(Answer {
+            argv: command.argv.clone(),
+            cwd: command.cwd.clone(),
+            said: Some(output.stdout.clone()),
+        });
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let split = split(&text)
             .ok_or_else(|| fail(format!("its output has an unfinished quote: {text}")))?;

@@ -1,105 +1,111 @@
 //! Folder listings: which files and packages there are.
 
-use std::fs::{self, Metadata};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
-/// A tree with more folders than this is not remembered; it is planned anew each time.
-const MAX_FOLDERS: usize = 50_000;
+use super::embed::matches;
+use super::fact::{Kind, bytes, changed, path};
+
 /// A folder changed so shortly before it was listed may change again without its time showing it.
 const SETTLED_NS: i64 = 2_000_000_000;
 
 /// What a folder held when a plan was made.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct FolderFact {
-    #[prost(string, tag = "1")]
-    pub path: String,
-    /// Modification time, nanoseconds since the epoch; 0 when it was too fresh to be trusted.
+pub(super) struct FolderFact {
+    #[prost(bytes = "vec", tag = "1")]
+    pub path: Vec<u8>,
+    /// When an entry came, went or became something else, nanoseconds since the epoch; 0 when it was too fresh to be trusted.
     #[prost(int64, tag = "2")]
-    pub modified: i64,
+    pub changed: i64,
     #[prost(uint64, tag = "3")]
     pub inode: u64,
-    /// Every name counts, because //go:embed may match any file.
-    #[prost(bool, tag = "4")]
-    pub all_names: bool,
-    #[prost(bytes = "vec", tag = "5")]
-    pub listing: Vec<u8>,
+    /// The names that match this count, because //go:embed or a C compiler may take any file; without it those that cmd/go
+    /// looks at when it loads packages.
+    #[prost(string, optional, tag = "4")]
+    pub pattern: Option<String>,
+    /// Digest of names and kinds; nothing where there is no folder that can be listed.
+    #[prost(bytes = "vec", optional, tag = "5")]
+    pub listing: Option<Vec<u8>>,
 }
 
 impl FolderFact {
-    /// Lists a folder. A folder that is not there has an empty listing.
-    pub fn of(path: &Path, all_names: bool) -> FolderFact {
-        let metadata = fs::metadata(path).ok();
-        let listing = names(path, all_names);
-        let now = nanos(SystemTime::now());
-        let (modified, inode) =
-            metadata.map_or((0, 0), |metadata| (modified(&metadata), metadata.ino()));
+    /// Lists a folder.
+    pub fn of(folder: &Path, pattern: Option<String>) -> FolderFact {
+        // The time first: what comes while the folder is listed then shows.
+        let metadata = fs::metadata(folder).ok();
+        let (changed, inode) = metadata.map_or((0, 0), |metadata| {
+            (self::changed(&metadata), metadata.ino())
+        });
+        let settled = nanos(SystemTime::now()) - changed > SETTLED_NS;
         FolderFact {
-            path: path.to_string_lossy().into_owned(),
-            modified: if now - modified > SETTLED_NS {
-                modified
-            } else {
-                0
-            },
+            path: bytes(folder),
+            changed: if settled { changed } else { 0 },
             inode,
-            all_names,
-            listing: digest(&listing),
+            listing: listing(folder, pattern.as_deref()),
+            pattern,
         }
     }
 
-    /// True while the folder still holds the same names. A changed time alone is not a change: files that
+    pub fn path(&self) -> &Path {
+        path(&self.path)
+    }
+
+    /// True while nothing at all has come to the folder or gone.
+    pub fn is_untouched(&self) -> bool {
+        self.changed != 0
+            && fs::metadata(self.path()).is_ok_and(|metadata| {
+                changed(&metadata) == self.changed && metadata.ino() == self.inode
+            })
+    }
+
+    /// True while the folder still holds the same names that count. A changed time alone is not a change: files that
     /// planning does not read come and go.
     pub fn holds(&self) -> bool {
-        let path = Path::new(&self.path);
-        if self.modified != 0
-            && let Ok(metadata) = fs::metadata(path)
-            && modified(&metadata) == self.modified
-            && metadata.ino() == self.inode
-        {
-            return true;
-        }
-        digest(&names(path, self.all_names)) == self.listing
+        listing(self.path(), self.pattern.as_deref()) == self.listing
     }
 }
 
-fn nanos(time: SystemTime) -> i64 {
+pub(super) fn nanos(time: SystemTime) -> i64 {
     time.duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| since.as_nanos() as i64)
 }
 
-fn modified(metadata: &Metadata) -> i64 {
-    metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec()
-}
-
-fn digest(names: &[String]) -> Vec<u8> {
-    let mut hasher = blake3::Hasher::new_derive_key("gofarm folder listing v1");
-    for name in names {
-        hasher.update(name.as_bytes());
-        hasher.update(b"\0");
+/// Digest of the names in a folder that planning depends on, and of what they are.
+fn listing(folder: &Path, pattern: Option<&str>) -> Option<Vec<u8>> {
+    let mut entries: Vec<(Vec<u8>, Kind, Kind)> = Vec::new();
+    for entry in fs::read_dir(folder).ok()? {
+        let entry = entry.ok()?;
+        let name = entry.file_name();
+        let kind = Kind::of(entry.file_type().ok()?);
+        let text = name.to_string_lossy();
+        let behind = match kind {
+            Kind::Link => Kind::behind(&entry.path()),
+            _ => kind,
+        };
+        let counts = match pattern {
+            Some(pattern) => matches(pattern, &text),
+            None if is_planned_file(&text) => true,
+            None => match kind {
+                Kind::Folder => is_package_folder(&text) && has_planned_file(&entry.path()),
+                // Not walked into, which cmd/go warns of.
+                Kind::Link => behind == Kind::Folder && is_package_folder(&text),
+                _ => false,
+            },
+        };
+        if counts {
+            entries.push((name.as_bytes().to_vec(), kind, behind));
+        }
     }
-    hasher.finalize().as_bytes().to_vec()
-}
-
-/// The names in a folder that planning depends on, folders with a slash.
-fn names(path: &Path, all: bool) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(path)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let is_folder = entry.path().is_dir();
-            let counts = if is_folder {
-                is_package_folder(&name) && has_planned_file(&entry.path())
-            } else {
-                is_planned_file(&name)
-            };
-            (all || counts).then(|| if is_folder { format!("{name}/") } else { name })
-        })
-        .collect();
-    names.sort();
-    names
+    entries.sort();
+    let mut hasher = blake3::Hasher::new_derive_key("gofarm folder listing v2");
+    for (name, kind, behind) in entries {
+        hasher.update(&name);
+        hasher.update(&[0, kind as u8, behind as u8]);
+    }
+    Some(hasher.finalize().as_bytes().to_vec())
 }
 
 /// True when there is anything in a tree that cmd/go would look at. A folder of programs, such as the one that a
@@ -107,14 +113,13 @@ fn names(path: &Path, all: bool) -> Vec<String> {
 fn has_planned_file(folder: &Path) -> bool {
     let mut folders = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let path = entry.path();
-        if path.is_dir() {
-            if is_package_folder(&name) && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                folders.push(path);
-            }
-        } else if is_planned_file(&name) {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if is_planned_file(&name) {
             return true;
+        }
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) && is_package_folder(&name) {
+            folders.push(entry.path());
         }
     }
     folders.iter().any(|folder| has_planned_file(folder))
@@ -125,8 +130,9 @@ fn is_package_folder(name: &str) -> bool {
     !name.starts_with(['.', '_']) && name != "testdata"
 }
 
-/// Files that cmd/go looks at when it loads a package or a module.
-pub(crate) fn is_planned_file(name: &str) -> bool {
+/// Files that cmd/go looks at when it loads a package or a module. Those of tests are among them: cmd/go refuses a package
+/// when one cannot be parsed, or is of another package (go/build/build.go, `Context.Import`).
+pub(super) fn is_planned_file(name: &str) -> bool {
     if matches!(
         name,
         "go.mod" | "go.sum" | "go.work" | "go.work.sum" | "modules.txt" | "default.pgo"
@@ -134,6 +140,7 @@ pub(crate) fn is_planned_file(name: &str) -> bool {
         return true;
     }
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    // go/build/build.go, `knownExtensions`.
     matches!(
         extension,
         "go" | "s"
@@ -155,45 +162,5 @@ pub(crate) fn is_planned_file(name: &str) -> bool {
             | "syso"
             | "swig"
             | "swigcxx"
-            | "inc"
-    ) && !name.ends_with("_test.go")
-        && !name.starts_with(['.', '_'])
-}
-
-/// All folders of a module's tree in which packages can be; `None` when there are too many to remember.
-pub(crate) fn walk(root: &Path) -> Option<Vec<PathBuf>> {
-    walk_where(root, |name| is_package_folder(name) && name != "vendor")
-}
-
-/// All folders below a package that embeds files.
-pub(crate) fn walk_all(root: &Path) -> Option<Vec<PathBuf>> {
-    walk_where(root, |_| true)
-}
-
-fn walk_where(root: &Path, enter: impl Fn(&str) -> bool) -> Option<Vec<PathBuf>> {
-    let mut folders = vec![root.to_path_buf()];
-    let mut next = 0;
-    while next < folders.len() {
-        if folders.len() > MAX_FOLDERS {
-            return None;
-        }
-        for entry in fs::read_dir(&folders[next]).into_iter().flatten().flatten() {
-            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            if is_folder && enter(&entry.file_name().to_string_lossy()) {
-                folders.push(entry.path());
-            }
-        }
-        next += 1;
-    }
-    Some(folders)
-}
-
-/// True when something changed the path at or after this moment.
-pub(crate) fn changed_since(path: &Path, moment: SystemTime) -> bool {
-    // Times of files are taken from a clock that ticks every few milliseconds.
-    let moment = nanos(moment) - 10_000_000;
-    fs::metadata(path).is_ok_and(|metadata| {
-        let changed = metadata.ctime() * 1_000_000_000 + metadata.ctime_nsec();
-        modified(&metadata).max(changed) >= moment
-    })
+    ) && !name.starts_with(['.', '_'])
 }

@@ -2,8 +2,8 @@
 //!
 //! cmd/go reads of a Go file its comments, package clause and imports, and where there are any the //go:embed lines
 //! (go/build/read.go); of other sources the constraints before the first line of code (go/build/build.go,
-//! `shouldBuild`). gofarm reads the `#include` lines too. All the rest of a file is body: it can change
-//! without another dry run. Where a file cannot be read this way, all of it counts.
+//! `shouldBuild`). gofarm reads the lines for the C preprocessor too, in files of any name, because any may be included. All
+//! the rest of a file is body: it can change without another dry run. Where a file cannot be read this way, all of it counts.
 
 use std::path::Path;
 
@@ -19,34 +19,31 @@ pub(crate) fn header_digest(path: &Path, content: &[u8]) -> [u8; 32] {
         .unwrap_or_default();
     let mut hasher = blake3::Hasher::new_derive_key("gofarm planning header v1");
     match &*extension {
-        "go" => match end_of_imports(content) {
+        "go" => match Head::of(content) {
+            Some(head) if name.ends_with("_test.go") => head.of_test(content, &mut hasher),
             // Whether a directive stands in a comment or a string only a whole lexer could say.
-            Some(end) if !lines(&content[end..]).any(|line| contains(line, b"//go:embed")) => {
-                hasher.update(&content[..end]);
+            Some(head)
+                if !lines(&content[head.end..]).any(|line| contains(line, b"//go:embed")) =>
+            {
+                hasher.update(&content[..head.end]);
             }
             _ => {
                 hasher.update(content);
             }
         },
-        "s" | "S" | "sx" | "c" | "cc" | "cpp" | "cxx" | "h" | "hh" | "hpp" | "hxx" | "m" | "f"
-        | "F" | "for" | "f90" | "inc" => {
-            hasher.update(&content[..leading_comments(content)]);
-            for line in lines(content) {
-                let line = trim(line);
-                if line.starts_with(b"#") {
-                    hasher.update(line);
-                    hasher.update(b"\n");
-                }
-            }
-        }
         "mod" | "sum" | "work" | "swig" | "swigcxx" => {
             hasher.update(content);
         }
         _ if name == "modules.txt" => {
             hasher.update(content);
         }
-        // Embedded files, profiles, system objects: nothing of them decides a command.
-        _ => {}
+        _ => {
+            hasher.update(&content[..leading_comments(content)]);
+            for line in lines(content).filter(|line| is_for_the_preprocessor(line)) {
+                hasher.update(line);
+                hasher.update(b"\n");
+            }
+        }
     }
     *hasher.finalize().as_bytes()
 }
@@ -59,8 +56,11 @@ fn contains(line: &[u8], text: &[u8]) -> bool {
     line.windows(text.len()).any(|window| window == text)
 }
 
-fn trim(line: &[u8]) -> &[u8] {
-    line.trim_ascii_start()
+/// `#`, behind blanks and `//`: so it stands in a preamble of cgo.
+fn is_for_the_preprocessor(line: &[u8]) -> bool {
+    let line = line.trim_ascii_start();
+    let line = line.strip_prefix(b"//").unwrap_or(line);
+    line.trim_ascii_start().starts_with(b"#")
 }
 
 /// Where the comments and blank lines before the first line of code end.
@@ -70,43 +70,82 @@ fn leading_comments(content: &[u8]) -> usize {
     scanner.at
 }
 
-/// Where the last import declaration of a Go file ends; `None` when the file does not begin as one.
-fn end_of_imports(content: &[u8]) -> Option<usize> {
-    let mut scanner = Scanner { content, at: 0 };
-    if content.starts_with(b"\xef\xbb\xbf") {
-        scanner.at = 3;
-    }
-    scanner.skip_blank_and_comments();
-    scanner.word(b"package")?;
-    scanner.skip_blank_and_comments();
-    scanner.identifier()?;
-    loop {
-        let end = scanner.at;
+/// How a Go file begins.
+struct Head {
+    /// Where the line of the package clause ends.
+    package: usize,
+    /// Where the last import declaration ends.
+    end: usize,
+    /// Where each import stands.
+    imports: Vec<(usize, usize)>,
+}
+
+impl Head {
+    /// `None` when the file does not begin as one.
+    fn of(content: &[u8]) -> Option<Head> {
+        let mut scanner = Scanner { content, at: 0 };
+        if content.starts_with(b"\xef\xbb\xbf") {
+            scanner.at = 3;
+        }
         scanner.skip_blank_and_comments();
-        while scanner.peek() == Some(b';') {
-            scanner.at += 1;
+        scanner.word(b"package")?;
+        scanner.skip_blank_and_comments();
+        scanner.identifier()?;
+        let line = scanner.rest().iter().position(|&b| b == b'\n');
+        let mut head = Head {
+            package: line.map_or(content.len(), |line| scanner.at + line),
+            end: scanner.at,
+            imports: Vec::new(),
+        };
+        loop {
+            head.end = scanner.at;
             scanner.skip_blank_and_comments();
-        }
-        if scanner.word(b"import").is_none() {
-            // Comments behind the last import belong to what follows, but cost nothing to count.
-            return Some(end);
-        }
-        scanner.skip_blank_and_comments();
-        if scanner.peek() == Some(b'(') {
-            scanner.at += 1;
-            loop {
+            while scanner.peek() == Some(b';') {
+                scanner.at += 1;
                 scanner.skip_blank_and_comments();
-                match scanner.peek()? {
-                    b')' => {
-                        scanner.at += 1;
-                        break;
-                    }
-                    b';' => scanner.at += 1,
-                    _ => scanner.import_spec()?,
-                }
             }
-        } else {
-            scanner.import_spec()?;
+            if scanner.word(b"import").is_none() {
+                // Comments behind the last import belong to what follows, but cost nothing to count.
+                return Some(head);
+            }
+            scanner.skip_blank_and_comments();
+            if scanner.peek() == Some(b'(') {
+                scanner.at += 1;
+                loop {
+                    scanner.skip_blank_and_comments();
+                    match scanner.peek()? {
+                        b')' => {
+                            scanner.at += 1;
+                            break;
+                        }
+                        b';' => scanner.at += 1,
+                        _ => head.import(&mut scanner)?,
+                    }
+                }
+            } else {
+                head.import(&mut scanner)?;
+            }
+        }
+    }
+
+    fn import(&mut self, scanner: &mut Scanner<'_>) -> Option<()> {
+        let start = scanner.at;
+        scanner.import_spec()?;
+        self.imports.push((start, scanner.at));
+        Some(())
+    }
+
+    /// A file of tests takes part in a build only by being well-formed and of the right package: what it imports does not
+    /// count, unless that alone makes cmd/go refuse it.
+    fn of_test(&self, content: &[u8], hasher: &mut blake3::Hasher) {
+        hasher.update(&content[..self.package]);
+        for (start, end) in &self.imports {
+            let import = &content[*start..*end];
+            let path = import.split(|&b| b == b'"').nth(1).unwrap_or_default();
+            let is_plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._-~".contains(b);
+            if path.is_empty() || path == b"C" || !path.iter().all(is_plain) {
+                hasher.update(import);
+            }
         }
     }
 }
@@ -238,6 +277,33 @@ mod tests {
         assert!(same("a.s", text, &text.replace("$0", "$8")));
         assert!(!same("a.s", text, &text.replace("amd64", "arm64")));
         assert!(!same("a.s", text, &text.replace("textflag", "other")));
+    }
+
+    #[test]
+    fn of_a_test_the_package_counts_and_ordinary_imports_do_not() {
+        let text = "//go:build linux\n\npackage p // x\n\nimport (\n\t\"testing\"\n\tq \"io\"\n)\n\nvar x = 1\n";
+        for (from, to) in [("\"io\"", "\"os\""), ("= 1", "= 2"), ("q ", "r ")] {
+            assert!(same("a_test.go", text, &text.replace(from, to)), "{to}");
+        }
+        for (from, to) in [
+            ("linux", "windows"),
+            ("package p", "package q"),
+            ("// x", "// import \"y\""),
+            ("q \"io\"", "\"C\""),
+            ("\"io\"", "\"a b\""),
+            ("import (", "import {"),
+        ] {
+            assert!(!same("a_test.go", text, &text.replace(from, to)), "{to}");
+        }
+    }
+
+    #[test]
+    fn in_a_file_of_any_name_the_lines_for_the_preprocessor_count() {
+        let text = "int a;\n # include \"u.def\"\nint b;\n";
+        for name in ["t.def", "t", "t.inc", "x.txt"] {
+            assert!(same(name, text, &text.replace("int b", "int c")));
+            assert!(!same(name, text, &text.replace("u.def", "v.def")));
+        }
     }
 
     #[test]

@@ -1,35 +1,40 @@
 //! The plan snapshot: a plan is used again while nothing changed that planning depends on.
 //!
-//! A snapshot lies in a file named by a fingerprint of the request, the environment and the `go` command; inside are
-//! the plan and the facts that it rests on: folder listings, headers of files, the presence of repositories and
-//! module files above, the state of git where it is stamped into programs, and the C toolchain's files. One fact that
-//! does not hold and the dry run is made again. Nothing is remembered when a fact cannot be followed: then every
-//! build plans anew.
+//! A snapshot lies in a file whose name is a digest of the request, the environment and the `go` command ([`name`]); inside
+//! are the plan and the facts that it rests on ([`fact`]). Facts are the answers to the questions that planning really asked:
+//! cmd/go's by its own trace ([`trace`]), those that the trace leaves out ([`unsaid`], [`embed`], [`repository`]), and the
+//! planner's own ([`crate::lookups`]). One fact that does not hold and the dry run is made again. Nothing is remembered when
+//! a question cannot be followed: then every build plans anew.
 
+mod embed;
+mod fact;
 mod folders;
+mod footing;
 pub(crate) mod header;
-mod modules;
+mod name;
 mod record;
-mod vcs;
+mod repository;
+mod trace;
+mod unsaid;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use gofarm_proto::v1;
-
 use crate::error::PlanError;
 use crate::files::SourceFiles;
 use crate::gocmd::{GoCommand, GoEnv};
-use crate::node::PlannedNode;
-use crate::plan::{Asked, Plan, module_root, plan_after};
+use crate::lookups::Question;
+use crate::plan::{Asked, Grounds, PackageIndex, Plan, module_root, plan_after};
 use crate::request::PlanRequest;
-use folders::FolderFact;
-use record::{FileFact, MachineFact, ProgramFact, RootMessage, Snapshot};
-
-/// Changes with the meaning of what is in the file.
-const FORMAT: &str = "gofarm plan snapshot v1";
+use fact::{
+    AnswerFact, FileFact, Kind, LookFact, MachineFact, ProgramFact, bytes, changed, modified,
+};
+use folders::{FolderFact, is_planned_file, nanos};
+pub use footing::{Access, Footing};
+use record::Snapshot;
+use repository::Stamped;
 
 /// Plans builds and remembers plans.
 #[derive(Debug, Clone)]
@@ -45,8 +50,10 @@ pub struct Planned {
     pub plan: Plan,
     /// True when a snapshot held and no dry run was made.
     pub reused: bool,
-    /// What is still to be done so that the plan is remembered, if it can be.
-    pub unremembered: Option<Unremembered>,
+    /// Why a snapshot that was there did not hold: what changed, in words for people.
+    pub changed: Option<String>,
+    /// What is still to be done so that the plan is remembered; `Err` says why it cannot be. `None` when it is.
+    pub unremembered: Option<Result<Unremembered, String>>,
 }
 
 /// A snapshot that lacks the headers of the files that the plan rests on. Reading them takes longer than planning, and
@@ -55,27 +62,35 @@ pub struct Planned {
 pub struct Unremembered {
     file: PathBuf,
     snapshot: Snapshot,
-    files: Vec<PathBuf>,
+    files: BTreeSet<PathBuf>,
+    index: PackageIndex,
     /// When planning began.
     started: SystemTime,
 }
 
 impl Unremembered {
     /// Reads the files and writes the snapshot; nothing is kept when one of them has changed since planning began.
-    pub fn remember(mut self, files: &mut SourceFiles<'_>) {
+    ///
+    /// # Errors
+    /// Says why nothing was kept.
+    pub fn remember(mut self, files: &mut SourceFiles<'_>) -> Result<(), String> {
+        let mut facts = self.snapshot.facts.take().unwrap_or_default();
         for path in &self.files {
-            if folders::changed_since(path, self.started) {
-                return;
+            if changed_since(path, self.started) {
+                return Err(changing(path));
             }
-            let Ok(recorded) = files.record(path) else {
-                return;
-            };
-            self.snapshot.files.push(FileFact {
-                path: path.to_string_lossy().into_owned(),
+            let recorded = files.record(path).map_err(|error| error.to_string())?;
+            facts.files.push(FileFact {
+                path: bytes(path),
                 header: recorded.header.to_vec(),
             });
         }
+        if self.index == PackageIndex::Used && files.fooled() {
+            return Err("a file changed and kept its size and time".to_owned());
+        }
+        self.snapshot.facts = Some(facts);
         record::write(&self.file, self.snapshot);
+        Ok(())
     }
 }
 
@@ -88,219 +103,272 @@ impl Planner {
         }
     }
 
+    fn file(&self, request: &PlanRequest) -> Option<PathBuf> {
+        Some(self.folder.join(name::of(&self.go, request)?))
+    }
+
+    /// What the kept plan of this request rests on; `None` when none is kept.
+    pub fn footing(&self, request: &PlanRequest) -> Option<Footing> {
+        self.file(request)
+            .as_deref()
+            .and_then(record::read)
+            .map(Footing::of)
+    }
+
     /// The plan of a build: remembered if every fact holds, else from a dry run.
     pub fn plan(
         &self,
         request: &PlanRequest,
         files: &mut SourceFiles<'_>,
     ) -> Result<Planned, PlanError> {
-        let file = self.snapshot_file(request);
-        if let Some(snapshot) = file.as_deref().and_then(record::read)
-            && self.holds(&snapshot, files)
+        let sort = request.output_sort(&self.go.cwd);
+        let file = self.file(request);
+        let mut broken = None;
+        let mut holding = None;
+        if let Some(file) = &file
+            && let Some(snapshot) = record::read(file)
+            && let Some(facts) = &snapshot.facts
         {
-            if let Some(file) = &file {
+            broken = facts.broken(&self.go, files);
+            if broken.is_none() && snapshot.accepts(sort) {
                 let _ = fs::File::open(file).and_then(|file| file.set_modified(SystemTime::now()));
+                return Ok(Planned {
+                    plan: snapshot.into_plan(sort, request.output.as_deref()),
+                    reused: true,
+                    changed: None,
+                    unremembered: None,
+                });
             }
-            return Ok(Planned {
-                plan: snapshot.into_plan(),
-                reused: true,
-                unremembered: None,
-            });
+            if broken.is_none() {
+                holding = Some(snapshot);
+            }
         }
-        self.plan_anew(request)
+        let mut planned = self.plan_anew(request, files)?;
+        planned.changed = broken;
+        if let (Some(Ok(unremembered)), Some(earlier)) = (&mut planned.unremembered, holding) {
+            unremembered.snapshot.accept_as(&earlier);
+        }
+        Ok(planned)
     }
 
     /// The plan of a build from a dry run, whatever is remembered.
-    pub fn plan_anew(&self, request: &PlanRequest) -> Result<Planned, PlanError> {
-        let started = SystemTime::now();
-        // Asked before and after: what is committed meanwhile is in the plan or not.
-        let git = || {
-            vcs::markers(&self.go.cwd)
-                .iter()
-                .any(|marker| marker.ends_with(".git"))
-                .then(|| vcs::git_state(&self.go))
-                .flatten()
+    pub fn plan_anew(
+        &self,
+        request: &PlanRequest,
+        files: &mut SourceFiles<'_>,
+    ) -> Result<Planned, PlanError> {
+        let index = match files.fooled() {
+            true => PackageIndex::Passed,
+            false => PackageIndex::Used,
         };
-        let Asked { plan, env, before } = plan_after(&self.go, request, git)?;
+        let planned = self.dry_run(request, files, index)?;
+        match index == PackageIndex::Used && files.fooled() {
+            true => self.dry_run(request, files, PackageIndex::Passed),
+            false => Ok(planned),
+        }
+    }
+
+    fn dry_run(
+        &self,
+        request: &PlanRequest,
+        files: &mut SourceFiles<'_>,
+        index: PackageIndex,
+    ) -> Result<Planned, PlanError> {
+        let started = SystemTime::now();
+        let asked = plan_after(&self.go, request, index, || Before::ask(&self.go))?;
+        if let Some(trace) = asked
+            .grounds
+            .trace
+            .as_deref()
+            .filter(|_| index == PackageIndex::Used)
+        {
+            self.compare_with_index(trace, &asked.env, files);
+        }
         let unremembered = self
-            .snapshot_file(request)
-            .and_then(|file| self.facts(file, &env, request, &plan, before, started));
+            .file(request)
+            .map(|file| self.facts(file, request, &asked, (index, started)));
         Ok(Planned {
-            plan,
+            plan: asked.plan,
             reused: false,
+            changed: None,
             unremembered,
         })
     }
 
-    /// Where the snapshot of this request is; `None` for requests that are planned anew each time.
-    fn snapshot_file(&self, request: &PlanRequest) -> Option<PathBuf> {
-        if request.flags.iter().any(|flag| names_files(flag)) {
-            return None;
+    /// Looks whether a file of the packages that cmd/go took from its index is another one than its times say.
+    fn compare_with_index(&self, trace: &str, env: &GoEnv, files: &mut SourceFiles<'_>) {
+        let goroot = Path::new(env.get("GOROOT"));
+        for question in trace::parse(trace, &self.go.cwd).unwrap_or_default() {
+            let Question::Package(folder) = question else {
+                continue;
+            };
+            if folder.starts_with(goroot) {
+                continue;
+            }
+            for file in planned_files(&folder) {
+                files.doubt(&file);
+            }
         }
-        let mut hasher = blake3::Hasher::new_derive_key(FORMAT);
-        let mut add = |text: &str| {
-            hasher.update(&(text.len() as u64).to_le_bytes());
-            hasher.update(text.as_bytes());
-        };
-        add(&format!("{request:?}"));
-        add(&self.go.cwd.to_string_lossy());
-        // -o means another thing when a folder of that name is there.
-        let output = request.output.as_deref().unwrap_or_default();
-        add(&self.go.cwd.join(output).is_dir().to_string());
-        let mut env: Vec<(String, String)> = self
-            .go
-            .env
-            .iter()
-            .map(|(name, value)| {
-                (
-                    name.to_string_lossy().into_owned(),
-                    value.to_string_lossy().into_owned(),
-                )
-            })
-            .filter(|(name, _)| decides(name))
-            .collect();
-        env.sort();
-        env.dedup();
-        for (name, value) in &env {
-            add(name);
-            add(value);
-        }
-        let go = self.go.locate()?;
-        add(&format!("{:?}", MachineFact::of(&go)));
-        // The go command on PATH is often a link or a script; what it finds is found again as long as these
-        // two files are the same.
-        add(&String::from_utf8_lossy(
-            &fs::read(self.goenv_file()).unwrap_or_default(),
-        ));
-        if let Ok(own) = std::env::current_exe() {
-            add(&format!("{:?}", MachineFact::of(&own)));
-        }
-        Some(self.folder.join(hasher.finalize().to_hex().as_str()))
     }
 
-    /// The file in which `go env -w` keeps its settings (cmd/go/internal/cfg/cfg.go, `EnvFile`).
-    fn goenv_file(&self) -> PathBuf {
-        let named = self.go.var("GOENV");
-        if named == "off" {
-            return PathBuf::from("/dev/null");
-        }
-        if !named.is_empty() {
-            return PathBuf::from(named);
-        }
-        let config = self.go.var("XDG_CONFIG_HOME");
-        let config = if config.is_empty() {
-            Path::new(&self.go.var("HOME")).join(".config")
-        } else {
-            PathBuf::from(config)
-        };
-        config.join("go/env")
-    }
-
-    fn holds(&self, snapshot: &Snapshot, files: &mut SourceFiles<'_>) -> bool {
-        let git = snapshot.git.is_some().then(|| {
-            let go = self.go.clone();
-            std::thread::spawn(move || vcs::git_state(&go))
-        });
-        let markers: Vec<String> = paths(vcs::markers(&self.go.cwd));
-        let holds = markers == snapshot.markers
-            && snapshot
-                .machine
-                .iter()
-                .all(|fact| MachineFact::of(Path::new(&fact.path)) == *fact)
-            && snapshot.programs.iter().all(|fact| {
-                self.go.look_up(Path::new(&fact.name)).as_deref() == Some(Path::new(&fact.path))
-            })
-            && snapshot.folders.iter().all(FolderFact::holds)
-            && snapshot.files.iter().all(|fact| {
-                files
-                    .record(Path::new(&fact.path))
-                    .is_ok_and(|recorded| recorded.header.as_slice() == fact.header)
-            });
-        let git_holds = match git {
-            Some(git) => git.join().ok().flatten() == snapshot.git,
-            None => true,
-        };
-        holds && git_holds
-    }
-
-    /// Collects what a plan rests on but the contents of files; `None` when that cannot be followed, or is changing just
-    /// now.
+    /// Collects what a plan rests on but the contents of files.
+    ///
+    /// # Errors
+    /// That cannot be followed, or is changing just now; says what.
     fn facts(
         &self,
         file: PathBuf,
-        env: &GoEnv,
+        request: &PlanRequest,
+        asked: &Asked<Before>,
+        (index, started): (PackageIndex, SystemTime),
+    ) -> Result<Unremembered, String> {
+        let Asked {
+            plan,
+            grounds,
+            env,
+            before,
+        } = asked;
+        let goflags = env.get("GOFLAGS");
+        if name::has_overlay(goflags, request) {
+            return Err("-overlay".to_owned());
+        }
+        let mut snapshot = Snapshot::of(plan, request.output_sort(&self.go.cwd));
+        let mut facts = fact::Facts::default();
+        let git_roots = repository::git_roots(&self.go.cwd);
+        match repository::stamped(plan) {
+            Stamped::No => {}
+            Stamped::Git => {
+                facts.answers = repository::answers(&self.go, &git_roots);
+                // Asked before and after: what is committed meanwhile is in the plan or not.
+                if facts.answers != before.git {
+                    return Err("git says something else than before".to_owned());
+                }
+            }
+            Stamped::Other => return Err("a repository that is not git's".to_owned()),
+        }
+        let said = grounds.answers.iter().cloned();
+        facts
+            .answers
+            .extend(said.map(|answer| AnswerFact::of(answer, false)));
+        facts.answers.dedup();
+        let mut programs: BTreeSet<&str> = grounds.compilers.iter().map(String::as_str).collect();
+        programs.extend(grounds.answers.iter().map(|answer| answer.argv[0].as_str()));
+        if !git_roots.is_empty() {
+            // Without it nothing is stamped.
+            programs.insert("git");
+        }
+        facts.programs = programs
+            .into_iter()
+            .map(|name| ProgramFact::of(&self.go, name))
+            .collect();
+        facts.machine = machine_files(grounds, env)
+            .iter()
+            .map(|path| MachineFact::of(path))
+            .collect();
+
+        let mut questions = self
+            .questions(request, plan, grounds, env)
+            .ok_or("cmd/go does not say what it asked, or too much")?;
+        let beside = unsaid::beside(&self.go);
+        if looks(&beside) != before.beside {
+            return Err("the folders above are changing".to_owned());
+        }
+        let mut files = BTreeSet::new();
+        let modcache = Some(Path::new(env.get("GOMODCACHE"))).filter(|path| path.is_absolute());
+        let mut folders: BTreeSet<(PathBuf, Option<String>)> = BTreeSet::new();
+        let mut kinds: BTreeSet<(PathBuf, bool)> = BTreeSet::new();
+        for question in questions.iter().cloned().chain(beside.iter().cloned()) {
+            match within_cache(question, modcache) {
+                Question::Kind(path) => {
+                    kinds.insert((path, true));
+                }
+                Question::Entry(path) => {
+                    kinds.insert((path, false));
+                }
+                Question::Packages(folder) => {
+                    folders.insert((folder, None));
+                }
+                Question::Names(folder, pattern) => {
+                    folders.insert((folder, Some(pattern)));
+                }
+                Question::Content(path) => {
+                    kinds.insert((path.clone(), true));
+                    files.insert(path);
+                }
+                Question::Package(folder) => {
+                    files.extend(planned_files(&folder));
+                    folders.insert((folder, None));
+                }
+            }
+        }
+        questions.clear();
+        for (folder, pattern) in folders {
+            if changed_since(&folder, started) {
+                return Err(changing(&folder));
+            }
+            facts.folders.push(FolderFact::of(&folder, pattern));
+        }
+        for (path, follows) in kinds {
+            let fact = LookFact::of(&path, follows);
+            // Those beside were looked at before and after.
+            let question = match follows {
+                true => Question::Kind(path.clone()),
+                false => Question::Entry(path.clone()),
+            };
+            if !beside.contains(&question) && is_in_motion(&path, fact.kind(), started) {
+                return Err(changing(&path));
+            }
+            facts.looks.push(fact);
+        }
+        files.retain(|path| Kind::behind(path) == Kind::File);
+        snapshot.facts = Some(facts);
+        Ok(Unremembered {
+            file,
+            snapshot,
+            files,
+            index,
+            started,
+        })
+    }
+
+    /// All that was asked while the plan was made; `None` when that is not known.
+    fn questions(
+        &self,
         request: &PlanRequest,
         plan: &Plan,
-        git_before: Option<Vec<u8>>,
-        started: SystemTime,
-    ) -> Option<Unremembered> {
-        let git = match vcs::stamped(plan) {
-            vcs::Stamped::No => None,
-            vcs::Stamped::Git => {
-                Some(vcs::git_state(&self.go).filter(|git| git_before.as_ref() == Some(git))?)
-            }
-            vcs::Stamped::Other => return None,
-        };
-        if plan.asked_pkg_config || env.get("GOFLAGS").split_whitespace().any(names_files) {
-            return None;
-        }
-        let modcache = Path::new(env.get("GOMODCACHE"));
-        // Package folders, and whether all names in them count.
-        let mut listed: BTreeSet<(PathBuf, bool)> = BTreeSet::new();
-        let main = module_root(env);
-        let mut trees: Vec<PathBuf> = main.iter().map(PathBuf::from).collect();
-        trees.extend(
-            plan.roots
-                .entries()
-                .iter()
-                .filter(|(_, name)| name.contains("/ext/"))
-                .map(|(real, _)| PathBuf::from(real)),
+        grounds: &Grounds,
+        env: &GoEnv,
+    ) -> Option<BTreeSet<Question>> {
+        let trace = grounds.trace.as_deref().filter(|trace| !trace.is_empty())?;
+        let mut questions = trace::parse(trace, &self.go.cwd)?;
+        questions.extend(grounds.questions.iter().cloned());
+        let mut modules: Vec<PathBuf> = ["GOWORK", "GOMOD"]
+            .iter()
+            .map(|name| PathBuf::from(env.get(name)))
+            .filter(|file| file.is_absolute() && file.is_file())
+            .collect();
+        modules.extend(name::module_file(&self.go, env.get("GOFLAGS"), request));
+        questions.extend(unsaid::modules(&modules));
+        let goroot = Path::new(env.get("GOROOT"));
+        questions.extend(
+            goroot
+                .ancestors()
+                .map(|folder| Question::Entry(folder.to_owned())),
         );
-        let mut module_files: Vec<PathBuf> = Vec::new();
-        for name in ["GOWORK", "GOMOD"] {
-            let file = PathBuf::from(env.get(name));
-            if file.is_file() {
-                module_files.push(file);
-            }
-        }
-        for folder in modules::local_modules(&module_files) {
-            if !trees.iter().any(|tree| folder.starts_with(tree)) {
-                trees.push(folder);
-            }
-        }
-        for file in module_files.clone() {
-            // go.work.sum, whatever the workspace's file is called.
-            let sum = PathBuf::from(format!("{}.sum", file.display()));
-            if sum.is_file() {
-                module_files.push(sum);
-            }
-            listed.extend(file.parent().map(|folder| (folder.to_path_buf(), false)));
-        }
-        for tree in &trees {
-            listed.extend(
-                folders::walk(tree)?
-                    .into_iter()
-                    .map(|folder| (folder, false)),
-            );
-            let vendor = tree.join("vendor");
-            if vendor.is_dir() {
-                listed.insert((vendor, false));
-            }
+        if let Some(root) = module_root(env) {
+            questions.extend(unsaid::repositories(Path::new(&root)));
         }
         for node in &plan.nodes {
             let folder = Path::new(&node.folder);
-            if node.folder.is_empty()
-                || (!env.get("GOMODCACHE").is_empty() && folder.starts_with(modcache))
-            {
+            if node.folder.is_empty() || is_below(folder, env.get("GOMODCACHE")) {
                 continue;
             }
-            listed.insert((folder.to_owned(), false));
-            for folder in embed_folders(node, folder) {
-                listed.extend(
-                    folders::walk_all(&folder)?
-                        .into_iter()
-                        .map(|folder| (folder, true)),
-                );
+            questions.extend(embed::questions(node)?);
+        }
+        for main in plan.nodes.iter().filter_map(|node| node.main) {
+            let folder = Path::new(&plan.nodes.get(main as usize)?.folder);
+            if !folder.as_os_str().is_empty() && !folder.starts_with(goroot) {
+                questions.extend(unsaid::repositories(folder));
             }
         }
         if request
@@ -309,138 +377,107 @@ impl Planner {
             .any(|package| package.ends_with(".go"))
         {
             // Files named one by one: their folder is the package.
-            listed.insert((self.go.cwd.clone(), false));
+            questions.insert(Question::Package(self.go.cwd.clone()));
         }
-        let mut snapshot = Snapshot {
-            nodes: plan.nodes.clone(),
-            roots: plan
-                .roots
-                .entries()
-                .iter()
-                .map(|(real, name)| RootMessage {
-                    real: real.clone(),
-                    name: name.clone(),
-                })
-                .collect(),
-            go_version: plan.go_version.clone(),
-            exe_suffix: plan.exe_suffix.clone(),
-            markers: paths(vcs::markers(&self.go.cwd)),
-            git,
-            ..Snapshot::default()
-        };
-        let mut machine: BTreeSet<PathBuf> = plan.machine_files.iter().cloned().collect();
-        for name in ["VERSION", "go.env", "bin/go"] {
-            machine.insert(Path::new(env.get("GOROOT")).join(name));
-        }
-        // Of a development tree: there the tools' own build IDs are in the identities.
-        let tools = fs::read_dir(env.get("GOTOOLDIR"))
-            .into_iter()
-            .flatten()
-            .flatten();
-        machine.extend(tools.map(|tool| tool.path()));
-        snapshot.programs = plan
-            .compilers
-            .iter()
-            .filter_map(|name| {
-                Some(ProgramFact {
-                    path: self
-                        .go
-                        .look_up(Path::new(name))?
-                        .to_string_lossy()
-                        .into_owned(),
-                    name: name.clone(),
-                })
-            })
-            .collect();
-        let mut files = module_files;
-        for (folder, all_names) in &listed {
-            if folders::changed_since(folder, started) {
-                return None;
-            }
-            snapshot.folders.push(FolderFact::of(folder, *all_names));
-            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-                let path = entry.path();
-                let planned = folders::is_planned_file(&entry.file_name().to_string_lossy());
-                if !*all_names && planned && path.is_file() {
-                    files.push(path);
-                }
-            }
-        }
-        snapshot.machine = machine.iter().map(|path| MachineFact::of(path)).collect();
-        Some(Unremembered {
-            file,
-            snapshot,
-            files,
-            started,
-        })
+        Some(questions)
     }
 }
 
-/// Variables that cmd/go, its helpers, or the planner read.
-fn decides(name: &str) -> bool {
-    const NAMES: [&str; 20] = [
-        "AR",
-        "CC",
-        "COMPILER_PATH",
-        "CPATH",
-        "CPLUS_INCLUDE_PATH",
-        "CXX",
-        "C_INCLUDE_PATH",
-        "FC",
-        "GCC_EXEC_PREFIX",
-        "GCCGO",
-        "HOME",
-        "LIBRARY_PATH",
-        "NETRC",
-        "OBJC_INCLUDE_PATH",
-        "PATH",
-        "SDKROOT",
-        "SOURCE_DATE_EPOCH",
-        "SSH_AUTH_SOCK",
-        "XDG_CONFIG_HOME",
-        "TMPDIR",
-    ];
-    (name.starts_with("GO") && !name.starts_with("GOFARM_") && name != "GOCACHE")
-        || name.starts_with("CGO_")
-        || name.starts_with("PKG_CONFIG")
-        || name.starts_with("GIT_")
-        || NAMES.contains(&name)
+/// What is asked before planning too, because nothing shows later that it has changed meanwhile.
+struct Before {
+    git: Vec<AnswerFact>,
+    beside: Vec<LookFact>,
 }
 
-/// The folders below a package in which a new file could match one of its //go:embed patterns.
-fn embed_folders(node: &PlannedNode, folder: &Path) -> BTreeSet<PathBuf> {
-    let config = node.action.steps.iter().find_map(|step| match &step.step {
-        Some(v1::step::Step::WriteFile(file)) if file.path.ends_with("/embedcfg") => {
-            serde_json::from_slice::<serde_json::Value>(&file.content).ok()
+impl Before {
+    fn ask(go: &GoCommand) -> Before {
+        Before {
+            git: repository::answers(go, &repository::git_roots(&go.cwd)),
+            beside: looks(&unsaid::beside(go)),
         }
+    }
+}
+
+fn changing(path: &Path) -> String {
+    format!("{} is changing", path.display())
+}
+
+fn looks(questions: &BTreeSet<Question>) -> Vec<LookFact> {
+    let facts = questions.iter().filter_map(|question| match question {
+        Question::Kind(path) => Some(LookFact::of(path, true)),
+        Question::Entry(path) => Some(LookFact::of(path, false)),
         _ => None,
     });
-    let patterns = config
-        .as_ref()
-        .and_then(|config| config.get("Patterns")?.as_object());
-    patterns
-        .into_iter()
-        .flat_map(|patterns| patterns.keys())
-        .filter_map(|pattern| {
-            let first = pattern.trim_start_matches("all:").split('/').next()?;
-            if first.contains(['*', '?', '[', '\\']) || first == "." {
-                return Some(folder.to_path_buf());
-            }
-            let named = folder.join(first);
-            named.is_dir().then_some(named)
-        })
+    facts.collect()
+}
+
+/// A module of the cache is what its version says, and cmd/go itself keeps an index of it that it never compares again. It may
+/// go, though.
+fn within_cache(question: Question, modcache: Option<&Path>) -> Question {
+    let Some(modcache) = modcache else {
+        return question;
+    };
+    match question {
+        Question::Packages(path)
+        | Question::Names(path, _)
+        | Question::Content(path)
+        | Question::Package(path)
+            if path.starts_with(modcache) =>
+        {
+            Question::Kind(path)
+        }
+        other => other,
+    }
+}
+
+fn is_below(path: &Path, root: &str) -> bool {
+    !root.is_empty() && path.starts_with(root)
+}
+
+/// The files of a package's folder that cmd/go looks at.
+fn planned_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| is_planned_file(&entry.file_name().to_string_lossy()))
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file())
         .collect()
 }
 
-/// Flags that make cmd/go read files that no fact covers.
-fn names_files(flag: &str) -> bool {
-    let flag = flag.trim_matches(['"', '\'']).trim_start_matches('-');
-    flag.starts_with("modfile") || flag.starts_with("overlay")
+/// Files of the machine whose change changes plans: the C toolchain's, and those of the Go release.
+fn machine_files(grounds: &Grounds, env: &GoEnv) -> BTreeSet<PathBuf> {
+    let mut machine: BTreeSet<PathBuf> = grounds.machine_files.iter().cloned().collect();
+    for name in ["VERSION", "go.env", "bin/go"] {
+        machine.insert(Path::new(env.get("GOROOT")).join(name));
+    }
+    // Of a development tree: there the tools' own build IDs are in the identities.
+    let tools = fs::read_dir(env.get("GOTOOLDIR"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    machine.extend(tools.map(|tool| tool.path()));
+    machine
 }
 
-fn paths(paths: Vec<PathBuf>) -> Vec<String> {
-    paths
-        .into_iter()
-        .map(|path| path.to_string_lossy().into_owned())
-        .collect()
+/// Whether what is at this path, or that nothing is, may have become so while the plan was made.
+fn is_in_motion(path: &Path, kind: Kind, started: SystemTime) -> bool {
+    match kind {
+        // A folder's time says that something came to it, which is nothing here.
+        Kind::Folder => fs::metadata(path)
+            .and_then(|metadata| metadata.created())
+            .is_ok_and(|created| created >= started),
+        Kind::File | Kind::Link | Kind::Other => changed_since(path, started),
+        Kind::Nothing => {
+            let mut above = path.ancestors().skip(1);
+            let nearest = above.find(|folder| folder.is_dir());
+            nearest.is_some_and(|folder| changed_since(folder, started))
+        }
+    }
+}
+
+/// True when something changed the path at or after this moment.
+fn changed_since(path: &Path, moment: SystemTime) -> bool {
+    // Times of files are taken from a clock that ticks every few milliseconds.
+    let moment = nanos(moment) - 10_000_000;
+    fs::metadata(path).is_ok_and(|metadata| modified(&metadata).max(changed(&metadata)) >= moment)
 }

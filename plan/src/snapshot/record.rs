@@ -1,22 +1,23 @@
 //! A snapshot as it lies in its file.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use prost::Message;
 
+use super::fact::Facts;
 use crate::node::PlannedNode;
 use crate::plan::Plan;
+use crate::request::OutputSort;
 use crate::roots::Roots;
-use crate::snapshot::folders::FolderFact;
 
 /// Snapshots kept; the least recently used go first.
 const KEPT: usize = 64;
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Snapshot {
+    /// Without targets.
     #[prost(message, repeated, tag = "1")]
     pub nodes: Vec<PlannedNode>,
     #[prost(message, repeated, tag = "2")]
@@ -25,27 +26,13 @@ pub(super) struct Snapshot {
     pub go_version: String,
     #[prost(string, tag = "4")]
     pub exe_suffix: String,
-    #[prost(message, repeated, tag = "5")]
-    pub folders: Vec<FolderFact>,
-    #[prost(message, repeated, tag = "6")]
-    pub files: Vec<FileFact>,
-    #[prost(string, repeated, tag = "7")]
-    pub markers: Vec<String>,
-    #[prost(bytes = "vec", optional, tag = "8")]
-    pub git: Option<Vec<u8>>,
-    #[prost(message, repeated, tag = "9")]
-    pub machine: Vec<MachineFact>,
-    #[prost(message, repeated, tag = "10")]
-    pub programs: Vec<ProgramFact>,
-}
-
-/// Where a program was found on PATH.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct ProgramFact {
-    #[prost(string, tag = "1")]
-    pub name: String,
-    #[prost(string, tag = "2")]
-    pub path: String,
+    #[prost(message, optional, tag = "5")]
+    pub facts: Option<Facts>,
+    #[prost(string, repeated, tag = "6")]
+    pub notes: Vec<String>,
+    /// For which sorts of -o cmd/go has accepted the request.
+    #[prost(message, repeated, tag = "7")]
+    pub outputs: Vec<OutputMessage>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -56,62 +43,103 @@ pub(super) struct RootMessage {
     pub name: String,
 }
 
+/// What goes where with a sort of -o.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct FileFact {
-    #[prost(string, tag = "1")]
-    pub path: String,
-    #[prost(bytes = "vec", tag = "2")]
-    pub header: Vec<u8>,
+pub(super) struct OutputMessage {
+    #[prost(enumeration = "OutputSort", tag = "1")]
+    pub sort: i32,
+    #[prost(message, repeated, tag = "2")]
+    pub placed: Vec<PlacedMessage>,
 }
 
-/// A file or folder of the machine: a compiler, a header folder.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct MachineFact {
-    #[prost(string, tag = "1")]
-    pub path: String,
-    #[prost(int64, tag = "2")]
-    pub modified: i64,
-    #[prost(uint64, tag = "3")]
-    pub size: u64,
-    #[prost(uint64, tag = "4")]
-    pub inode: u64,
-}
-
-impl MachineFact {
-    pub fn of(path: &Path) -> MachineFact {
-        let metadata = fs::metadata(path).ok();
-        let path = path.to_string_lossy().into_owned();
-        metadata.map_or(
-            MachineFact {
-                path: path.clone(),
-                ..MachineFact::default()
-            },
-            |metadata| MachineFact {
-                path: path.clone(),
-                modified: metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec(),
-                size: metadata.len(),
-                inode: metadata.ino(),
-            },
-        )
-    }
+pub(super) struct PlacedMessage {
+    #[prost(uint32, tag = "1")]
+    pub node: u32,
+    /// The name in the folder; empty for the file that -o names.
+    #[prost(string, tag = "2")]
+    pub name: String,
 }
 
 impl Snapshot {
-    pub fn into_plan(self) -> Plan {
+    /// What a plan says, for a request with this sort of -o.
+    pub fn of(plan: &Plan, sort: OutputSort) -> Snapshot {
+        let mut placed = Vec::new();
+        let mut nodes = plan.nodes.clone();
+        for (index, node) in nodes.iter_mut().enumerate() {
+            let Some(target) = node.target.take() else {
+                continue;
+            };
+            let name = match sort {
+                OutputSort::Folder => target.rsplit('/').next().unwrap_or_default().to_owned(),
+                OutputSort::Nowhere | OutputSort::File => String::new(),
+            };
+            placed.push(PlacedMessage {
+                node: index as u32,
+                name,
+            });
+        }
+        let roots = plan.roots.entries().iter().map(|(real, name)| RootMessage {
+            real: real.clone(),
+            name: name.clone(),
+        });
+        Snapshot {
+            nodes,
+            roots: roots.collect(),
+            go_version: plan.go_version.clone(),
+            exe_suffix: plan.exe_suffix.clone(),
+            facts: None,
+            // Told when it happens, not again when it has happened.
+            notes: plan
+                .notes
+                .iter()
+                .filter(|note| !note.starts_with("go: downloading "))
+                .cloned()
+                .collect(),
+            outputs: vec![OutputMessage {
+                sort: sort.into(),
+                placed,
+            }],
+        }
+    }
+
+    /// Whether cmd/go has accepted the request with this sort of -o.
+    pub fn accepts(&self, sort: OutputSort) -> bool {
+        sort == OutputSort::Nowhere || self.outputs.iter().any(|output| output.sort() == sort)
+    }
+
+    /// Takes over what an earlier snapshot of the same plan knows of other sorts of -o.
+    pub fn accept_as(&mut self, earlier: &Snapshot) {
+        if earlier.nodes != self.nodes {
+            return;
+        }
+        for output in &earlier.outputs {
+            if !self.outputs.iter().any(|own| own.sort == output.sort) {
+                self.outputs.push(output.clone());
+            }
+        }
+    }
+
+    /// The plan of a request with this -o.
+    pub fn into_plan(mut self, sort: OutputSort, output: Option<&str>) -> Plan {
+        let places = self.outputs.into_iter().find(|place| place.sort() == sort);
+        for placed in places.into_iter().flat_map(|output| output.placed) {
+            if let (Some(node), Some(output)) = (self.nodes.get_mut(placed.node as usize), output) {
+                node.target = Some(match sort {
+                    OutputSort::Folder => {
+                        format!("{}/{}", output.trim_end_matches('/'), placed.name)
+                    }
+                    OutputSort::Nowhere | OutputSort::File => output.to_owned(),
+                });
+            }
+        }
+        let roots = self.roots.into_iter().map(|root| (root.real, root.name));
         Plan {
             nodes: self.nodes,
-            roots: Roots::from_entries(
-                self.roots
-                    .into_iter()
-                    .map(|root| (root.real, root.name))
-                    .collect(),
-            ),
+            roots: Roots::from_entries(roots.collect()),
             go_version: self.go_version,
             exe_suffix: self.exe_suffix,
-            notes: Vec::new(),
-            asked_pkg_config: false,
-            machine_files: Vec::new(),
-            compilers: Vec::new(),
+            notes: self.notes,
         }
     }
 }

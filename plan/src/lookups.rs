@@ -1,0 +1,80 @@
+//! What was asked of the file system while a build was planned.
+//!
+//! A plan may be used again only while every such question has the answer that it had, so nothing that decides a plan may
+//! be asked in another way: cmd/go's questions are read from its own trace (`snapshot::trace`), and the planner's go through
+//! [`Lookups`]. That the two together are all questions there were is for the audit to say, which observes the processes.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, FileType};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Matches every name.
+pub(crate) const ANY: &str = "*";
+
+/// One question. Paths are absolute.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Question {
+    /// What is there, links followed?
+    Kind(PathBuf),
+    /// What is there, be it a link?
+    Entry(PathBuf),
+    /// Which of the names in this folder does cmd/go look at when it loads packages?
+    Packages(PathBuf),
+    /// Which names in this folder match this pattern of one name? `*` is every name, those with a dot too.
+    Names(PathBuf, String),
+    /// What does the file say, as far as planning depends on it?
+    Content(PathBuf),
+    /// Which package is in this folder: [`Packages`](Question::Packages), and the content of each of the files?
+    Package(PathBuf),
+}
+
+/// Asks the file system, and remembers what was asked.
+#[derive(Debug, Default)]
+pub(crate) struct Lookups {
+    asked: RefCell<BTreeSet<Question>>,
+}
+
+impl Lookups {
+    fn ask(&self, question: Question) {
+        self.asked.borrow_mut().insert(question);
+    }
+
+    /// Whether there is a file, links followed.
+    pub fn is_file(&self, path: &Path) -> bool {
+        self.ask(Question::Kind(path.to_owned()));
+        path.is_file()
+    }
+
+    /// Whether there is a folder, links followed.
+    pub fn is_dir(&self, path: &Path) -> bool {
+        self.ask(Question::Kind(path.to_owned()));
+        path.is_dir()
+    }
+
+    /// The bytes of a file of which planning depends on what [`header_digest`](crate::snapshot::header::header_digest) covers.
+    pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.ask(Question::Content(path.to_owned()));
+        fs::read(path)
+    }
+
+    /// The names in a folder, and what they are without following links; sorted, so that a plan does not depend on the order
+    /// in which a disk keeps them.
+    pub fn names(&self, folder: &Path) -> io::Result<Vec<(OsString, FileType)>> {
+        self.ask(Question::Names(folder.to_owned(), ANY.to_owned()));
+        let mut names = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            names.push((entry.file_name(), entry.file_type()?));
+        }
+        names.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(names)
+    }
+
+    /// Everything that was asked.
+    pub fn into_questions(self) -> BTreeSet<Question> {
+        self.asked.into_inner()
+    }
+}

@@ -1,0 +1,111 @@
+//! What a kept plan rests on, for whoever wants to hold it against what was really asked.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use gofarm_proto::v1;
+
+use super::embed::matches;
+use super::fact::path;
+use super::folders::is_planned_file;
+use super::record::Snapshot;
+use crate::roots::Roots;
+
+/// A question that a process has put to the file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// What is there, links followed or not?
+    Look,
+    /// Which names are in the folder?
+    List,
+    /// What does the file say?
+    Read,
+}
+
+/// The facts of a kept plan.
+#[derive(Debug, Default)]
+pub struct Footing {
+    /// By folder: `None` for the names that cmd/go looks at, and the patterns of other names that count.
+    folders: HashMap<PathBuf, Vec<Option<String>>>,
+    looks: HashSet<PathBuf>,
+    files: HashSet<PathBuf>,
+    /// Looked at by size and times.
+    machine: HashSet<PathBuf>,
+    /// The files whose bytes are in the keys of actions.
+    inputs: HashSet<PathBuf>,
+    /// The programs that are asked again, without their folders.
+    programs: HashSet<String>,
+}
+
+impl Footing {
+    pub(super) fn of(snapshot: Snapshot) -> Footing {
+        let mut footing = Footing::default();
+        let facts = snapshot.facts.unwrap_or_default();
+        for fact in facts.folders {
+            let patterns = footing.folders.entry(fact.path().to_owned()).or_default();
+            patterns.push(fact.pattern);
+        }
+        footing.looks = facts
+            .looks
+            .iter()
+            .map(|fact| fact.path().to_owned())
+            .collect();
+        let owned = |bytes: &Vec<u8>| path(bytes).to_owned();
+        footing.files = facts.files.iter().map(|fact| owned(&fact.path)).collect();
+        footing.machine = facts.machine.iter().map(|fact| owned(&fact.path)).collect();
+        footing
+            .machine
+            .extend(facts.programs.iter().map(|fact| owned(&fact.path)));
+        let names = facts.answers.iter().filter_map(|fact| fact.argv.first());
+        footing.programs = names
+            .filter_map(|name| name.rsplit('/').next())
+            .map(str::to_owned)
+            .collect();
+        let roots = snapshot
+            .roots
+            .into_iter()
+            .map(|root| (root.real, root.name));
+        let roots = Roots::from_entries(roots.collect());
+        for input in snapshot.nodes.iter().flat_map(|node| &node.action.inputs) {
+            if !matches!(input.source, Some(v1::input::Source::Produced(_))) {
+                footing.inputs.extend(roots.to_real(&input.path));
+            }
+        }
+        footing
+    }
+
+    /// Whether another answer to this question breaks a fact, or changes the key of an action.
+    pub fn covers(&self, path: &Path, access: Access) -> bool {
+        match access {
+            Access::List => self.folders.contains_key(path) || self.machine.contains(path),
+            Access::Read => {
+                self.files.contains(path) || self.machine.contains(path) || self.inputs.contains(path)
+                    // What cannot be read is not there.
+                    || (!path.exists() && self.is_looked_at(path))
+            }
+            Access::Look => self.is_looked_at(path),
+        }
+    }
+
+    /// Whether this program is asked again each time, so that what it read itself does not matter.
+    pub fn asks(&self, program: &str) -> bool {
+        self.programs.contains(program)
+    }
+
+    fn is_looked_at(&self, path: &Path) -> bool {
+        let listed = || {
+            let patterns = path.parent().and_then(|parent| self.folders.get(parent))?;
+            let name = path.file_name()?.to_string_lossy();
+            let counts = patterns.iter().any(|pattern| match pattern {
+                Some(pattern) => matches(pattern, &name),
+                None => is_planned_file(&name),
+            });
+            counts.then_some(())
+        };
+        self.looks.contains(path)
+            || self.folders.contains_key(path)
+            || self.files.contains(path)
+            || self.machine.contains(path)
+            || listed().is_some()
+    }
+}

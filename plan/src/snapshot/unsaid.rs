@@ -1,0 +1,123 @@
+//! What cmd/go asks of the file system and its trace does not say: files of modules, which it reads under a lock, and what
+//! decides the release, the repository and the spelling of folders.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::repository::MARKERS;
+use crate::gocmd::GoCommand;
+use crate::lookups::Question;
+
+/// Names in folders that belong to others, where much comes and goes: above the working folder those that decide which
+/// module, workspace and repository is meant, and one that must not be in GOPATH.
+pub(super) fn beside(go: &GoCommand) -> BTreeSet<Question> {
+    let mut questions = BTreeSet::new();
+    let gopath = match go.var("GOPATH") {
+        unset if unset.is_empty() => format!("{}/go", go.var("HOME")),
+        gopath => gopath,
+    };
+    let gopaths = std::env::split_paths(&gopath);
+    questions.extend(gopaths.map(|folder| Question::Kind(folder.join("go.mod"))));
+    for folder in go.cwd.ancestors() {
+        // cmd/go resolves links in the names of its roots (filepath.EvalSymlinks).
+        questions.insert(Question::Entry(folder.to_owned()));
+        let names = ["go.mod", "go.work"].iter().chain(&MARKERS);
+        questions.extend(names.map(|name| Question::Kind(folder.join(name))));
+        // Of the repository's root, whatever module the build is of: the version that is stamped is named by it.
+        questions.insert(Question::Content(folder.join("go.mod")));
+    }
+    questions
+}
+
+/// Where a repository may begin that holds this folder (cmd/go/internal/vcs/vcs.go, `FromDir`).
+pub(super) fn repositories(folder: &Path) -> BTreeSet<Question> {
+    let markers = |folder: &Path| MARKERS.map(|name| Question::Kind(folder.join(name)));
+    folder.ancestors().flat_map(markers).collect()
+}
+
+/// The files of the modules that lie in folders of this machine: of those that `files` (go.work, go.mod, a -modfile) name, of
+/// those that they name, and so on. With their sums, and vendored modules.
+pub(super) fn modules(files: &[PathBuf]) -> BTreeSet<Question> {
+    let mut questions = BTreeSet::new();
+    for file in files.iter().cloned().chain(local_modules(files)) {
+        let Some(folder) = file.parent() else {
+            continue;
+        };
+        questions.extend(
+            folder
+                .ancestors()
+                .map(|folder| Question::Entry(folder.to_owned())),
+        );
+        let named = file.with_extension("sum");
+        // go.work.sum, whatever the workspace's file is called.
+        let appended = PathBuf::from(format!("{}.sum", file.display()));
+        let vendored = folder.join("vendor/modules.txt");
+        questions.extend([file.clone(), named, appended, vendored].map(Question::Content));
+    }
+    questions
+}
+
+/// The go.mod of each folder that a go.work or go.mod names, and of the folders that those name.
+///
+/// Every word that looks like a path counts, whatever directive it stands in: one too many only makes a plan rest on more.
+fn local_modules(files: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    // By their real names, because modules that name each other would never end.
+    let mut seen = BTreeSet::new();
+    let mut pending: Vec<PathBuf> = files.to_vec();
+    while let Some(file) = pending.pop() {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        let base = file.parent().unwrap_or(Path::new("/"));
+        for word in text.lines().flat_map(words) {
+            let folder: PathBuf = base.join(word).components().collect();
+            let module = folder.join("go.mod");
+            if let Ok(real) = folder.canonicalize()
+                && real.is_dir()
+                && seen.insert(real)
+            {
+                pending.push(module.clone());
+                found.insert(module);
+            }
+        }
+    }
+    found
+}
+
+/// The words of a line that name a place in the file system (golang.org/x/mod/modfile: `IsDirectoryPath`).
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    let line = line.split("//").next().unwrap_or_default();
+    line.split(|c: char| c.is_whitespace() || "\"`()".contains(c))
+        .filter(|word| {
+            matches!(*word, "." | "..")
+                || ["./", "../", "/"]
+                    .iter()
+                    .any(|start| word.starts_with(start))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_are_found_through_workspaces_and_replacements() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        for name in ["w", "w/a", "b", "c d"] {
+            fs::create_dir_all(root.join(name)).unwrap();
+        }
+        fs::write(
+            root.join("w/ci.work"),
+            "go 1.24\nuse (\n\t./a // one\n)\nuse ../b\n",
+        )
+        .unwrap();
+        fs::write(root.join("b/go.mod"), "module b\nreplace x => ../w/a\n").unwrap();
+        let found: Vec<PathBuf> = local_modules(&[root.join("w/ci.work")])
+            .iter()
+            .map(|file| file.canonicalize().unwrap_or(file.clone()))
+            .collect();
+        assert!(found.iter().any(|file| file.ends_with("w/a/go.mod")));
+        assert!(found.iter().any(|file| file.ends_with("b/go.mod")));
+    }
+}
