@@ -49,6 +49,9 @@ fn main() {
         }
     });
     let took = begun.elapsed();
+    if let Some(out) = &mut out {
+        out.flush().unwrap();
+    }
     match observed {
         Ok(observed) => {
             std::io::stdout().write_all(&observed.stdout).unwrap();
