@@ -30,6 +30,8 @@ pub struct Written {
     pub flags: Vec<String>,
     /// Package patterns or files.
     pub packages: Vec<String>,
+    /// False when there is no program: go refuses `-o` with a folder then.
+    pub has_output: bool,
 }
 
 impl Specimen {

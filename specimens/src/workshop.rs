@@ -25,6 +25,9 @@ impl Workshop {
             root.join("home/.gitconfig"),
             "[init]\n\tdefaultBranch = main\n[protocol \"file\"]\n\tallow = always\n[advice]\n\tdetachedHead = false\n",
         )?;
+        // Else go counts its own runs in files below.
+        fs::create_dir_all(root.join("home/.config/go/telemetry"))?;
+        fs::write(root.join("home/.config/go/telemetry/mode"), "off")?;
         let path = std::env::var("PATH").unwrap_or_default();
         let below = |name: &str| root.join(name).display().to_string();
         let env = [
@@ -46,6 +49,7 @@ impl Workshop {
                     .collect(),
                 flags: Vec::new(),
                 packages: Vec::new(),
+                has_output: true,
             },
         })
     }
@@ -117,6 +121,11 @@ impl Workshop {
     /// What is built.
     pub fn packages(&mut self, packages: &[&str]) {
         self.written.packages = packages.iter().map(|&package| package.to_owned()).collect();
+    }
+
+    /// There is no program to be written.
+    pub fn no_output(&mut self) {
+        self.written.has_output = false;
     }
 
     /// Runs git in a folder.

@@ -19,8 +19,15 @@ pub(super) struct Things {
     pub repositories: Vec<String>,
 }
 
-/// Not of the user's making: temporary files, what was built, module caches, which go takes to be unchangeable.
-const PASSED_OVER: [&str; 5] = ["tmp", "out", "gopath/pkg", "modcache", "proxy"];
+/// Not of the user's making: temporary files, what was built, module caches, which go takes to be unchangeable, go's own counts.
+const PASSED_OVER: [&str; 6] = [
+    "tmp",
+    "out",
+    "gopath/pkg",
+    "modcache",
+    "proxy",
+    "home/.config/go/telemetry",
+];
 
 impl Things {
     pub fn of(written: &Written) -> io::Result<Things> {

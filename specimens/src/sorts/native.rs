@@ -144,7 +144,7 @@ pub(super) const ALL: &[Specimen] = &[
         )])
     }),
     quick("cgo_flags_by_platform", |w| {
-        w.module(&[("main.go", &cgo("#cgo CFLAGS: -DBASE=1\n#cgo linux CFLAGS: -DVALUE=(100+BASE)\n#cgo !linux CFLAGS: -DVALUE=2\n#cgo extra CFLAGS: -DVALUE=3"))])
+        w.module(&[("main.go", &cgo("#cgo CFLAGS: -DBASE=1\n#cgo linux CFLAGS: -DVALUE=100\n#cgo !linux CFLAGS: -DVALUE=2\n#cgo extra CFLAGS: -DVALUE=3"))])
     }),
     quick("cgo_flags_of_the_environment", |w| {
         w.env("CGO_CFLAGS", "-O1 -DVALUE=100");

@@ -37,7 +37,7 @@ pub(super) const ALL: &[Specimen] = &[
     quick("links_that_lead_nowhere", |w| {
         w.packages(&["./..."]);
         w.module(&[("main.go", MAIN)])?;
-        w.link("src/gone.go", "nowhere.go")?;
+        w.link("src/gone.txt", "nowhere.txt")?;
         w.link("src/gone", "nowhere")
     }),
     quick("names_with_spaces", |w| {

@@ -123,6 +123,7 @@ pub(super) const ALL: &[Specimen] = &[
         ])
     }),
     quick("no_program", |w| {
+        w.no_output();
         w.packages(&["./..."]);
         w.module(&[("a/a.go", A), ("b/b.go", B)])
     }),
@@ -154,8 +155,8 @@ pub(super) const ALL: &[Specimen] = &[
     }),
     quick("unusual_text", |w| {
         w.module(&[
-            ("main.go", "\u{feff}package main\r\n\r\nimport _ \"example.com/m/gr\u{f6}\u{df}e\"\r\n\r\nfunc main() { println(\"\u{e4}\") }\r\n"),
-            ("gr\u{f6}\u{df}e/x.go", "package x;import`unsafe`;var _ unsafe.Pointer\n"),
+            ("main.go", "\u{feff}package main\r\n\r\nimport _ \"example.com/m/x\"\r\n\r\nfunc main() { println(\"\u{e4}\") }\r\n"),
+            ("x/gr\u{f6}\u{df}e.go", "package x;import`unsafe`;var _ unsafe.Pointer\n"),
         ])
     }),
     quick("standard_library", |w| {
