@@ -1,0 +1,148 @@
+//! Environment, flags, packages, and the tools on PATH.
+
+use super::things::Things;
+use super::{Change, Step};
+use crate::random::Random;
+use crate::specimen::Written;
+
+/// A variable gets another value, or has none.
+pub(super) fn variable(written: &Written, _: &Things, random: &mut Random) -> Option<Change> {
+    const VALUES: [(&str, Option<&str>); 28] = [
+        ("CGO_CFLAGS", Some("-DVALUE=55 -DTOOL=55")),
+        ("CGO_CFLAGS", Some("-O0")),
+        ("CGO_CPPFLAGS", Some("-DADDED=1")),
+        ("CGO_LDFLAGS", Some("-lm")),
+        ("CGO_ENABLED", Some("0")),
+        ("CGO_ENABLED", Some("1")),
+        ("CGO_ENABLED", None),
+        ("GOFLAGS", Some("-tags=extra")),
+        ("GOFLAGS", Some("-ldflags=-s")),
+        ("GOFLAGS", Some("-mod=mod")),
+        ("GOFLAGS", Some("-nosuchflag")),
+        ("GOFLAGS", None),
+        ("GO111MODULE", Some("off")),
+        ("GO111MODULE", Some("auto")),
+        ("GO111MODULE", None),
+        ("GOWORK", Some("off")),
+        ("GOWORK", None),
+        ("GOENV", Some("off")),
+        ("GOENV", Some("ROOT/other-settings")),
+        ("GOPATH", Some("ROOT/another:ROOT/gopath")),
+        ("GODEBUG", Some("gotypesalias=0")),
+        ("CC", Some("gcc -DTOOL=66")),
+        ("PKG_CONFIG_PATH", Some("ROOT/elsewhere")),
+        ("PKG_CONFIG_PATH", None),
+        ("LC_ALL", Some("C.UTF-8")),
+        ("GIT_DIR", Some("ROOT/nowhere")),
+        ("GOPROXY", Some("off")),
+        ("HOME", Some("ROOT/another-home")),
+    ];
+    let (name, value) = *random.pick(&VALUES)?;
+    if value == written.var(name) {
+        return None;
+    }
+    let what = value.map_or_else(
+        || format!("{name} is unset"),
+        |value| format!("{name}={value}"),
+    );
+    Some(Change::new(
+        what,
+        vec![Step::Variable {
+            name: name.to_owned(),
+            value: value.map(str::to_owned),
+        }],
+    ))
+}
+
+/// One flag or package more or less.
+pub(super) fn flag_or_package(
+    written: &Written,
+    _: &Things,
+    random: &mut Random,
+) -> Option<Change> {
+    let mut flags = written.flags.clone();
+    let mut packages = written.packages.clone();
+    match random.below(4) {
+        0 => {
+            let at = random.below(flags.len());
+            if flags.is_empty() {
+                return None;
+            }
+            let flag = flags.remove(at);
+            Some(Change::new(
+                format!("without {flag}"),
+                vec![Step::Flags(flags)],
+            ))
+        }
+        1 => {
+            let package = *random.pick(&["./...", ".", "./b", "example.com/m/..."])?;
+            if packages
+                .iter()
+                .any(|known| known == package || known.ends_with(".go"))
+            {
+                return None;
+            }
+            packages.push(package.to_owned());
+            Some(Change::new(
+                format!("{package} is built, too"),
+                vec![Step::Packages(packages)],
+            ))
+        }
+        _ => {
+            let flag = *random.pick(&[
+                "-tags=extra",
+                "-tags=other",
+                "-ldflags=-s",
+                "-ldflags=-X=main.version=2",
+                "-gcflags=-N",
+                "-gcflags=-nosuch",
+                "-buildvcs=false",
+                "-buildvcs=true",
+                "-mod=mod",
+                "-mod=vendor",
+                "-modfile=added.mod",
+                "-nosuchflag",
+                "-cover",
+            ])?;
+            flags.push(flag.to_owned());
+            Some(Change::new(
+                format!("with {flag}"),
+                vec![Step::Flags(flags)],
+            ))
+        }
+    }
+}
+
+/// Another program of a name that is asked for appears first on PATH, or changes there.
+pub(super) fn tool(_: &Written, things: &Things, random: &mut Random) -> Option<Change> {
+    const TOOLS: [(&str, &str); 7] = [
+        ("gcc", "exec /usr/bin/gcc -DTOOL=7 -DVALUE_OF_TOOL=7 \"$@\""),
+        ("gcc", "exec /usr/bin/gcc \"$@\""),
+        ("gcc", "echo 'no compiler today' >&2; exit 1"),
+        ("g++", "exec /usr/bin/g++ \"$@\""),
+        (
+            "pkg-config",
+            "/usr/bin/pkg-config \"$@\" | sed 's/100/101/'",
+        ),
+        ("pkg-config", "echo 'no such library' >&2; exit 1"),
+        ("git", "exec /usr/bin/git \"$@\""),
+    ];
+    let (name, script) = *random.pick(&TOOLS)?;
+    let path = format!("bin/{name}");
+    let was = if things.is_free(&path) {
+        "appears"
+    } else {
+        "is another one"
+    };
+    Some(Change::new(
+        format!("{path}: {was} ({script})"),
+        vec![
+            Step::Write {
+                path: path.clone(),
+                content: format!("#!/bin/sh\n{script}\n").into_bytes(),
+                keep_time: false,
+            },
+            Step::Mode { path, mode: 0o755 },
+        ],
+    ))
+}

@@ -1,0 +1,166 @@
+//! Where a specimen is made.
+
+mod proxy;
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use crate::run::{git_env, run};
+use crate::specimen::Written;
+
+/// Makes one specimen. All paths are below its root.
+pub(crate) struct Workshop {
+    written: Written,
+}
+
+impl Workshop {
+    /// A folder with a home, an empty folder of tools, and the environment of a user who has neither network nor habits.
+    pub fn new(root: &Path) -> io::Result<Workshop> {
+        for name in ["src", "home", "tmp", "bin", "gopath", "out"] {
+            fs::create_dir_all(root.join(name))?;
+        }
+        fs::write(
+            root.join("home/.gitconfig"),
+            "[init]\n\tdefaultBranch = main\n[protocol \"file\"]\n\tallow = always\n[advice]\n\tdetachedHead = false\n",
+        )?;
+        // Else go counts its own runs in files below.
+        fs::create_dir_all(root.join("home/.config/go/telemetry"))?;
+        fs::write(root.join("home/.config/go/telemetry/mode"), "off")?;
+        let path = std::env::var("PATH").unwrap_or_default();
+        let below = |name: &str| root.join(name).display().to_string();
+        let env = [
+            ("PATH", format!("{}:{path}", below("bin"))),
+            ("HOME", below("home")),
+            ("TMPDIR", below("tmp")),
+            ("GOPATH", below("gopath")),
+            ("GOPROXY", "off".to_owned()),
+            ("GOSUMDB", "off".to_owned()),
+            ("GOTOOLCHAIN", "local".to_owned()),
+        ];
+        Ok(Workshop {
+            written: Written {
+                root: root.to_owned(),
+                folder: root.join("src"),
+                env: env
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect(),
+                flags: Vec::new(),
+                packages: Vec::new(),
+                has_output: true,
+            },
+        })
+    }
+
+    pub fn done(self) -> Written {
+        self.written
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.written.root.join(name)
+    }
+
+    /// Writes files.
+    pub fn files(&mut self, files: &[(&str, &str)]) -> io::Result<()> {
+        for (name, text) in files {
+            let path = self.path(name);
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            fs::write(path, text)?;
+        }
+        Ok(())
+    }
+
+    /// A module `example.com/m` in `src` with these files of it.
+    pub fn module(&mut self, files: &[(&str, &str)]) -> io::Result<()> {
+        self.files(&[("src/go.mod", GO_MOD)])?;
+        for (name, text) in files {
+            self.files(&[(&format!("src/{name}"), text)])?;
+        }
+        Ok(())
+    }
+
+    /// Makes a link.
+    pub fn link(&mut self, name: &str, target: &str) -> io::Result<()> {
+        let path = self.path(name);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        symlink(target, path)
+    }
+
+    /// A program that comes first on PATH.
+    pub fn tool(&mut self, name: &str, script: &str) -> io::Result<()> {
+        let path = self.path("bin").join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n"))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+    }
+
+    /// The working folder.
+    pub fn work_in(&mut self, name: &str) {
+        self.written.folder = self.path(name);
+    }
+
+    /// Sets a variable; `ROOT` in it stands for the specimen's folder.
+    pub fn env(&mut self, name: &str, value: &str) {
+        let value = value.replace("ROOT", &self.written.root.to_string_lossy());
+        self.written.set_var(name, Some(&value));
+    }
+
+    /// Adds flags; `ROOT` as in [`env`](Workshop::env).
+    pub fn flags(&mut self, flags: &[&str]) {
+        let root = self.written.root.to_string_lossy().into_owned();
+        self.written
+            .flags
+            .extend(flags.iter().map(|flag| flag.replace("ROOT", &root)));
+    }
+
+    /// What is built.
+    pub fn packages(&mut self, packages: &[&str]) {
+        self.written.packages = packages.iter().map(|&package| package.to_owned()).collect();
+    }
+
+    /// There is no program to be written.
+    pub fn no_output(&mut self) {
+        self.written.has_output = false;
+    }
+
+    /// Runs git in a folder.
+    pub fn git(&mut self, folder: &str, args: &[&str]) -> io::Result<()> {
+        run("git", args, &self.path(folder), &git_env(&self.written.env))
+    }
+
+    /// Makes a repository of a folder and commits all that is in it.
+    pub fn repository(&mut self, folder: &str) -> io::Result<()> {
+        self.git(folder, &["init", "-q"])?;
+        self.git(folder, &["add", "-A"])?;
+        self.git(folder, &["commit", "-q", "-m", "first"])
+    }
+
+    /// Runs go in a folder, for `go mod` and its like: nothing is compiled.
+    pub fn go(&mut self, folder: &str, args: &[&str]) -> io::Result<()> {
+        let cache = self.path("tmp/gocache");
+        let mut env = self.written.env.clone();
+        env.push(("GOCACHE".to_owned(), cache.display().to_string()));
+        run("go", args, &self.path(folder), &env)?;
+        fs::remove_dir_all(cache)
+    }
+
+    /// Puts a module version into the proxy, which is GOPROXY from then on.
+    pub fn publish(
+        &mut self,
+        module: &str,
+        version: &str,
+        files: &[(&str, &str)],
+    ) -> io::Result<()> {
+        proxy::publish(&self.path("proxy"), module, version, files)?;
+        self.env("GOPROXY", "file://ROOT/proxy");
+        Ok(())
+    }
+}
+
+/// Of `example.com/m`.
+pub(crate) const GO_MOD: &str = "module example.com/m\n\ngo 1.24\n";
