@@ -67,6 +67,10 @@ impl<'a> SourceFiles<'a> {
             source,
         };
         let metadata = fs::metadata(path).map_err(fail)?;
+        if !metadata.is_file() {
+            // A pipe would be waited for.
+            return Err(fail(std::io::Error::other("it is not a regular file")));
+        }
         let record = match self.index.lookup(path, &metadata) {
             Some(record) => record,
             None => {
