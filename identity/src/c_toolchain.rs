@@ -7,8 +7,9 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use crate::listing::{Listing, MAX_FILES};
 
 /// Variables that lead a C compiler to files which no action declares: a client refuses to build with them, and a worker
 /// does not look through them.
@@ -43,9 +44,6 @@ const FILES: [&str; 6] = [
     "libc.so.6",
     "libc.a",
 ];
-/// A header folder with more files than this is an accident, not a toolchain.
-const MAX_FILES: usize = 200_000;
-
 /// The identity and the program folders of a C compiler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CToolchain {
@@ -53,8 +51,10 @@ pub struct CToolchain {
     pub identity: String,
     /// The folder in which the compiler was found.
     pub folder: PathBuf,
-    /// Files and folders whose change may change the identity.
+    /// Programs and libraries whose change may change the identity.
     pub files: Vec<PathBuf>,
+    /// Its header and library folders.
+    pub listings: Vec<Listing>,
 }
 
 /// Why a C toolchain has no identity.
@@ -108,7 +108,7 @@ pub fn identify(
 ) -> Result<CToolchain, CToolchainError> {
     let name = compiler.first().map(String::as_str).unwrap_or_default();
     let program = look_up(path, name)?;
-    let mut hasher = blake3::Hasher::new_derive_key("gofarm C toolchain v1");
+    let mut hasher = blake3::Hasher::new_derive_key("gofarm C toolchain v2");
     let mut add = |name: &str, bytes: &[u8]| {
         hasher.update(&(name.len() as u64).to_le_bytes());
         hasher.update(name.as_bytes());
@@ -144,24 +144,25 @@ pub fn identify(
         }
     }
     let (_, search) = ask(&["-E", "-v", "-x", "c", "/dev/null"])?;
-    let mut count = 0;
-    for folder in header_folders(&String::from_utf8_lossy(&search)) {
-        let mut listing = Vec::new();
-        list(&folder, &folder, &mut listing, &mut files, &mut count)?;
-        listing.sort();
-        add("headers", listing.join("\n").as_bytes());
+    let headers = header_folders(&String::from_utf8_lossy(&search));
+    let mut listings = Vec::new();
+    for folder in headers {
+        let listing =
+            Listing::of(&folder, true).map_err(|_| CToolchainError::TooMany { folder })?;
+        add("headers", &listing.digest);
+        listings.push(listing);
     }
     let (search, _) = ask(&["-print-search-dirs"])?;
     for folder in library_folders(&String::from_utf8_lossy(&search)) {
-        let mut listing = Vec::new();
-        list_folder(&folder, &mut listing);
-        listing.sort();
-        add("libraries", listing.join("\n").as_bytes());
-        files.push(folder);
+        let listing =
+            Listing::of(&folder, false).map_err(|_| CToolchainError::TooMany { folder })?;
+        add("libraries", &listing.digest);
+        listings.push(listing);
     }
     Ok(CToolchain {
         identity: hasher.finalize().to_hex().to_string(),
         files,
+        listings,
         folder: program.parent().map(Path::to_path_buf).unwrap_or_default(),
     })
 }
@@ -214,57 +215,4 @@ fn library_folders(text: &str) -> BTreeSet<PathBuf> {
         .chain(["/usr/local/lib", "/usr/lib", "/lib"])
         .filter_map(|path| Path::new(path).canonicalize().ok())
         .collect()
-}
-
-/// The libraries directly in a folder. Packages keep the times of the files that they bring, so these are the same on
-/// machines of one image.
-fn list_folder(folder: &Path, out: &mut Vec<String>) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        if let Ok(meta) = entry.path().metadata()
-            && meta.is_file()
-        {
-            out.push(describe(&entry.file_name().to_string_lossy(), &meta));
-        }
-    }
-}
-
-fn describe(name: &str, meta: &std::fs::Metadata) -> String {
-    format!(
-        "{name} {} {}.{}",
-        meta.len(),
-        meta.mtime(),
-        meta.mtime_nsec()
-    )
-}
-
-fn list(
-    root: &Path,
-    folder: &Path,
-    out: &mut Vec<String>,
-    folders: &mut Vec<PathBuf>,
-    count: &mut usize,
-) -> Result<(), CToolchainError> {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return Ok(());
-    };
-    folders.push(folder.to_owned());
-    for entry in entries.flatten() {
-        *count += 1;
-        if *count > MAX_FILES {
-            return Err(CToolchainError::TooMany {
-                folder: root.to_owned(),
-            });
-        }
-        let path = entry.path();
-        let Ok(kind) = entry.file_type() else {
-            continue;
-        };
-        if kind.is_dir() {
-            list(root, &path, out, folders, count)?;
-        } else if let Ok(meta) = entry.metadata() {
-            let name = path.strip_prefix(root).unwrap_or(&path);
-            out.push(describe(&name.to_string_lossy(), &meta));
-        }
-    }
-    Ok(())
 }

@@ -17,6 +17,7 @@ mod elf;
 mod fields;
 mod hash;
 mod host_id;
+mod listing;
 mod macho;
 mod package;
 mod pe;
@@ -25,5 +26,6 @@ mod zeroing;
 
 pub use binary::{BinaryError, Stamped, binary_content_id, stamp_binary};
 pub use hash::{action_hash, action_id, file_hash, hash_to_string};
+pub use listing::Listing;
 pub use package::{PackageError, full_archive, package_content_id, stamp_package};
 pub use placeholder::{BINARY_BUILD_ID, PACKAGE_BUILD_ID};

@@ -15,6 +15,7 @@ mod files;
 mod gocmd;
 mod identity;
 mod lookups;
+mod machine;
 mod node;
 mod plan;
 mod request;

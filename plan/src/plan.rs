@@ -7,10 +7,12 @@ use std::process::Output;
 use gofarm_proto::v1;
 
 use crate::action::assemble::assemble;
+use crate::cc::memory::Memory;
 use crate::dryrun::{actiongraph, script};
 use crate::error::PlanError;
 use crate::gocmd::{Answer, GoCommand, GoEnv};
 use crate::lookups::Question;
+use crate::machine::ListingFact;
 use crate::node::PlannedNode;
 use crate::request::PlanRequest;
 use crate::roots::Roots;
@@ -39,8 +41,10 @@ pub(crate) struct Grounds {
     pub trace: Option<String>,
     /// What pkg-config said.
     pub answers: Vec<Answer>,
-    /// Files and folders of the machine that the C toolchain's identity rests on.
+    /// Files of the machine that the C toolchain's identity rests on.
     pub machine_files: Vec<PathBuf>,
+    /// And folders.
+    pub listings: Vec<ListingFact>,
     /// The names of the C compilers that were looked up on PATH.
     pub compilers: Vec<String>,
 }
@@ -50,7 +54,7 @@ pub(crate) struct Grounds {
 /// # Errors
 /// [`PlanError::Go`] carries cmd/go's own text for whatever `go build` would have refused before it compiled anything.
 pub fn plan(go: &GoCommand, request: &PlanRequest) -> Result<Plan, PlanError> {
-    Ok(plan_after(go, request, PackageIndex::Used, || ())?.plan)
+    Ok(plan_after(go, request, PackageIndex::Used, Memory::none(), || ())?.plan)
 }
 
 /// Whether cmd/go may believe its index of packages, which knows files by name, size and modification time
@@ -77,6 +81,7 @@ pub(crate) fn plan_after<T>(
     go: &GoCommand,
     request: &PlanRequest,
     index: PackageIndex,
+    memory: Memory,
     before: impl FnOnce() -> T,
 ) -> Result<Asked<T>, PlanError> {
     refuse_debugging(go)?;
@@ -92,7 +97,7 @@ pub(crate) fn plan_after<T>(
     // What `go env` has to say comes first: a release that is too old may understand the dry run's flags in its own way.
     let env = env?;
     env.check_version()?;
-    let (plan, grounds) = interpret(go, &env, request, dry_run?)?;
+    let (plan, grounds) = interpret(go, &env, request, memory, dry_run?)?;
     Ok(Asked {
         plan,
         grounds,
@@ -143,6 +148,7 @@ fn interpret(
     go: &GoCommand,
     env: &GoEnv,
     request: &PlanRequest,
+    memory: Memory,
     dry_run: DryRun,
 ) -> Result<(Plan, Grounds), PlanError> {
     let output = dry_run.output;
@@ -163,7 +169,7 @@ fn interpret(
     let notes = script.notes.clone();
     let main = module_root(env);
     let roots = Roots::new(env.get("GOROOT"), env.get("GOMODCACHE"), main.as_deref());
-    let assembled = assemble(go, env, script, &graph, roots, request.trimpath)?;
+    let assembled = assemble(go, env, script, &graph, roots, memory, request.trimpath)?;
     let plan = Plan {
         nodes: assembled.nodes,
         roots: assembled.roots,
@@ -176,6 +182,7 @@ fn interpret(
         trace: dry_run.trace,
         answers: assembled.answers,
         machine_files: assembled.machine_files,
+        listings: assembled.listings,
         compilers: assembled.compilers,
     };
     Ok((plan, grounds))

@@ -7,8 +7,8 @@ use gofarm_proto::v1;
 
 use crate::action::environment;
 use crate::action::group::{self, Group, Making};
-use crate::cc::flags::Probes;
-use crate::cc::toolchain::{self, CToolchain};
+use crate::cc::memory::Memory;
+use crate::cc::toolchain::{self, Toolchains, Used};
 use crate::dryrun::actiongraph::ActionGraph;
 use crate::dryrun::quote;
 use crate::dryrun::script::{HashInput, Script};
@@ -17,6 +17,7 @@ use crate::gocmd::Answer;
 use crate::gocmd::{GoCommand, GoEnv};
 use crate::identity::{self, IdentityTemplate};
 use crate::lookups::{Lookups, Question};
+use crate::machine::ListingFact;
 use crate::node::PlannedNode;
 use crate::roots::Roots;
 
@@ -30,11 +31,9 @@ pub(crate) struct Assembly<'a> {
     pub lookups: Lookups,
     /// False with -trimpath=false: then the folders of this machine get into the objects.
     pub trimpath: bool,
-    pub probes: Probes,
     /// What pkg-config said.
     pub answers: Vec<Answer>,
-    /// By the compiler's command line.
-    toolchains: HashMap<Vec<String>, CToolchain>,
+    pub toolchains: Toolchains,
     hashes: HashMap<String, HashInput>,
     /// The nodes made so far: packages by object folder, and by the action ID of the dry run.
     pub packages: HashMap<String, u32>,
@@ -52,8 +51,10 @@ pub(crate) struct Assembled {
     pub questions: BTreeSet<Question>,
     /// What pkg-config said.
     pub answers: Vec<Answer>,
-    /// What the C toolchains' identities rest on.
+    /// The files that the C toolchains' identities rest on.
     pub machine_files: Vec<PathBuf>,
+    /// And the folders.
+    pub listings: Vec<ListingFact>,
     /// The names of the C compilers.
     pub compilers: Vec<String>,
 }
@@ -65,6 +66,7 @@ pub(crate) fn assemble(
     script: Script,
     graph: &ActionGraph,
     roots: Roots,
+    memory: Memory,
     trimpath: bool,
 ) -> Result<Assembled, PlanError> {
     let groups = group::group(script.entries, env.get("PKG_CONFIG"))?;
@@ -76,8 +78,7 @@ pub(crate) fn assemble(
         lookups: Lookups::default(),
         answers: Vec::new(),
         trimpath,
-        probes: Probes::default(),
-        toolchains: HashMap::new(),
+        toolchains: Toolchains::new(memory),
         hashes: identity::by_action_id(script.hashes)?,
         packages: HashMap::new(),
         profiles: HashMap::new(),
@@ -102,22 +103,18 @@ pub(crate) fn assemble(
         };
         assembly.nodes.push(node);
     }
-    let compilers = assembly
-        .toolchains
-        .keys()
-        .map(|compiler| compiler[0].clone())
-        .collect();
-    let machine_files = assembly
-        .toolchains
-        .into_values()
-        .flat_map(|toolchain| toolchain.files)
-        .collect();
+    let Used {
+        compilers,
+        files,
+        listings,
+    } = assembly.toolchains.finish();
     Ok(Assembled {
         nodes: assembly.nodes,
         roots: assembly.roots,
         questions: assembly.lookups.into_questions(),
         answers: assembly.answers,
-        machine_files,
+        machine_files: files,
+        listings,
         compilers,
     })
 }
@@ -167,16 +164,6 @@ impl Assembly<'_> {
         })
     }
 
-    /// The machine's C toolchain for this compiler, identified once.
-    pub fn toolchain(&mut self, compiler: &[String]) -> Result<CToolchain, PlanError> {
-        if let Some(toolchain) = self.toolchains.get(compiler) {
-            return Ok(toolchain.clone());
-        }
-        let toolchain = toolchain::identify(self.go, compiler)?;
-        self.toolchains.insert(compiler.to_vec(), toolchain.clone());
-        Ok(toolchain)
-    }
-
     /// The compiler that a variable of `go env` names.
     pub fn compiler(&self, variable: &str) -> Vec<String> {
         split_quoted(self.env.get(variable))
@@ -202,9 +189,9 @@ impl Assembly<'_> {
         let mut folders = Vec::new();
         let mut identities = Vec::new();
         for compiler in compilers {
-            let toolchain = self.toolchain(compiler)?;
-            identities.push(toolchain.identity);
-            folders.push(toolchain.folder);
+            let toolchain = self.toolchains.identified(self.go, compiler)?;
+            identities.push(toolchain.identity.clone());
+            folders.push(toolchain.folder.clone());
         }
         platform.c_toolchain = toolchain::joined(identities.iter().map(String::as_str));
         let env = environment::with_c_compiler(self.env, self.go, &self.roots, &folders);

@@ -88,7 +88,7 @@ impl Assembly<'_> {
                 ),
             });
         }
-        flags::complete(&mut command, self.go, &mut self.probes, package)?;
+        flags::complete(&mut command, self.go, &mut self.toolchains, package)?;
         let compiles = command.argv.iter().any(|arg| arg == "-c");
         let end = command.argv.iter().position(|arg| arg == "-I").unwrap_or(1);
         let compiler = command.argv[..end].to_vec();

@@ -3,9 +3,8 @@
 //! A dry run prints every probe and takes the answer for a no. The real command line is put together here in
 //! the order of `compilerCmd` and `ccompile` (cmd/go/internal/work/exec.go).
 
-use std::collections::HashMap;
-
 use crate::cc::pkgconfig::PkgConfigFlags;
+use crate::cc::toolchain::Toolchains;
 use crate::dryrun::command::Command;
 use crate::dryrun::quote::quote;
 use crate::error::PlanError;
@@ -18,49 +17,41 @@ use crate::gocmd::GoCommand;
 /// constant gives the same objects and does not tie a C compilation to the Go packages that are imported.
 const RANDOM_SEED: &str = "gofarm";
 
-/// Remembers what a compiler answered.
-#[derive(Debug, Default)]
-pub(crate) struct Probes {
-    answers: HashMap<(String, String), bool>,
-}
+const NO_CARETS: &str = "-fno-caret-diagnostics";
+const QUIET: &str = "-Qunused-arguments";
+const KEEP_SECTIONS: &str = "-Wl,--no-gc-sections";
+const DEBUG_MAP: &str = "-fdebug-prefix-map=a=b";
+const FILE_MAP: &str = "-ffile-prefix-map=a=b";
+const NO_SWITCHES: &str = "-gno-record-gcc-switches";
+const SEED: &str = "-frandom-seed=1";
 
-impl Probes {
-    /// `gccSupportsFlag`.
-    fn supports(
-        &mut self,
-        go: &GoCommand,
-        compiler: &[String],
-        default_flags: &[String],
-        flag: &str,
-    ) -> Result<bool, PlanError> {
-        let key = (compiler[0].clone(), flag.to_owned());
-        if let Some(&answer) = self.answers.get(&key) {
-            return Ok(answer);
-        }
-        let mut argv = compiler.to_vec();
-        argv.push(flag.to_owned());
-        argv.extend_from_slice(default_flags);
-        if !flag.starts_with("-Wl,") {
-            argv.push("-c".to_owned());
-        }
-        argv.extend(["-x", "c", "-", "-o", "/dev/null"].map(str::to_owned));
-        let output = go.run_tool(&argv, &go.cwd)?;
-        let mut text = output.stdout;
-        text.extend_from_slice(&output.stderr);
-        let text = String::from_utf8_lossy(&text);
-        let answer = ![
-            "unrecognized",
-            "unknown",
-            "unrecognised",
-            "is not supported",
-            "not recognized",
-            "unsupported",
-        ]
-        .iter()
-        .any(|no| text.contains(no));
-        self.answers.insert(key, answer);
-        Ok(answer)
+/// The flags that a compiler is asked about.
+const FLAGS: [&str; 7] = [
+    NO_CARETS,
+    QUIET,
+    KEEP_SECTIONS,
+    DEBUG_MAP,
+    FILE_MAP,
+    NO_SWITCHES,
+    SEED,
+];
+
+/// The command line that asks whether a compiler knows a flag (`gccSupportsFlag`).
+fn question(compiler: &[String], flag: &str, package: &PackageFlags<'_>) -> Vec<String> {
+    let links = flag.starts_with("-Wl,");
+    let defaults = if links {
+        package.ldflags
+    } else {
+        package.cflags
+    };
+    let mut argv = compiler.to_vec();
+    argv.push(flag.to_owned());
+    argv.extend_from_slice(defaults);
+    if !links {
+        argv.push("-c".to_owned());
     }
+    argv.extend(["-x", "c", "-", "-o", "/dev/null"].map(str::to_owned));
+    argv
 }
 
 /// What the flags of one package depend on.
@@ -79,7 +70,7 @@ pub(crate) struct PackageFlags<'a> {
 pub(crate) fn complete(
     command: &mut Command,
     go: &GoCommand,
-    probes: &mut Probes,
+    toolchains: &mut Toolchains,
     package: &PackageFlags<'_>,
 ) -> Result<(), PlanError> {
     let Some(at) = command
@@ -99,28 +90,21 @@ pub(crate) fn complete(
         .position(|arg| arg == "-I")
         .unwrap_or(at);
     let compiler = command.argv[..end].to_vec();
-    let mut supports = |flag: &str| {
-        let defaults = if flag.starts_with("-Wl,") {
-            package.ldflags
-        } else {
-            package.cflags
-        };
-        probes.supports(go, &compiler, defaults, flag)
+    let questions = FLAGS.map(|flag| question(&compiler, flag, package));
+    let answers = toolchains.supports(go, &compiler, &questions)?;
+    let supports = |flag: &str| {
+        let at = FLAGS.iter().position(|asked| *asked == flag);
+        at.is_some_and(|at| answers[at])
     };
-    let mut before = Vec::new();
-    for flag in [
-        "-fno-caret-diagnostics",
-        "-Qunused-arguments",
-        "-Wl,--no-gc-sections",
-    ] {
-        if supports(flag)? {
-            before.push(flag.to_owned());
-        }
-    }
+    let before: Vec<String> = [NO_CARETS, QUIET, KEEP_SECTIONS]
+        .into_iter()
+        .filter(|flag| supports(flag))
+        .map(str::to_owned)
+        .collect();
     let mut after = Vec::new();
     let mut prefix_map = None;
-    if supports("-fdebug-prefix-map=a=b")? {
-        let flag = if supports("-ffile-prefix-map=a=b")? {
+    if supports(DEBUG_MAP) {
+        let flag = if supports(FILE_MAP) {
             "-ffile-prefix-map"
         } else {
             "-fdebug-prefix-map"
@@ -128,10 +112,10 @@ pub(crate) fn complete(
         after.push(format!("{flag}={}=/tmp/go-build", package.objdir));
         prefix_map = Some(flag);
     }
-    if supports("-gno-record-gcc-switches")? {
-        after.push("-gno-record-gcc-switches".to_owned());
+    if supports(NO_SWITCHES) {
+        after.push(NO_SWITCHES.to_owned());
     }
-    let seed = supports("-frandom-seed=1")?;
+    let seed = supports(SEED);
 
     let compiles = command.argv.iter().any(|arg| arg == "-c");
     let mut tail = Vec::new();

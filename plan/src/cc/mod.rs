@@ -2,5 +2,6 @@
 
 pub(crate) mod flags;
 pub(crate) mod includes;
+pub(crate) mod memory;
 pub(crate) mod pkgconfig;
 pub(crate) mod toolchain;

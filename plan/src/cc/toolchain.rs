@@ -1,17 +1,228 @@
-//! The C toolchain of the machine that plans. What its identity is made of stands in
+//! The C toolchains of the machine that plans. What their identities are made of stands in
 //! [`gofarm_identity::c_toolchain`]; a worker that can run the actions says the same of itself.
 
-use gofarm_identity::c_toolchain;
-pub(crate) use gofarm_identity::c_toolchain::{CToolchain, joined};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
+use gofarm_identity::c_toolchain;
+pub(crate) use gofarm_identity::c_toolchain::joined;
+
+use super::memory::{Memory, Probe, Remembered};
 use crate::error::PlanError;
 use crate::gocmd::GoCommand;
+use crate::machine::{ListingFact, MachineFact, bytes, path};
+use crate::snapshot::decides;
 
-/// Identifies the compiler of a command line such as `gcc` or `ccache clang -m64`.
-pub(crate) fn identify(go: &GoCommand, compiler: &[String]) -> Result<CToolchain, PlanError> {
+/// The toolchains that a plan uses, each asked once, and not at all while it is the one that an earlier plan has asked.
+#[derive(Debug)]
+pub(crate) struct Toolchains {
+    memory: Memory,
+    remembered: Option<Vec<Remembered>>,
+    /// By the compiler's command line.
+    used: HashMap<Vec<String>, Toolchain>,
+    learned: bool,
+}
+
+#[derive(Debug)]
+struct Toolchain {
+    identified: Identified,
+    record: Remembered,
+}
+
+/// Identity and program folder of a compiler.
+#[derive(Debug, Clone)]
+pub(crate) struct Identified {
+    /// Goes into `Platform.c_toolchain`.
+    pub identity: String,
+    /// Where the compiler was found.
+    pub folder: PathBuf,
+}
+
+/// What a plan rests on that used toolchains.
+pub(crate) struct Used {
+    /// The names of the compilers.
+    pub compilers: Vec<String>,
+    pub files: Vec<PathBuf>,
+    pub listings: Vec<ListingFact>,
+}
+
+impl Toolchains {
+    pub fn new(memory: Memory) -> Toolchains {
+        Toolchains {
+            memory,
+            remembered: None,
+            used: HashMap::new(),
+            learned: false,
+        }
+    }
+
+    /// The toolchain of a command line such as `gcc` or `ccache clang -m64`.
+    pub fn identified(
+        &mut self,
+        go: &GoCommand,
+        compiler: &[String],
+    ) -> Result<&Identified, PlanError> {
+        Ok(&self.toolchain(go, compiler)?.identified)
+    }
+
+    /// Whether the compiler knows these flags (`gccSupportsFlag` in cmd/go/internal/work/exec.go): the command lines of the
+    /// questions, answered in their order, and all at once where none is answered yet.
+    pub fn supports(
+        &mut self,
+        go: &GoCommand,
+        compiler: &[String],
+        questions: &[Vec<String>],
+    ) -> Result<Vec<bool>, PlanError> {
+        let toolchain = self.toolchain(go, compiler)?;
+        let known = |probes: &[Probe], argv: &[String]| {
+            let probe = probes.iter().find(|probe| probe.argv == argv)?;
+            Some(probe.answer)
+        };
+        let unknown: Vec<&Vec<String>> = questions
+            .iter()
+            .filter(|argv| known(&toolchain.record.probes, argv).is_none())
+            .collect();
+        let answers = std::thread::scope(|scope| {
+            let asked: Vec<_> = unknown
+                .iter()
+                .map(|argv| scope.spawn(move || ask(go, argv)))
+                .collect();
+            let answers = asked.into_iter().map(|asked| {
+                asked
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            });
+            answers.collect::<Result<Vec<bool>, PlanError>>()
+        })?;
+        let learned = !answers.is_empty();
+        let probes = unknown.into_iter().cloned().zip(answers);
+        toolchain
+            .record
+            .probes
+            .extend(probes.map(|(argv, answer)| Probe { argv, answer }));
+        let answers = questions
+            .iter()
+            .map(|argv| known(&toolchain.record.probes, argv).unwrap_or(false))
+            .collect();
+        self.learned |= learned;
+        Ok(answers)
+    }
+
+    /// Remembers what was learned.
+    pub fn finish(self) -> Used {
+        let mut used = Used {
+            compilers: Vec::new(),
+            files: Vec::new(),
+            listings: Vec::new(),
+        };
+        let mut records: Vec<Remembered> = Vec::new();
+        for (compiler, toolchain) in self.used {
+            used.compilers.extend(compiler.first().cloned());
+            let files = toolchain.record.files.iter();
+            used.files
+                .extend(files.map(|fact| path(&fact.path).to_owned()));
+            used.listings
+                .extend(toolchain.record.listings.iter().cloned());
+            records.push(toolchain.record);
+        }
+        used.listings.sort_by(|a, b| a.path.cmp(&b.path));
+        used.listings.dedup();
+        if self.learned {
+            let is_older = |old: &Remembered| {
+                !records.iter().any(|new| {
+                    (&new.compiler, &new.surroundings) == (&old.compiler, &old.surroundings)
+                })
+            };
+            let mut older = self.remembered.unwrap_or_default();
+            older.retain(is_older);
+            records.extend(older);
+            self.memory.write(records);
+        }
+        used
+    }
+
+    fn toolchain(
+        &mut self,
+        go: &GoCommand,
+        compiler: &[String],
+    ) -> Result<&mut Toolchain, PlanError> {
+        if !self.used.contains_key(compiler) {
+            let surroundings = surroundings(go);
+            let remembered = self.remembered.get_or_insert_with(|| self.memory.read());
+            let known = remembered.iter().find(|known| {
+                known.compiler == compiler && known.surroundings == surroundings && known.holds()
+            });
+            let record = match known {
+                Some(known) => known.clone(),
+                None => {
+                    self.learned = true;
+                    identify(go, compiler, surroundings)?
+                }
+            };
+            let identified = Identified {
+                identity: record.identity.clone(),
+                folder: PathBuf::from(&record.folder),
+            };
+            self.used
+                .insert(compiler.to_vec(), Toolchain { identified, record });
+        }
+        self.used.get_mut(compiler).ok_or_else(|| {
+            PlanError::Inconsistent(format!("{compiler:?} is a compiler that is not known"))
+        })
+    }
+}
+
+fn identify(
+    go: &GoCommand,
+    compiler: &[String],
+    surroundings: Vec<u8>,
+) -> Result<Remembered, PlanError> {
     let run = |argv: &[String]| {
         let output = go.ask_tool(argv, &go.cwd)?;
         Ok((output.stdout, output.stderr))
     };
-    c_toolchain::identify(compiler, &go.var("PATH"), &run).map_err(PlanError::from)
+    let found = c_toolchain::identify(compiler, &go.var("PATH"), &run).map_err(PlanError::from)?;
+    Ok(Remembered {
+        compiler: compiler.to_vec(),
+        surroundings,
+        identity: found.identity,
+        folder: found.folder.to_string_lossy().into_owned(),
+        files: found
+            .files
+            .iter()
+            .map(|file| MachineFact::of(file))
+            .collect(),
+        listings: found.listings.iter().map(ListingFact::from).collect(),
+        probes: Vec::new(),
+    })
+}
+
+/// The environment that decides what a compiler says, as it decides plans.
+fn surroundings(go: &GoCommand) -> Vec<u8> {
+    let mut vars: Vec<_> = go.env.iter().collect();
+    vars.retain(|(name, _)| decides(&name.to_string_lossy()));
+    vars.sort();
+    let mut hasher = blake3::Hasher::new_derive_key("gofarm surroundings of a C compiler v1");
+    for text in vars.into_iter().flat_map(|(name, value)| [name, value]) {
+        let text = bytes(Path::new(text));
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(&text);
+    }
+    hasher.finalize().as_bytes().to_vec()
+}
+
+fn ask(go: &GoCommand, argv: &[String]) -> Result<bool, PlanError> {
+    let output = go.run_tool(argv, &go.cwd)?;
+    let mut text = output.stdout;
+    text.extend_from_slice(&output.stderr);
+    let text = String::from_utf8_lossy(&text);
+    let refusals = [
+        "unrecognized",
+        "unknown",
+        "unrecognised",
+        "is not supported",
+        "not recognized",
+        "unsupported",
+    ];
+    Ok(!refusals.iter().any(|no| text.contains(no)))
 }

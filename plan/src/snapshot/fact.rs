@@ -1,9 +1,7 @@
 //! The facts that a plan rests on: questions with their answers.
 
 use std::collections::HashSet;
-use std::fs::{self, FileType, Metadata};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, FileType};
 use std::path::Path;
 
 use prost::Message;
@@ -11,6 +9,7 @@ use prost::Message;
 use super::folders::FolderFact;
 use crate::files::SourceFiles;
 use crate::gocmd::{Answer, GoCommand};
+use crate::machine::{ListingFact, MachineFact, bytes, path};
 
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, prost::Enumeration)]
@@ -158,40 +157,6 @@ impl ProgramFact {
     }
 }
 
-/// A file or folder of the machine: a compiler, a header folder. It is not read; any change of it counts.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct MachineFact {
-    #[prost(bytes = "vec", tag = "1")]
-    pub path: Vec<u8>,
-    #[prost(int64, tag = "2")]
-    pub modified: i64,
-    #[prost(uint64, tag = "3")]
-    pub size: u64,
-    #[prost(uint64, tag = "4")]
-    pub inode: u64,
-    #[prost(int64, tag = "5")]
-    pub changed: i64,
-}
-
-impl MachineFact {
-    pub fn of(path: &Path) -> MachineFact {
-        let fact = MachineFact {
-            path: bytes(path),
-            ..MachineFact::default()
-        };
-        match fs::metadata(path) {
-            Ok(metadata) => MachineFact {
-                modified: modified(&metadata),
-                size: metadata.len(),
-                inode: metadata.ino(),
-                changed: changed(&metadata),
-                ..fact
-            },
-            Err(_) => fact,
-        }
-    }
-}
-
 /// All of them.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Facts {
@@ -207,6 +172,8 @@ pub(super) struct Facts {
     pub programs: Vec<ProgramFact>,
     #[prost(message, repeated, tag = "6")]
     pub answers: Vec<AnswerFact>,
+    #[prost(message, repeated, tag = "7")]
+    pub listings: Vec<ListingFact>,
 }
 
 impl Facts {
@@ -219,12 +186,16 @@ impl Facts {
                 .iter()
                 .map(|fact| scope.spawn(move || fact.holds(go)))
                 .collect();
+            // Some thousand headers of the system.
+            let listed = scope.spawn(|| self.listings.iter().find(|fact| !fact.holds()));
             let broken = self.broken_file(go, files);
+            let relisted = listed.join().unwrap_or_else(|_| self.listings.first());
+            let relisted = relisted.map(|fact| format!("{} changed", path_text(&fact.path)));
             let said = self.answers.iter().zip(asked).find_map(|(fact, holds)| {
                 let holds = holds.join().unwrap_or(false);
                 (!holds).then(|| format!("{} says something else", fact.argv.join(" ")))
             });
-            broken.or(said)
+            broken.or(relisted).or(said)
         })
     }
 
@@ -236,7 +207,7 @@ impl Facts {
             }
         }
         for fact in &self.machine {
-            if MachineFact::of(path(&fact.path)) != *fact {
+            if !fact.holds() {
                 return changed(&fact.path);
             }
         }
@@ -267,24 +238,6 @@ impl Facts {
     }
 }
 
-pub(super) fn bytes(path: &Path) -> Vec<u8> {
-    path.as_os_str().as_bytes().to_vec()
-}
-
-pub(super) fn path(bytes: &[u8]) -> &Path {
-    Path::new(std::ffi::OsStr::from_bytes(bytes))
-}
-
 fn path_text(bytes: &[u8]) -> String {
     path(bytes).display().to_string()
-}
-
-/// Nanoseconds since the epoch.
-pub(super) fn modified(metadata: &Metadata) -> i64 {
-    metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec()
-}
-
-/// When content or attributes changed: nobody can set this one. Nanoseconds since the epoch.
-pub(super) fn changed(metadata: &Metadata) -> i64 {
-    metadata.ctime() * 1_000_000_000 + metadata.ctime_nsec()
 }

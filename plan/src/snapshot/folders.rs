@@ -7,7 +7,8 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::embed::matches;
-use super::fact::{Kind, bytes, changed, path};
+use super::fact::Kind;
+use crate::machine::{bytes, changed, path};
 
 /// A folder changed so shortly before it was listed may change again without its time showing it.
 const SETTLED_NS: i64 = 2_000_000_000;

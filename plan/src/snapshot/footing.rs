@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use gofarm_proto::v1;
 
 use super::embed::matches;
-use super::fact::path;
 use super::folders::is_planned_file;
 use super::record::Snapshot;
+use crate::machine::path;
 use crate::roots::Roots;
 
 /// A question that a process has put to the file system.
@@ -31,6 +31,8 @@ pub struct Footing {
     files: HashSet<PathBuf>,
     /// Looked at by size and times.
     machine: HashSet<PathBuf>,
+    /// All that is in these folders, looked at in the same way.
+    listings: Vec<PathBuf>,
     /// The files whose bytes are in the keys of actions.
     inputs: HashSet<PathBuf>,
     /// The programs that are asked again, without their folders.
@@ -56,6 +58,11 @@ impl Footing {
         footing
             .machine
             .extend(facts.programs.iter().map(|fact| owned(&fact.path)));
+        footing.listings = facts
+            .listings
+            .iter()
+            .map(|fact| owned(&fact.path))
+            .collect();
         let names = facts.answers.iter().filter_map(|fact| fact.argv.first());
         footing.programs = names
             .filter_map(|name| name.rsplit('/').next())
@@ -76,6 +83,9 @@ impl Footing {
 
     /// Whether another answer to this question breaks a fact, or changes the key of an action.
     pub fn covers(&self, path: &Path, access: Access) -> bool {
+        if self.listings.iter().any(|folder| path.starts_with(folder)) {
+            return true;
+        }
         match access {
             Access::List => self.folders.contains_key(path) || self.machine.contains(path),
             Access::Read => {

@@ -22,17 +22,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::cc::memory::Memory;
 use crate::error::PlanError;
 use crate::files::SourceFiles;
 use crate::gocmd::{GoCommand, GoEnv};
 use crate::lookups::Question;
+use crate::machine::{MachineFact, bytes, changed, modified};
 use crate::plan::{Asked, Grounds, PackageIndex, Plan, module_root, plan_after};
 use crate::request::PlanRequest;
-use fact::{
-    AnswerFact, FileFact, Kind, LookFact, MachineFact, ProgramFact, bytes, changed, modified,
-};
+use fact::{AnswerFact, FileFact, Kind, LookFact, ProgramFact};
 use folders::{FolderFact, is_planned_file, nanos};
 pub use footing::{Access, Footing};
+pub(crate) use name::decides;
 use record::Snapshot;
 use repository::Stamped;
 
@@ -101,6 +102,11 @@ impl Planner {
             go,
             folder: folder.into(),
         }
+    }
+
+    /// Beside the folder of the snapshots.
+    fn memory(&self) -> Memory {
+        Memory::of(self.folder.with_file_name("c-toolchains"))
     }
 
     fn file(&self, request: &PlanRequest) -> Option<PathBuf> {
@@ -175,7 +181,9 @@ impl Planner {
         index: PackageIndex,
     ) -> Result<Planned, PlanError> {
         let started = SystemTime::now();
-        let asked = plan_after(&self.go, request, index, || Before::ask(&self.go))?;
+        let asked = plan_after(&self.go, request, index, self.memory(), || {
+            Before::ask(&self.go)
+        })?;
         if let Some(trace) = asked
             .grounds
             .trace
@@ -265,6 +273,7 @@ impl Planner {
             .iter()
             .map(|path| MachineFact::of(path))
             .collect();
+        facts.listings = grounds.listings.clone();
 
         let mut questions = self
             .questions(request, plan, grounds, env)

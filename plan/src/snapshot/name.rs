@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::fact::MachineFact;
 use crate::action::assemble::split_quoted;
 use crate::gocmd::GoCommand;
+use crate::machine::MachineFact;
 use crate::request::PlanRequest;
 
 /// Changes with the meaning of what is in the file.
@@ -120,7 +120,7 @@ fn goenv_file(go: &GoCommand) -> PathBuf {
 }
 
 /// Variables that cmd/go, its helpers, or the planner read, and that decide what is planned.
-fn decides(name: &str) -> bool {
+pub(crate) fn decides(name: &str) -> bool {
     const NAMES: [&str; 18] = [
         "AR",
         "CC",

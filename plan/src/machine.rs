@@ -1,0 +1,95 @@
+//! Files and folders of the machine on which plans and the identities of C toolchains rest. They are compared by size and times,
+//! not read.
+
+use std::ffi::OsStr;
+use std::fs::{self, Metadata};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use gofarm_identity::Listing;
+use prost::Message;
+
+/// A file or folder of the machine: a compiler, a header folder. It is not read; any change of it counts.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct MachineFact {
+    #[prost(bytes = "vec", tag = "1")]
+    pub path: Vec<u8>,
+    #[prost(int64, tag = "2")]
+    pub modified: i64,
+    #[prost(uint64, tag = "3")]
+    pub size: u64,
+    #[prost(uint64, tag = "4")]
+    pub inode: u64,
+    #[prost(int64, tag = "5")]
+    pub changed: i64,
+}
+
+impl MachineFact {
+    pub fn of(path: &Path) -> MachineFact {
+        let fact = MachineFact {
+            path: bytes(path),
+            ..MachineFact::default()
+        };
+        match fs::metadata(path) {
+            Ok(metadata) => MachineFact {
+                modified: modified(&metadata),
+                size: metadata.len(),
+                inode: metadata.ino(),
+                changed: changed(&metadata),
+                ..fact
+            },
+            Err(_) => fact,
+        }
+    }
+
+    pub fn holds(&self) -> bool {
+        MachineFact::of(path(&self.path)) == *self
+    }
+}
+
+/// A folder of headers or libraries.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ListingFact {
+    #[prost(bytes = "vec", tag = "1")]
+    pub path: Vec<u8>,
+    #[prost(bool, tag = "2")]
+    pub deep: bool,
+    #[prost(bytes = "vec", tag = "3")]
+    pub digest: Vec<u8>,
+}
+
+impl From<&Listing> for ListingFact {
+    fn from(listing: &Listing) -> ListingFact {
+        ListingFact {
+            path: bytes(&listing.folder),
+            deep: listing.deep,
+            digest: listing.digest.to_vec(),
+        }
+    }
+}
+
+impl ListingFact {
+    pub fn holds(&self) -> bool {
+        let now = Listing::of(path(&self.path), self.deep);
+        now.is_ok_and(|now| now.digest.as_slice() == self.digest)
+    }
+}
+
+pub(crate) fn bytes(path: &Path) -> Vec<u8> {
+    path.as_os_str().as_bytes().to_vec()
+}
+
+pub(crate) fn path(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
+}
+
+/// Nanoseconds since the epoch.
+pub(crate) fn modified(metadata: &Metadata) -> i64 {
+    metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec()
+}
+
+/// When content or attributes changed: nobody can set this one. Nanoseconds since the epoch.
+pub(crate) fn changed(metadata: &Metadata) -> i64 {
+    metadata.ctime() * 1_000_000_000 + metadata.ctime_nsec()
+}
