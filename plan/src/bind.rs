@@ -1,6 +1,6 @@
 //! Gives the files of a plan their digests.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use gofarm_proto::{Digest, Message, v1};
@@ -34,6 +34,16 @@ impl Plan {
             node_sources: Vec::with_capacity(self.nodes.len()),
             go_hashes: HashMap::new(),
         };
+        let inputs = self.nodes.iter().flat_map(|node| &node.action.inputs);
+        let files_named: BTreeSet<&str> = inputs
+            .filter(|input| input.source.is_none())
+            .map(|input| input.path.as_str())
+            .collect();
+        let paths: Vec<PathBuf> = files_named
+            .into_iter()
+            .filter_map(|path| self.roots.to_real(path))
+            .collect();
+        files.record_all(&paths);
         let mut seen: HashMap<String, Digest> = HashMap::new();
         for node in &self.nodes {
             let mut action = node.action.clone();

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use gofarm_proto::Digest;
@@ -10,6 +11,9 @@ use gofarm_store::{FileIndex, FileRecord};
 
 use crate::error::PlanError;
 use crate::snapshot::header::header_digest;
+
+/// Fewer files are looked at before a thread has begun.
+const WORTH_A_THREAD: usize = 64;
 
 /// What is known of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +58,39 @@ impl<'a> SourceFiles<'a> {
         if known.is_some() {
             // What is wrong with the file is told when it is needed.
             let _ = self.record(path);
+        }
+    }
+
+    /// Looks at many files at once. What is wrong with one of them is told when it is [asked for](SourceFiles::record).
+    pub(crate) fn record_all(&mut self, paths: &[PathBuf]) {
+        let unseen: Vec<&PathBuf> = paths
+            .iter()
+            .filter(|path| !self.seen.contains_key(*path))
+            .collect();
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = threads.min(unseen.len() / WORTH_A_THREAD);
+        if threads < 2 {
+            return;
+        }
+        let next = AtomicUsize::new(0);
+        let index = self.index;
+        let look = || {
+            let mut found = SourceFiles::new(index);
+            while let Some(path) = unseen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let _ = found.record(path);
+            }
+            found
+        };
+        let found: Vec<SourceFiles<'_>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(look)).collect();
+            threads
+                .into_iter()
+                .filter_map(|thread| thread.join().ok())
+                .collect()
+        });
+        for files in found {
+            self.fooled |= files.fooled;
+            self.seen.extend(files.seen);
         }
     }
 
