@@ -21,6 +21,7 @@ mod farm;
 mod goroot;
 mod harness;
 mod identity;
+mod kept_plans;
 mod machine_errors;
 mod programs;
 mod reports;
