@@ -20,6 +20,7 @@ use crate::farm::{BuildWatch, Supply, WorkerWatch};
 use crate::outline::Outline;
 use crate::report::{
     Built, Bytes, CgoText, Diagnostics, EventLog, Progress, Skipped, Subject, Summary,
+    locale_is_utf8,
 };
 
 /// Why a build was stopped from outside.
@@ -309,6 +310,7 @@ impl Outline {
         let diagnostics = Diagnostics {
             cwd: Path::new(&self.folder),
             real: &|root| self.to_real(root),
+            utf8: locale_is_utf8(),
         };
         let folder = (!node.folder.is_empty()).then(|| Path::new(&node.folder));
         let subject = Subject {

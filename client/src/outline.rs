@@ -7,8 +7,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use gofarm_plan::{BoundPlan, IdentityTemplate, PartKind, Plan, Roots};
-use gofarm_proto::{EXEC_ROOT, v1};
+use gofarm_plan::{BoundPlan, IdentityTemplate, PartKind, Plan, RecordedFlags, Roots};
+use gofarm_proto::v1;
 
 /// What is to be known of a build. The graph's nodes and these are the same, in the same order.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -75,6 +75,12 @@ pub struct OutlineNode {
     /// Where cmd/go would move the program or archive, when it was told.
     #[prost(string, optional, tag = "9")]
     pub target: Option<String>,
+    /// For packages: linker flags that stand in its object code otherwise than cmd/go would record them.
+    #[prost(message, optional, tag = "10")]
+    pub recorded_flags: Option<RecordedFlags>,
+    /// For programs: a library for C, which comes with the header that package main exports.
+    #[prost(bool, tag = "11")]
+    pub c_library: bool,
 }
 
 /// A folder of the user's machine.
@@ -117,6 +123,8 @@ impl Outline {
                 identity: node.identity.clone().filter(|_| identity),
                 main: node.main,
                 target: node.target.clone(),
+                recorded_flags: node.recorded_flags.clone(),
+                c_library: node.c_library,
             }
         });
         let nodes: Vec<OutlineNode> = nodes.collect();
@@ -165,10 +173,27 @@ impl Outline {
             .collect()
     }
 
+    /// The packages whose content ID is not that of their object code as it is.
+    pub fn restored(&self) -> impl Iterator<Item = usize> {
+        let nodes = self.nodes.iter().enumerate();
+        nodes.filter_map(|(index, node)| node.recorded_flags.as_ref().map(|_| index))
+    }
+
     /// The nodes whose outputs are read when these nodes' programs or archives are written.
     pub fn read_for(&self, targets: impl IntoIterator<Item = usize>) -> BTreeSet<usize> {
         let profiles = self.profiles().into_iter().map(|node| node as usize);
-        targets.into_iter().chain(profiles).collect()
+        let targets: Vec<usize> = targets.into_iter().collect();
+        let headers: Vec<usize> = targets
+            .iter()
+            .filter_map(|node| self.nodes.get(*node).filter(|node| node.c_library)?.main)
+            .map(|node| node as usize)
+            .collect();
+        targets
+            .into_iter()
+            .chain(headers)
+            .chain(profiles)
+            .chain(self.restored())
+            .collect()
     }
 
     /// The path on the user's machine of a virtual path; `None` for scratch and produced inputs.
@@ -201,17 +226,13 @@ fn identified(plan: &Plan) -> BTreeSet<usize> {
     found
 }
 
+/// One inside another comes first: the first that fits is the one.
 fn roots(roots: &Roots) -> Vec<Root> {
-    let named = ["goroot", "mod", "main"].map(str::to_owned);
-    let further = (0..).map(|number| format!("ext/{number}"));
-    let root = |name: String| {
-        let name = format!("{EXEC_ROOT}/{name}");
-        let real = roots.to_real(&name)?.to_string_lossy().into_owned();
-        Some(Root { name, real })
-    };
+    let named = roots.named().into_iter();
     named
-        .into_iter()
-        .filter_map(root)
-        .chain(further.map_while(root))
+        .map(|(name, real)| Root {
+            name: name.to_owned(),
+            real: real.to_owned(),
+        })
         .collect()
 }

@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use gofarm_identity::{
-    BINARY_BUILD_ID, PACKAGE_BUILD_ID, file_hash, full_archive, stamp_binary, stamp_package,
+    BINARY_BUILD_ID, PACKAGE_BUILD_ID, file_hash, full_archive, package_content_id,
+    restore_cgo_flags, stamp_binary, stamp_package,
 };
-use gofarm_plan::Identities;
+use gofarm_plan::{Identities, PlanError};
 use gofarm_proto::{Digest, v1};
 use gofarm_scheduler::core::{ActionResult, BuildResult};
 use gofarm_store::DiskStore;
 
-use crate::cli::UsageError;
 use crate::farm::Finished;
 use crate::outline::Outline;
 
@@ -27,6 +27,8 @@ pub struct BuildIdentities<'a> {
     blobs: &'a dyn Blobs,
     /// Hashes of profiles, by the node that made them.
     profiles: HashMap<u32, String>,
+    /// Content IDs of packages that are not those of their object code as it is.
+    restored: HashMap<u32, String>,
 }
 
 /// Where what actions have made is read.
@@ -45,7 +47,7 @@ impl<'a> BuildIdentities<'a> {
     /// From the results of a build's nodes, in their order.
     ///
     /// # Errors
-    /// A profile cannot be read.
+    /// A profile, or a package whose object code is to be read, cannot be.
     pub fn new(
         outline: &'a Outline,
         results: &'a [Option<Arc<ActionResult>>],
@@ -56,6 +58,7 @@ impl<'a> BuildIdentities<'a> {
             results,
             blobs,
             profiles: HashMap::new(),
+            restored: HashMap::new(),
         };
         for node in outline.profiles() {
             let made = identities.result(node);
@@ -64,7 +67,26 @@ impl<'a> BuildIdentities<'a> {
                 identities.profiles.insert(node, hash);
             }
         }
+        for node in outline.restored() {
+            if let Some((export, object)) = identities.package(node)? {
+                let id = package_content_id(&export, &object, PACKAGE_BUILD_ID)?;
+                identities.restored.insert(node as u32, id);
+            }
+        }
         Ok(identities)
+    }
+
+    /// The two files of a package, as cmd/go would have them but for the build ID; nothing when it has no result.
+    fn package(&self, node: usize) -> anyhow::Result<Option<(Vec<u8>, Vec<u8>)>> {
+        let Some(result) = self.result(node as u32) else {
+            return Ok(None);
+        };
+        let read = |name: &str| self.blobs.read(&output(self.outline, node, result, name)?);
+        let (export, mut object) = (read("export")?, read("object")?);
+        if let Some(flags) = &self.outline.nodes[node].recorded_flags {
+            object = restore_cgo_flags(&object, &flags.planned, &flags.given)?;
+        }
+        Ok(Some((export, object)))
     }
 
     fn result(&self, node: u32) -> Option<&ActionResult> {
@@ -94,6 +116,9 @@ impl Identities for BuildIdentities<'_> {
     }
 
     fn content_id(&self, node: u32) -> Option<String> {
+        if let Some(id) = self.restored.get(&node) {
+            return Some(id.clone());
+        }
         let id = &self.result(node)?.content_id;
         (!id.is_empty()).then(|| id.to_string())
     }
@@ -174,6 +199,21 @@ fn program_name(import_path: &str, packages: &[String]) -> String {
     }
 }
 
+/// An output of a node, by its name.
+fn output(
+    outline: &Outline,
+    node: usize,
+    result: &ActionResult,
+    name: &str,
+) -> anyhow::Result<Digest> {
+    result.output(name).ok_or_else(|| {
+        anyhow!(
+            "internal error: {} has no output {name}",
+            outline.nodes[node].label
+        )
+    })
+}
+
 /// Writes what a node made to its target, unless what is there is that already. Returns the bytes written.
 fn write(
     identities: &BuildIdentities<'_>,
@@ -198,32 +238,57 @@ fn write(
     }
     .ok_or_else(unknown)?;
     let digests: Vec<Digest> = result.outputs.iter().map(|output| output.digest).collect();
+    let header = write_header(identities, node, target)?;
     let record = Record::new(target, records, &digests, &build_id);
     if record.holds() {
-        return Ok(0);
+        return Ok(header);
     }
-    let read = |name: &str| -> anyhow::Result<Vec<u8>> {
-        let digest = result.output(name).ok_or_else(|| {
-            anyhow!(
-                "internal error: {} has no output {name}",
-                identities.outline.nodes[node].label
-            )
-        })?;
-        identities.blobs.read(&digest)
-    };
     let bytes = if is_program {
-        let mut bytes = read("binary")?;
+        let digest = output(identities.outline, node, result, "binary")?;
+        let mut bytes = identities.blobs.read(&digest)?;
         stamp_binary(&mut bytes, BINARY_BUILD_ID, &build_id)
             .with_context(|| format!("stamping {}", target.display()))?;
         bytes
     } else {
-        let mut bytes = full_archive(&read("export")?, &read("object")?)?;
+        let (export, object) = identities.package(node)?.ok_or_else(unknown)?;
+        let mut bytes = full_archive(&export, &object)?;
         stamp_package(&mut bytes, PACKAGE_BUILD_ID, &build_id)?;
         bytes
     };
-    write_atomically(target, &bytes, is_program)
-        .with_context(|| format!("writing {}", target.display()))?;
+    // What is up to date stays as it is, its permissions too (`useCache` in cmd/go/internal/work/buildid.go).
+    let is_there = fs::read(target).is_ok_and(|there| there == bytes);
+    if !is_there {
+        let executable = is_program && !identities.outline.nodes[node].c_library;
+        check_target(identities.outline, node, target)?;
+        write_atomically(target, &bytes, executable)
+            .with_context(|| format!("writing {}", target.display()))?;
+    }
     record.keep();
+    Ok(header + if is_there { 0 } else { bytes.len() as u64 })
+}
+
+/// Writes the header of a library for C beside it, if it exports anything (`installHeader` in
+/// cmd/go/internal/work/exec.go). Returns the bytes written.
+fn write_header(
+    identities: &BuildIdentities<'_>,
+    node: usize,
+    target: &Path,
+) -> anyhow::Result<u64> {
+    let library = &identities.outline.nodes[node];
+    let main = library.main.filter(|_| library.c_library);
+    let header = main
+        .and_then(|main| identities.result(main))
+        .and_then(|result| result.output("header"));
+    let Some(digest) = header else {
+        return Ok(0);
+    };
+    let target = target.with_extension("h");
+    let bytes = identities.blobs.read(&digest)?;
+    if fs::read(&target).is_ok_and(|there| there == bytes) {
+        return Ok(0);
+    }
+    write_atomically(&target, &bytes, false)
+        .with_context(|| format!("writing {}", target.display()))?;
     Ok(bytes.len() as u64)
 }
 
@@ -254,26 +319,32 @@ pub fn write_all(
     Ok((written, bytes))
 }
 
-/// Refuses to write over what is no program, as cmd/go does (`checkDstOverwrite` in cmd/go/internal/work/shell.go).
-pub fn check_target(target: &Path) -> anyhow::Result<()> {
+/// Refuses to write over what is no program, in the words of cmd/go (`checkDstOverwrite` in
+/// cmd/go/internal/work/shell.go, and who adds to its error on the way up).
+pub fn check_target(outline: &Outline, node: usize, target: &Path) -> anyhow::Result<()> {
     let Ok(metadata) = fs::metadata(target) else {
         return Ok(());
     };
-    if metadata.is_dir() {
-        return Err(UsageError::new(format!(
-            "go: build output {:?} already exists and is a directory",
-            target.display().to_string()
-        ))
-        .into());
+    let problem = if metadata.is_dir() {
+        "is a directory"
+    } else if metadata.is_file() && metadata.len() > 0 && !is_object(target) {
+        "is not an object file"
+    } else {
+        return Ok(());
+    };
+    let import_path = &outline.nodes[node].import_path;
+    let relative = target.strip_prefix(&outline.folder).unwrap_or(target);
+    let shown = match &outline.nodes[node].target {
+        Some(named) if outline.output.is_some() => named.clone(),
+        _ => relative.display().to_string(),
+    };
+    Err(PlanError::Go {
+        text: format!(
+            "{import_path}: go build {import_path}: build output {shown:?} already exists and {problem}"
+        ),
+        exit_code: 1,
     }
-    if metadata.is_file() && metadata.len() > 0 && !is_object(target) {
-        return Err(UsageError::new(format!(
-            "go: build output {:?} already exists and is not an object file",
-            target.display().to_string()
-        ))
-        .into());
-    }
-    Ok(())
+    .into())
 }
 
 /// The beginnings of what linkers and archivers write (`objectMagic` in cmd/go/internal/work/exec.go).
@@ -301,7 +372,6 @@ fn is_object(path: &Path) -> bool {
 }
 
 fn write_atomically(target: &Path, bytes: &[u8], executable: bool) -> anyhow::Result<()> {
-    check_target(target)?;
     if fs::metadata(target).is_ok_and(|metadata| !metadata.is_file()) {
         // A device or a pipe stays what it is.
         return Ok(fs::write(target, bytes)?);

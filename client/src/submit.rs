@@ -65,7 +65,7 @@ pub fn command(request: &SubmitRequest, environment: &Environment) -> anyhow::Re
     let started = Instant::now();
     let workplace = Workplace::open(request, environment)?;
     if workplace.options.dry_run {
-        return workplace.show_plan();
+        return workplace.show_plan(started);
     }
     Ok(workplace.build(None, started)?.code)
 }
@@ -153,8 +153,21 @@ impl Workplace {
     }
 
     /// -n: the commands, with virtual paths, and what each action reads.
-    fn show_plan(&self) -> anyhow::Result<ExitCode> {
-        let (mut planned, _) = self.bind()?;
+    fn show_plan(&self, started: Instant) -> anyhow::Result<ExitCode> {
+        let planned = self.bind();
+        if let Some(path) = &self.options.summary_json {
+            let outcome = match &planned {
+                Ok(_) => Outcome::Succeeded,
+                Err(_) => Outcome::Failed,
+            };
+            let time = started.elapsed();
+            let summary = Summary {
+                plan_reused: planned.as_ref().is_ok_and(|(planned, _)| planned.reused),
+                ..Summary::without_actions(new_id(), outcome, time, time)
+            };
+            summary.write(path)?;
+        }
+        let (mut planned, _) = planned?;
         let _remembering = self.remember_plan(planned.unremembered.take());
         let mut out = std::io::stderr().lock();
         for note in &planned.plan.notes {
@@ -177,8 +190,8 @@ impl Workplace {
         let _remembering = self.remember_plan(planned.unremembered.take());
         let outline = self.outline(&planned.plan, &bound, instead.is_some());
         let targets = output::targets(&outline, instead.unwrap_or(&self.go.cwd));
-        for target in targets.values() {
-            output::check_target(target)?;
+        for (node, target) in &targets {
+            output::check_target(&outline, *node, target)?;
         }
         for node in outline.read_for(targets.keys().copied()) {
             bound.graph.nodes[node].requested = true;
@@ -474,7 +487,7 @@ pub fn exit_code(summary: &BuildSummary, failures: &[Arc<Failure>]) -> ExitCode 
 /// The exit code of an error, and what the user reads.
 pub fn explain(error: &anyhow::Error) -> (ExitCode, String) {
     if let Some(usage) = error.downcast_ref::<UsageError>() {
-        return (ExitCode::Usage, usage.to_string());
+        return (usage.exit_code(), usage.to_string());
     }
     if let Some(display) = error.downcast_ref::<NoTerminal>() {
         return (ExitCode::Usage, format!("gofarm: {display}"));

@@ -54,6 +54,44 @@ pub(crate) fn gnu_build_id(file: &[u8]) -> Result<Option<Range<usize>>, &'static
     Ok(None)
 }
 
+/// Whether programs that are linked with this file record the path that the linker was given: an ELF shared library that does
+/// not name itself (DT_SONAME). A file that cannot be read as ELF is none.
+pub fn records_its_path(file: &[u8]) -> bool {
+    is_elf(file) && names_itself(file) == Some(false)
+}
+
+/// `None` when the file is no shared library, or malformed.
+fn names_itself(file: &[u8]) -> Option<bool> {
+    const DYNAMIC: u16 = 3;
+    const SECTION_DYNAMIC: u32 = 6;
+    const SONAME: usize = 14;
+    let wide = match file.get(4)? {
+        1 => false,
+        2 => true,
+        _ => return None,
+    };
+    let order = match file.get(5)? {
+        1 => Order::Little,
+        2 => Order::Big,
+        _ => return None,
+    };
+    let elf = Fields { bytes: file, order };
+    if elf.u16(16)? != DYNAMIC {
+        return None;
+    }
+    let table = Sections::of(elf, wide)?;
+    let word = if wide { 8 } else { 4 };
+    for index in 0..table.count {
+        if elf.u32(table.header(index)? + 4)? != SECTION_DYNAMIC {
+            continue;
+        }
+        let section = table.extent(index)?;
+        let mut entries = (section.start..section.end).step_by(2 * word);
+        return Some(entries.any(|at| elf.word(at, wide) == Some(SONAME)));
+    }
+    None
+}
+
 /// The table of section headers.
 struct Sections<'a> {
     elf: Fields<'a>,

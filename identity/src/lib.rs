@@ -12,6 +12,7 @@
 pub mod archive;
 mod binary;
 pub mod c_toolchain;
+mod cgo_flags;
 mod codesign;
 mod elf;
 mod fields;
@@ -25,6 +26,8 @@ mod placeholder;
 mod zeroing;
 
 pub use binary::{BinaryError, Stamped, binary_content_id, stamp_binary};
+pub use cgo_flags::restore_cgo_flags;
+pub use elf::records_its_path;
 pub use hash::{action_hash, action_id, file_hash, hash_to_string};
 pub use listing::Listing;
 pub use package::{PackageError, full_archive, package_content_id, stamp_package};

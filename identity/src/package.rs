@@ -37,6 +37,9 @@ pub enum PackageError {
         "the build ID {0:?} does not occur in the package: it was compiled with another -buildid"
     )]
     NoBuildId(String),
+    /// The linker flags of cgo that were to be replaced are not recorded in the package.
+    #[error("the package does not record the cgo linker flags {0:?}")]
+    NoFlags(String),
     /// The build ID to write is not as long as the one in the archive.
     #[error("cannot write the build ID {new:?} over {old:?}: their lengths differ")]
     Length {

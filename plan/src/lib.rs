@@ -29,7 +29,7 @@ pub use error::{Class, PlanError};
 pub use files::{Recorded, SourceFiles};
 pub use gocmd::{GoCommand, GoEnv};
 pub use identity::{Identities, IdentityTemplate, Part, PartKind};
-pub use node::PlannedNode;
+pub use node::{PlannedNode, RecordedFlags};
 pub use plan::{Plan, plan};
 pub use request::PlanRequest;
 pub use roots::Roots;

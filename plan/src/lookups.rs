@@ -27,6 +27,8 @@ pub(crate) enum Question {
     Names(PathBuf, String),
     /// What does the file say, as far as planning depends on it?
     Content(PathBuf),
+    /// What does the file say?
+    Whole(PathBuf),
     /// Which package is in this folder: [`Packages`](Question::Packages), and the content of each of the files?
     Package(PathBuf),
 }
@@ -58,6 +60,23 @@ impl Lookups {
     pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.ask(Question::Content(path.to_owned()));
         fs::read(path)
+    }
+
+    /// The bytes of a file of which all may decide: a linker script, a library.
+    pub fn read_whole(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.counts_whole(path);
+        fs::read(path)
+    }
+
+    /// All of this file, which was [read](Lookups::read), may decide.
+    pub fn counts_whole(&self, path: &Path) {
+        self.ask(Question::Whole(path.to_owned()));
+    }
+
+    /// The paths of what a folder holds, in order; none when there is no such folder.
+    pub fn paths(&self, folder: &Path) -> Vec<PathBuf> {
+        let names = self.names(folder).unwrap_or_default().into_iter();
+        names.map(|(name, _)| folder.join(name)).collect()
     }
 
     /// The names in a folder, and what they are without following links; sorted, so that a plan does not depend on the order

@@ -28,4 +28,23 @@ pub struct PlannedNode {
     /// Where cmd/go would move the program or archive, when it was told.
     #[prost(string, optional, tag = "7")]
     pub target: Option<String>,
+    /// For packages: the linker flags that cgo records, where the action gives it others than cmd/go would.
+    #[prost(message, optional, tag = "8")]
+    pub recorded_flags: Option<RecordedFlags>,
+    /// For programs: a library for C, which cmd/go installs without the permission to execute, and beside it the header
+    /// that is an output of package main, if that exports anything.
+    #[prost(bool, tag = "9")]
+    pub c_library: bool,
+}
+
+/// The linker flags that cgo records in a package, in two spellings. Where Go's content ID of the package is needed, the
+/// first is replaced by the second in its object code (`gofarm_identity::restore_cgo_flags`).
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct RecordedFlags {
+    /// As the action has them: libraries by paths that are the same on every machine.
+    #[prost(string, repeated, tag = "1")]
+    pub planned: Vec<String>,
+    /// As cmd/go has them.
+    #[prost(string, repeated, tag = "2")]
+    pub given: Vec<String>,
 }

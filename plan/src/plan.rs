@@ -155,7 +155,7 @@ fn interpret(
     let stderr = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         return Err(PlanError::Go {
-            text: without_hashes(&stderr),
+            text: script::said(&stderr),
             exit_code: output.status.code().unwrap_or(1),
         });
     }
@@ -169,12 +169,22 @@ fn interpret(
     let notes = script.notes.clone();
     let main = module_root(env);
     let roots = Roots::new(env.get("GOROOT"), env.get("GOMODCACHE"), main.as_deref());
-    let assembled = assemble(go, env, script, &graph, roots, memory, request.trimpath)?;
+    let main = main.as_deref().map(Path::new);
+    let assembled = assemble(
+        go,
+        env,
+        script,
+        &graph,
+        (roots, main),
+        memory,
+        request.trimpath,
+    )?;
+    let exe_suffix = exe_suffix(env, &assembled.nodes);
     let plan = Plan {
         nodes: assembled.nodes,
         roots: assembled.roots,
         go_version: env.get("GOVERSION").to_owned(),
-        exe_suffix: env.get("GOEXE").to_owned(),
+        exe_suffix,
         notes,
     };
     let grounds = Grounds {
@@ -244,11 +254,20 @@ pub(crate) fn module_root(env: &GoEnv) -> Option<String> {
         .map(|folder| folder.to_string_lossy().into_owned())
 }
 
-/// What cmd/go said, without the hash log.
-fn without_hashes(stderr: &str) -> String {
-    let lines: Vec<&str> = stderr
-        .lines()
-        .filter(|line| !line.starts_with("HASH"))
-        .collect();
-    lines.join("\n")
+/// What cmd/go appends to the names of programs (`buildModeInit` in cmd/go/internal/work/init.go).
+fn exe_suffix(env: &GoEnv, nodes: &[PlannedNode]) -> String {
+    let libraries = nodes.iter().filter(|node| node.c_library);
+    let runs = libraries
+        .flat_map(|node| &node.action.steps)
+        .filter_map(|step| match &step.step {
+            Some(v1::step::Step::Run(run)) => Some(run),
+            _ => None,
+        });
+    for run in runs {
+        if run.argv.iter().any(|arg| arg == "-buildmode=c-archive") {
+            return ".a".to_owned();
+        }
+        return String::new();
+    }
+    env.get("GOEXE").to_owned()
 }

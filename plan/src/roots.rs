@@ -36,7 +36,8 @@ impl Roots {
         &self.entries
     }
 
-    fn add(&mut self, real: &str, name: &str) {
+    /// Adds a root. `name` is relative to the exec root.
+    pub(crate) fn add(&mut self, real: &str, name: &str) {
         let real = real.trim_end_matches('/');
         if real.is_empty() {
             return;
@@ -77,16 +78,28 @@ impl Roots {
 
     /// The path on this machine of a virtual path; `None` for scratch and produced inputs.
     pub fn to_real(&self, path: &str) -> Option<PathBuf> {
-        self.entries.iter().find_map(|(root, name)| {
-            let rest = path.strip_prefix(name.as_str())?;
-            (rest.is_empty() || rest.starts_with('/'))
-                .then(|| PathBuf::from(format!("{root}{rest}")))
-        })
+        let (rest, root) = self
+            .entries
+            .iter()
+            .filter_map(|(root, name)| Some((path.strip_prefix(name.as_str())?, root)))
+            .filter(|(rest, _)| rest.is_empty() || rest.starts_with('/'))
+            .min_by_key(|(rest, _)| rest.len())?;
+        Some(PathBuf::from(format!("{root}{rest}")))
+    }
+
+    /// Every root: the virtual folder and the real one. One inside another comes first.
+    pub fn named(&self) -> Vec<(&str, &str)> {
+        let entries = self.entries.iter();
+        let mut named: Vec<(&str, &str)> = entries
+            .map(|(real, name)| (name.as_str(), real.as_str()))
+            .collect();
+        named.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then(a.cmp(b)));
+        named
     }
 
     /// Replaces every path of this machine inside an argument by its virtual path.
     ///
-    /// A path begins where the argument begins, after a separator, or after a two-letter option such as -I.
+    /// A path begins where the argument begins, after a separator, or after an option such as -I or -isystem.
     pub(crate) fn map_text(&self, text: &str) -> String {
         self.replace(text, |(real, name)| (real.as_str(), name.as_str()))
     }
@@ -94,9 +107,9 @@ impl Roots {
     /// Replaces virtual paths in a tool's output by the paths of this machine.
     pub fn unmap_text(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for (real, name) in &self.entries {
-            if text.contains(name.as_str()) {
-                text = text.replace(name.as_str(), real);
+        for (name, real) in self.named() {
+            if text.contains(name) {
+                text = text.replace(name, real);
             }
         }
         text
@@ -111,12 +124,14 @@ impl Roots {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         let mut at_start = true;
-        let option = text.len() > 2
-            && text.starts_with('-')
-            && text.as_bytes()[1].is_ascii_uppercase()
-            && text.as_bytes()[2] == b'/';
+        // -I/a, -isystem/a: where the path begins.
+        let option = text
+            .strip_prefix('-')
+            .and_then(|rest| rest.find('/'))
+            .map(|at| at + 1)
+            .filter(|at| text[1..*at].bytes().all(|b| b.is_ascii_alphabetic()));
         while let Some(c) = rest.chars().next() {
-            if c == '/' && (at_start || (option && rest.len() == text.len() - 2)) {
+            if c == '/' && (at_start || option == Some(text.len() - rest.len())) {
                 let hit = self.entries.iter().map(&pair).find(|(from, _)| {
                     rest.strip_prefix(from).is_some_and(|after| {
                         after.is_empty()
@@ -181,6 +196,7 @@ mod tests {
         for (real, mapped) in [
             ("/w/a.go", "/__gofarm__/main/a.go"),
             ("-I/w/inc", "-I/__gofarm__/main/inc"),
+            ("-isystem/w/inc", "-isystem/__gofarm__/main/inc"),
             (
                 "/w/c=>x/c;$WORK/b001=>",
                 "/__gofarm__/main/c=>x/c;$WORK/b001=>",

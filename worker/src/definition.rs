@@ -6,6 +6,7 @@ use gofarm_proto::v1::{Action, input::Source, step};
 use gofarm_proto::{Digest, Message};
 
 use crate::error::{ExecuteError, Result};
+use crate::sandbox_view::check_place;
 use crate::virtual_text::check;
 
 /// A checked action. Every path in it that the worker itself touches leads to somewhere below the exec root.
@@ -32,7 +33,9 @@ impl Definition {
             label: definition.to_string(),
             problem: format!("its definition cannot be decoded: {error}"),
         })?;
-        let inputs = check_paths(&action).and_then(|()| resolve_inputs(&action, produced));
+        let inputs = check_paths(&action)
+            .and_then(|()| resolve_inputs(&action, produced))
+            .and_then(|inputs| check_places(&action, inputs));
         match inputs {
             Ok(inputs) => Ok(Definition { action, inputs }),
             Err(problem) => Err(ExecuteError::Malformed {
@@ -83,6 +86,19 @@ fn resolve_inputs(action: &Action, produced: &[Digest]) -> Result<Vec<ResolvedIn
             "its inputs are not sorted by path, or one occurs twice: {:?} stands before {:?}",
             pair[0].path, pair[1].path
         ));
+    }
+    Ok(inputs)
+}
+
+fn check_places(action: &Action, inputs: Vec<ResolvedInput>) -> Result<Vec<ResolvedInput>, String> {
+    for place in &action.places {
+        check_place(&place.path)?;
+        let staged = inputs
+            .iter()
+            .any(|input| input.path == place.input && !input.by_reference);
+        if !staged {
+            return Err(format!("{:?} stands for no staged input", place.path));
+        }
     }
     Ok(inputs)
 }

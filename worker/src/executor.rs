@@ -17,7 +17,9 @@ use crate::process::{Launcher, Spawned, Tools};
 use crate::protocol::{Finished, Setup};
 use crate::run_step::{RunEnd, RunStep};
 use crate::sandbox_view::SandboxView;
-use crate::staging::{blobs_folder, references, require_inputs, stage};
+use crate::staging::{
+    blobs_folder, references, require_inputs, require_places, show_places, stage,
+};
 use crate::task::{Execution, Task};
 use crate::tuning::Running;
 use crate::virtual_text::ExecRoot;
@@ -335,7 +337,7 @@ impl Inner {
         let mut state = SandboxState::Off;
         if self.options.sandbox != SandboxMode::Off {
             let store = blobs_folder(&self.store);
-            let sandbox = Some(self.view.sandbox(&workspace, Some(&store), true));
+            let sandbox = Some(self.view.sandbox(&workspace, Some(&store), true, &[]));
             match (attempt(&Setup { sandbox })?, self.options.sandbox) {
                 (Ok(launcher), _) => {
                     // The first action that sees as much has it.
@@ -395,8 +397,9 @@ impl Inner {
                     .has_references()
                     .then(|| blobs_folder(&self.store));
                 let sandbox = sandboxed.then(|| {
+                    let store = store.as_deref();
                     self.view
-                        .sandbox(workspace, store.as_deref(), action.host_tools)
+                        .sandbox(workspace, store, action.host_tools, &action.places)
                 });
                 let setup = Setup { sandbox };
                 Some(match workspace.launcher(&setup) {
@@ -408,6 +411,10 @@ impl Inner {
             false => None,
         };
         stage(&self.store, &definition, &root, workspace)?;
+        match sandboxed {
+            true => show_places(&definition, workspace)?,
+            false => require_places(&definition)?,
+        }
         let (references, back) = references(&self.store, &definition, &root);
         let surroundings = Surroundings {
             definition,

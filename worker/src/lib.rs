@@ -23,6 +23,7 @@ mod process;
 mod protocol;
 #[cfg(feature = "remote")]
 pub mod remote;
+mod response_file;
 mod room;
 mod run_step;
 mod sandbox;

@@ -5,6 +5,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gofarm_proto::WORK_DIR;
 use gofarm_proto::v1::Run;
 use nix::errno::Errno;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,7 @@ use crate::log::{Log, TraceSink, TracedCommand};
 use crate::native_step::exists;
 use crate::process::{Interruption, Tools};
 use crate::protocol::{Command, Finished};
+use crate::response_file::{self, ResponseFile};
 use crate::sandbox_view::SandboxView;
 use crate::tuning::{Running, compiler_concurrency};
 use crate::undeclared::{Known, undeclared_reads};
@@ -58,11 +60,12 @@ pub(crate) struct RunEnd {
 impl RunStep<'_> {
     /// Runs the program. An error means that nothing can be said about the action.
     pub async fn perform(&self, run: &Run, tools: &mut Tools, log: &mut Log<'_>) -> Result<RunEnd> {
-        let command = self.command(run);
+        let mut command = self.command(run);
         let tool = tool_name(run);
         if let Some(trace) = self.trace {
             trace.command(&self.traced(&command));
         }
+        let _arguments = self.shorten(tool, &mut command)?;
         let may_fail = !run.failure_marker.is_empty();
         log.begin_step(may_fail);
         let finished = match tools.run(command, log, self.cancel, self.deadline).await {
@@ -199,6 +202,19 @@ impl RunStep<'_> {
             // Said by who knows which is the first.
             begins_action: false,
         }
+    }
+
+    /// Hands long arguments over in a file, where and as cmd/go does. The file is there until what is returned is dropped.
+    fn shorten(&self, tool: &str, command: &mut Command) -> Result<Option<ResponseFile>> {
+        if !response_file::is_needed(tool, &command.argv) {
+            return Ok(None);
+        }
+        let path = format!("{WORK_DIR}/{}", response_file::NAME);
+        let root = &self.surroundings.root;
+        let file = ResponseFile::write(root.file(&path), &command.argv[1..])?;
+        command.argv.truncate(1);
+        command.argv.push(format!("@{}", root.text(&path)));
+        Ok(Some(file))
     }
 
     fn traced(&self, command: &Command) -> TracedCommand {

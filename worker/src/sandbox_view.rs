@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gofarm_proto::EXEC_ROOT;
+use gofarm_proto::v1::Place;
 
 use crate::launcher::find_in_path;
 use crate::protocol::{Link, Mount, Sandbox};
@@ -81,12 +82,15 @@ impl SandboxView {
         }
     }
 
-    /// The sandbox of one action. `store` is the folder of the blobs, if the action refers to any by its path.
+    /// The sandbox of one action. `store` is the folder of the blobs, if the action refers to any by its path; `places` are
+    /// inputs that it shows at other paths as well. What is below `/tmp` is not made here, since that folder is emptied
+    /// after each action: see [`crate::staging`].
     pub fn sandbox(
         &self,
         workspace: &Workspace,
         store: Option<&Path>,
         host_tools: bool,
+        places: &[Place],
     ) -> Sandbox {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let mut mounts = vec![
@@ -100,6 +104,13 @@ impl SandboxView {
             mounts.extend(self.system.iter().cloned());
             links.clone_from(&self.links);
         }
+        let fixed = places
+            .iter()
+            .filter(|place| below_tmp(&place.path).is_none());
+        links.extend(fixed.map(|place| Link {
+            path: place.path.clone(),
+            target: place.input.clone(),
+        }));
         Sandbox {
             root: text(&workspace.root()),
             mounts,
@@ -114,6 +125,30 @@ impl SandboxView {
             || host_tools
                 && (self.system.iter().any(|mount| at(&mount.to))
                     || self.links.iter().any(|link| at(&link.path)))
+    }
+}
+
+/// The rest of a path below the private `/tmp`.
+pub(crate) fn below_tmp(path: &str) -> Option<&str> {
+    path.strip_prefix("/tmp/")
+}
+
+/// Whether an input may be shown at this path: absolute, plain, and not in a folder that a sandbox has from elsewhere.
+pub(crate) fn check_place(path: &str) -> Result<(), String> {
+    let taken = SYSTEM_FOLDERS
+        .into_iter()
+        .chain([EXEC_ROOT, STORE_IN_SANDBOX, "/dev", "/proc"]);
+    let plain = path.strip_prefix('/').is_some_and(|rest| {
+        !path.contains('\0') && rest.split('/').all(|name| !matches!(name, "" | "." | ".."))
+    });
+    match plain
+        && path != "/tmp"
+        && !taken
+            .into_iter()
+            .any(|folder| Path::new(path).starts_with(folder))
+    {
+        true => Ok(()),
+        false => Err(format!("{path:?} is no place for an input")),
     }
 }
 

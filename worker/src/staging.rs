@@ -11,7 +11,7 @@ use crate::by_reference::References;
 use crate::definition::Definition;
 use crate::error::{ExecuteError, Result};
 use crate::log::PathsBack;
-use crate::sandbox_view::STORE_IN_SANDBOX;
+use crate::sandbox_view::{STORE_IN_SANDBOX, below_tmp};
 use crate::virtual_text::ExecRoot;
 use crate::workspace::Workspace;
 
@@ -49,6 +49,43 @@ pub(crate) fn stage(
                 });
             }
             other => other?,
+        }
+    }
+    Ok(())
+}
+
+/// Shows inputs below the private `/tmp` of a sandbox. The links lead nowhere outside of it.
+pub(crate) fn show_places(definition: &Definition, workspace: &Workspace) -> Result<()> {
+    let tmp = workspace.tmp();
+    for place in &definition.action.places {
+        let Some(rest) = below_tmp(&place.path) else {
+            continue;
+        };
+        let link = tmp.join(rest);
+        if let Some(folder) = link.parent() {
+            make_folder(folder)?;
+        }
+        std::os::unix::fs::symlink(&place.input, &link)
+            .map_err(ExecuteError::io("showing an input at", &link))?;
+    }
+    Ok(())
+}
+
+/// Without a sandbox an action finds this machine's own files at absolute paths: they must be the inputs.
+pub(crate) fn require_places(definition: &Definition) -> Result<()> {
+    for place in &definition.action.places {
+        let is_input = definition.input(&place.input).is_some_and(|input| {
+            fs::read(&place.path).is_ok_and(|content| Digest::of(&content) == input.digest)
+        });
+        if !is_input {
+            return Err(ExecuteError::NativeStep {
+                label: definition.action.label.clone(),
+                problem: format!(
+                    "a source names {} by that path, and this machine has no such file there or another one: only a worker \
+                     with a sandbox can show it",
+                    place.path
+                ),
+            });
         }
     }
     Ok(())

@@ -34,8 +34,8 @@ impl Asking {
             ));
         };
         let targets = targets(outline, options.output.as_deref(), cwd)?;
-        for target in targets.values() {
-            output::check_target(target)?;
+        for (node, target) in &targets {
+            output::check_target(outline, *node, target)?;
         }
         let cache = cwd.join(&options.cache_dir);
         let store = DiskStore::open(

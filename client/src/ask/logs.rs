@@ -17,7 +17,7 @@ use crate::farm::{
     BuildWatch, OnCancel, PATIENCE, Remote, Stopped, Story, Submission, WorkerWatch,
 };
 use crate::outline::Outline;
-use crate::report::Diagnostics;
+use crate::report::{Diagnostics, locale_is_utf8};
 use crate::submit::exit_code;
 
 /// More than any worker keeps of one action's output, bytes.
@@ -342,6 +342,7 @@ impl Page<'_> {
         let diagnostics = Diagnostics {
             cwd: std::path::Path::new(&self.outline.folder),
             real: &|root| self.outline.to_real(root),
+            utf8: locale_is_utf8(),
         };
         let text = diagnostics.real_paths(lines);
         say(&match self.json {

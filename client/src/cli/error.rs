@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-/// What is wrong with the command line, a variable of the environment or GOFLAGS. Exit code 2.
+use super::exit::ExitCode;
+
+/// What is wrong with the command line, a variable of the environment or GOFLAGS.
 ///
 /// Its text is what the user reads, all lines of it; where `go` has words for the same mistake they are those.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +13,7 @@ pub struct UsageError {
     /// What was most likely meant.
     suggestion: Option<String>,
     usage: Usage,
+    exit_code: ExitCode,
 }
 
 /// Which usage lines stand below a message.
@@ -31,7 +34,21 @@ impl UsageError {
             message: message.into(),
             suggestion: None,
             usage: Usage::None,
+            exit_code: ExitCode::Usage,
         }
+    }
+
+    /// A mistake that `go build` ends with exit code 1, as gofarm then does.
+    pub(super) fn failed(message: impl Into<String>) -> UsageError {
+        UsageError {
+            exit_code: ExitCode::BuildFailed,
+            ..UsageError::new(message)
+        }
+    }
+
+    /// 2, but where go has another one.
+    pub fn exit_code(&self) -> ExitCode {
+        self.exit_code
     }
 
     /// Something that `go build` can do and gofarm cannot.

@@ -145,8 +145,8 @@ fn is_gccgo(value: &str) -> bool {
 }
 
 /// Unknown modes are left to cmd/go, which knows which ones there are.
-fn is_library_mode(value: &str) -> bool {
-    matches!(value, "c-archive" | "c-shared" | "plugin" | "shared")
+fn is_go_library(value: &str) -> bool {
+    matches!(value, "plugin" | "shared")
 }
 
 const DEBUGGING: &str = "it writes about the go command itself, which only plans here; use --events FILE to see what the build did";
@@ -160,8 +160,8 @@ pub(super) static FLAGS: &[Flag] = &[
     go("a", ValueKind::Bool, Setting::All),
     plan("asan", ValueKind::Bool),
     plan("asmflags", ValueKind::PerPackage),
-    refused("buildmode", ValueKind::Text, is_library_mode,
-        "gofarm links programs only (modes default, exe, pie and archive); use 'go build' for libraries"),
+    refused("buildmode", ValueKind::Text, is_go_library,
+        "such a library is bound to the very packages it was built with, on one machine; use 'go build' for it"),
     plan("buildvcs", ValueKind::BoolOrAuto),
     refused("compiler", ValueKind::Compiler, is_gccgo, GCCGO),
     plan("cover", ValueKind::Bool),

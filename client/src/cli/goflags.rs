@@ -10,8 +10,8 @@ use super::scan::{Given, Origin};
 ///
 /// gofarm's own flags are not read from GOFLAGS: `-timeout` there is meant for `go test`.
 pub(super) fn read(goflags: &str) -> Result<Vec<Given>, UsageError> {
-    let words =
-        quoted::split(goflags).map_err(|why| refused(format!("parsing $GOFLAGS: {why}")))?;
+    let words = quoted::split(goflags)
+        .map_err(|why| UsageError::failed(format!("go: parsing $GOFLAGS: {why}")))?;
     let mut given = Vec::new();
     for word in &words {
         let text = word
@@ -19,7 +19,9 @@ pub(super) fn read(goflags: &str) -> Result<Vec<Given>, UsageError> {
             .or_else(|| word.strip_prefix('-'))
             .unwrap_or("");
         if text.is_empty() || text.starts_with(['-', '=']) {
-            return Err(refused(format!("parsing $GOFLAGS: non-flag {word:?}")));
+            return Err(UsageError::failed(format!(
+                "go: parsing $GOFLAGS: non-flag {word:?}"
+            )));
         }
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => (name, Some(value)),
@@ -56,6 +58,9 @@ pub(super) fn read(goflags: &str) -> Result<Vec<Given>, UsageError> {
     Ok(given)
 }
 
+/// As cmd/go says it, and with the exit code of a wrong command line.
 fn refused(message: String) -> UsageError {
-    UsageError::new(format!("gofarm: {message}"))
+    UsageError::new(format!(
+        "go: {message}\nusage: go build [-o output] [build flags] [packages]\nRun 'go help build' for details."
+    ))
 }

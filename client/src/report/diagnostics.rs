@@ -31,6 +31,8 @@ pub struct Diagnostics<'a> {
     /// The folder of this machine for a virtual root such as `/__gofarm__/main` or `/__gofarm__/ext/0`; None for what has
     /// none. (`gofarm_plan::Roots::to_real`.)
     pub real: &'a dyn Fn(&str) -> Option<PathBuf>,
+    /// Whether the user's locale has the quotes that C compilers use where they can.
+    pub utf8: bool,
 }
 
 impl Diagnostics<'_> {
@@ -40,6 +42,12 @@ impl Diagnostics<'_> {
             return Vec::new();
         }
         let mut text = self.real_paths(log);
+        if subject.folder.is_none() {
+            text = self.libraries(&text);
+        }
+        if !self.utf8 {
+            text = plain_quotes(&text);
+        }
         if text.last() != Some(&b'\n') {
             text.push(b'\n');
         }
@@ -97,6 +105,33 @@ impl Diagnostics<'_> {
         out
     }
 
+    /// Replaces the paths by which a C linker has found libraries: relative to the action's folder.
+    fn libraries(&self, text: &[u8]) -> Vec<u8> {
+        const UP: &[u8] = b"../";
+        let mut out = Vec::with_capacity(text.len());
+        let mut copied = 0;
+        for at in memmem::find_iter(text, UP) {
+            if !matches!(
+                &text[..at],
+                [] | [.., b' ' | b'\n' | b'\t' | b'`' | b'\'' | b'"' | b'(']
+            ) {
+                continue;
+            }
+            let path = [EXEC_ROOT.as_bytes(), &text[at + UP.len() - 1..]].concat();
+            let length = root_length(&path);
+            let real = std::str::from_utf8(&path[..length])
+                .ok()
+                .and_then(|root| (self.real)(root));
+            if let Some(real) = real {
+                out.extend_from_slice(&text[copied..at]);
+                out.extend_from_slice(real.as_os_str().as_bytes());
+                copied = at + UP.len() - 1 + length - EXEC_ROOT.len();
+            }
+        }
+        out.extend_from_slice(&text[copied..]);
+        out
+    }
+
     /// Makes the package's folder, and then each folder above it, relative where that is shorter.
     fn shorten(&self, mut text: Vec<u8>, folder: &Path) -> Vec<u8> {
         for folder in folder.ancestors() {
@@ -141,9 +176,40 @@ fn root_length(text: &[u8]) -> usize {
     let end = component(EXEC_ROOT.len());
     if text[..end].ends_with(b"/ext") {
         component(end)
+    } else if text[..end].ends_with(b"/mod") {
+        // A module by its version: it may be a vendored one.
+        let path = text[end..]
+            .iter()
+            .take_while(|byte| !byte.is_ascii_whitespace() && !matches!(byte, b':' | b'"' | b'\''))
+            .count();
+        let path = &text[end..end + path];
+        let version = memchr::memchr(b'@', path).unwrap_or(path.len());
+        match path[version..].iter().position(|byte| *byte == b'/') {
+            Some(length) => end + version + length,
+            None if version < path.len() => end + path.len(),
+            None => end,
+        }
     } else {
         end
     }
+}
+
+/// The quotes of GNU programs in a locale that has no others.
+fn plain_quotes(text: &[u8]) -> Vec<u8> {
+    match std::str::from_utf8(text) {
+        Ok(text) => text.replace(['\u{2018}', '\u{2019}'], "'").into_bytes(),
+        Err(_) => text.to_vec(),
+    }
+}
+
+/// Whether the locale of this process, as the environment says it, is one of UTF-8.
+pub fn locale_is_utf8() -> bool {
+    let value = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    value.ends_with("utf-8") || value.ends_with("utf8") || value.contains("utf-8@")
 }
 
 /// cmd/go's replacePrefix: only behind a blank, or at the beginning of a line or behind its tab.
@@ -171,6 +237,9 @@ mod tests {
             "/__gofarm__/main" => "/no/such/repo",
             "/__gofarm__/goroot" => "/no/go",
             "/__gofarm__/mod" => "/no/mod",
+            root if root.starts_with("/__gofarm__/mod/") => {
+                return Some(Path::new("/no/mod").join(&root["/__gofarm__/mod/".len()..]));
+            }
             "/__gofarm__/ext/1" => "/no/such/replaced",
             _ => return None,
         };
@@ -181,6 +250,7 @@ mod tests {
         Diagnostics {
             cwd: Path::new(cwd),
             real: &real,
+            utf8: true,
         }
     }
 

@@ -79,7 +79,11 @@ fn the_text_is_that_of_go_build_wherever_the_user_stands() {
         PathBuf::from("/"),
     ];
     for cwd in places.iter().chain([&deep]) {
-        let diagnostics = Diagnostics { cwd, real: &real };
+        let diagnostics = Diagnostics {
+            cwd,
+            real: &real,
+            utf8: true,
+        };
         let ours = diagnostics.block(
             &subject,
             log.as_bytes(),

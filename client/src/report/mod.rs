@@ -22,7 +22,7 @@ mod timestamp;
 
 pub use amount::{Count, Share, Size, Span};
 pub use cgo_text::CgoText;
-pub use diagnostics::{Diagnostics, Subject};
+pub use diagnostics::{Diagnostics, Subject, locale_is_utf8};
 pub use events::{EventLog, EventLogError};
 pub use progress::Progress;
 pub use short_path::short_path;

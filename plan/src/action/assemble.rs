@@ -7,6 +7,7 @@ use gofarm_proto::v1;
 
 use crate::action::environment;
 use crate::action::group::{self, Group, Making};
+use crate::action::vendored;
 use crate::cc::memory::Memory;
 use crate::cc::toolchain::{self, Toolchains, Used};
 use crate::dryrun::actiongraph::ActionGraph;
@@ -38,6 +39,8 @@ pub(crate) struct Assembly<'a> {
     /// The nodes made so far: packages by object folder, and by the action ID of the dry run.
     pub packages: HashMap<String, u32>,
     pub profiles: HashMap<String, u32>,
+    /// The linker flags of packages with cgo as cmd/go has them, by object folder.
+    pub linker_flags: HashMap<String, Vec<String>>,
     by_id: HashMap<String, u32>,
     pub nodes: Vec<PlannedNode>,
 }
@@ -65,23 +68,28 @@ pub(crate) fn assemble(
     env: &GoEnv,
     script: Script,
     graph: &ActionGraph,
-    roots: Roots,
+    (mut roots, main): (Roots, Option<&Path>),
     memory: Memory,
     trimpath: bool,
 ) -> Result<Assembled, PlanError> {
     let groups = group::group(script.entries, env.get("PKG_CONFIG"))?;
+    let lookups = Lookups::default();
+    if let Some(main) = main.filter(|_| trimpath) {
+        vendored::add_roots(&lookups, &mut roots, &groups, main);
+    }
     let mut assembly = Assembly {
         go,
         env,
         graph,
         roots,
-        lookups: Lookups::default(),
+        lookups,
         answers: Vec::new(),
         trimpath,
         toolchains: Toolchains::new(memory),
         hashes: identity::by_action_id(script.hashes)?,
         packages: HashMap::new(),
         profiles: HashMap::new(),
+        linker_flags: HashMap::new(),
         by_id: HashMap::new(),
         nodes: Vec::with_capacity(groups.len()),
     };
@@ -240,6 +248,28 @@ pub(crate) fn split_quoted(text: &str) -> Vec<String> {
         rest = after.trim_start();
     }
     words
+}
+
+/// The text that [`split_quoted`] takes apart into these words, as cmd/internal/quoted joins them.
+pub(crate) fn join_quoted(words: &[String]) -> Result<String, PlanError> {
+    let mut out = Vec::with_capacity(words.len());
+    for word in words {
+        let blank = word.is_empty() || word.contains(|c: char| c.is_whitespace());
+        out.push(match (word.contains('\''), word.contains('"')) {
+            (true, true) => {
+                return Err(PlanError::Unsupported {
+                    what: format!("the linker flag {word}"),
+                    why: "it holds both kinds of quotes; name the file by a path without them"
+                        .to_owned(),
+                });
+            }
+            (true, false) => format!("\"{word}\""),
+            (false, true) => format!("'{word}'"),
+            (false, false) if blank => format!("'{word}'"),
+            (false, false) => word.clone(),
+        });
+    }
+    Ok(out.join(" "))
 }
 
 /// One flag of `-ldflags="..."` as runCgo quotes it.

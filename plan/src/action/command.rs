@@ -8,16 +8,15 @@ use gofarm_proto::{EXEC_ROOT, WORK_DIR, v1};
 
 use crate::action::assemble::{Assembly, quoted_flags};
 use crate::action::group::{is_go_tool, tool_name};
-use crate::action::package::{DYNIMPORT_FAIL, Draft, step};
+use crate::action::package::{DYNIMPORT_FAIL, Draft, EXPORT_HEADER, step};
+use crate::cc::arguments::{self, Named};
 use crate::cc::flags::{self, PackageFlags};
-use crate::cc::includes;
+use crate::cc::system::is_system;
+use crate::cc::{includes, linking};
 use crate::dryrun::command::Command;
+use crate::dryrun::quote::quote;
 use crate::error::PlanError;
-
-/// Folders of the system, visible to actions with `host_tools`.
-const SYSTEM: [&str; 8] = [
-    "/usr/", "/lib/", "/lib64/", "/bin/", "/sbin/", "/etc/", "/dev/", "/proc/",
-];
+use crate::node::RecordedFlags;
 
 impl Assembly<'_> {
     pub(super) fn run(
@@ -58,7 +57,11 @@ impl Assembly<'_> {
                     });
                 }
                 flags::complete_cgo(&mut command, package)?;
-                self.check_cgo_ldflags(&command)?;
+                self.link_flags(draft, &mut command)?;
+                draft.exports_header = command.argv.iter().any(|arg| {
+                    arg.strip_prefix("-exportheader=")
+                        .is_some_and(|path| path.ends_with(EXPORT_HEADER))
+                });
                 draft.compilers.push(self.compiler("CC"));
                 self.name_real_folder(draft, &command)?;
             }
@@ -97,6 +100,7 @@ impl Assembly<'_> {
         }
         let mut run = v1::Run::default();
         if !compiles {
+            self.link_objects(draft, &mut command)?;
             run.failure_marker = format!("{WORK_DIR}/{DYNIMPORT_FAIL}");
         }
         self.finish_run(draft, command, run)
@@ -135,34 +139,10 @@ impl Assembly<'_> {
         command: Command,
         mut run: v1::Run,
     ) -> Result<v1::Run, PlanError> {
-        let mut previous = "";
-        for arg in &command.argv[1..] {
-            let path = ["-I", "-L", "-isystem", "-iquote", "-include"]
-                .iter()
-                .find_map(|flag| arg.strip_prefix(flag))
-                .filter(|rest| rest.starts_with('/'))
-                .unwrap_or(arg);
-            if path.starts_with('/')
-                && !path.starts_with(EXEC_ROOT)
-                && !matches!(previous, "-D" | "-trimpath")
-                && !SYSTEM
-                    .iter()
-                    .any(|system| path.starts_with(system) && self.roots.to_virtual(path).is_none())
-            {
-                let path = includes::normalise(Path::new(path));
-                if self.lookups.is_file(&path) {
-                    self.roots
-                        .cover(&self.lookups, path.parent().unwrap_or(Path::new("/")));
-                    draft.inputs.file(&self.roots, &path.to_string_lossy());
-                    draft.includers.push(path);
-                } else if self.lookups.is_dir(&path) {
-                    self.roots.cover(&self.lookups, &path);
-                    if !draft.include_folders.contains(&path) {
-                        draft.include_folders.push(path);
-                    }
-                }
-            }
-            previous = arg;
+        if !is_go_tool(&command) || tool_name(&command) == "cgo" {
+            self.declare_named(draft, &command);
+        } else {
+            self.declare_paths(draft, &command);
         }
         let is_tool = is_go_tool(&command);
         let mut is_definition = false;
@@ -231,6 +211,67 @@ impl Assembly<'_> {
         Ok(run)
     }
 
+    /// Declares what a C compiler's arguments name.
+    fn declare_named(&mut self, draft: &mut Draft<'_>, command: &Command) {
+        for named in arguments::named(&self.lookups, &command.argv, &command.cwd) {
+            let (Named::Source(path) | Named::File(path) | Named::Folder(path)) = &named;
+            if is_system(&path.to_string_lossy(), &self.roots) {
+                continue;
+            }
+            match &named {
+                Named::Folder(path) => {
+                    self.roots.cover(&self.lookups, path);
+                    if !draft.include_folders.contains(path) {
+                        draft.include_folders.push(path.clone());
+                    }
+                }
+                Named::Source(path) | Named::File(path) => {
+                    self.roots
+                        .cover(&self.lookups, path.parent().unwrap_or(Path::new("/")));
+                    draft.inputs.file(&self.roots, &path.to_string_lossy());
+                }
+            }
+            if let Named::Source(path) = named {
+                draft.includers.push(path);
+            }
+        }
+        let after = command.argv.windows(2).filter(|pair| pair[0] == "-D");
+        let joined = command.argv.iter().filter(|arg| arg.starts_with("-D"));
+        draft
+            .definitions
+            .extend(after.map(|pair| &pair[1]).chain(joined).cloned());
+    }
+
+    /// Declares the files that a Go tool's arguments name by absolute paths.
+    fn declare_paths(&mut self, draft: &mut Draft<'_>, command: &Command) {
+        let mut previous = "";
+        for arg in &command.argv[1..] {
+            let path = arg
+                .strip_prefix("-I")
+                .filter(|rest| rest.starts_with('/'))
+                .unwrap_or(arg);
+            if path.starts_with('/')
+                && !path.starts_with(EXEC_ROOT)
+                && !matches!(previous, "-D" | "-trimpath")
+                && !is_system(path, &self.roots)
+            {
+                let path = includes::normalise(Path::new(path));
+                if self.lookups.is_file(&path) {
+                    self.roots
+                        .cover(&self.lookups, path.parent().unwrap_or(Path::new("/")));
+                    draft.inputs.file(&self.roots, &path.to_string_lossy());
+                    draft.includers.push(path);
+                } else if self.lookups.is_dir(&path) {
+                    self.roots.cover(&self.lookups, &path);
+                    if !draft.include_folders.contains(&path) {
+                        draft.include_folders.push(path);
+                    }
+                }
+            }
+            previous = arg;
+        }
+    }
+
     /// Prefix maps for a C compiler that put this machine's folders back where cmd/go does not trim them: without -trimpath,
     /// and in headers outside all modules. A compiler takes the last map that fits, so the package's own comes later.
     fn restoring_maps(&self, flag: &str) -> Vec<String> {
@@ -272,23 +313,56 @@ impl Assembly<'_> {
             .produced("pgo.preprofile", node, "profile", false))
     }
 
-    /// A library folder of the module in LDFLAGS is recorded in the package as it is, and looked for again
-    /// when programs are linked, on whatever machine that happens.
-    fn check_cgo_ldflags(&self, command: &Command) -> Result<(), PlanError> {
-        let flags = command
+    /// Gives cgo the linker flags that mean the same files in every action, and remembers those that cmd/go gave.
+    fn link_flags(
+        &mut self,
+        draft: &mut Draft<'_>,
+        command: &mut Command,
+    ) -> Result<(), PlanError> {
+        let Some(argument) = command
+            .argv
+            .iter_mut()
+            .find(|arg| arg.starts_with("-ldflags="))
+        else {
+            return Ok(());
+        };
+        let given = argument
+            .strip_prefix("-ldflags=")
+            .and_then(quoted_flags)
+            .ok_or_else(|| PlanError::Inconsistent(format!("cgo's {argument}")))?;
+        let linked = linking::link(&self.lookups, &given, &self.go.cwd, &mut self.roots)?;
+        draft.link_files(&self.roots, &linked);
+        self.linker_flags
+            .insert(draft.group.objdir.clone(), given.clone());
+        if linked.flags != given {
+            let quoted: Vec<String> = linked.flags.iter().map(|flag| quote(flag)).collect();
+            *argument = format!("-ldflags={}", quoted.join(" "));
+            draft.recorded_flags = Some(RecordedFlags {
+                planned: linked.flags,
+                given,
+            });
+        }
+        Ok(())
+    }
+
+    /// The same for the link that finds out what a package imports dynamically.
+    fn link_objects(
+        &mut self,
+        draft: &mut Draft<'_>,
+        command: &mut Command,
+    ) -> Result<(), PlanError> {
+        let at = command
             .argv
             .iter()
-            .find_map(|arg| arg.strip_prefix("-ldflags="))
-            .and_then(quoted_flags)
-            .unwrap_or_default();
-        match flags.iter().find(|flag| self.roots.map_text(flag) != **flag) {
-            Some(flag) => Err(PlanError::Unsupported {
-                what: format!("the cgo linker flag {flag}"),
-                why: "it names a folder that a link on another machine would not find; install the library in a folder of the system"
-                    .to_owned(),
-            }),
-            None => Ok(()),
-        }
+            .position(|arg| arg == "-o")
+            .map(|at| at + 2)
+            .filter(|at| *at <= command.argv.len())
+            .ok_or_else(|| PlanError::Inconsistent(format!("no -o in {:?}", command.argv)))?;
+        let tail = command.argv.split_off(at);
+        let linked = linking::link(&self.lookups, &tail, &self.go.cwd, &mut self.roots)?;
+        draft.link_files(&self.roots, &linked);
+        command.argv.extend(linked.flags);
+        Ok(())
     }
 }
 

@@ -81,6 +81,8 @@ pub(crate) fn with_c_compiler(
     for name in COMPILER {
         vars.push((name.to_owned(), go.var(name)));
     }
+    // Messages of C compilers then have the quotes that a user of UTF-8 sees; for others the client puts plain ones.
+    vars.push(("LC_ALL".to_owned(), "C.UTF-8".to_owned()));
     let mut path: Vec<String> = Vec::new();
     for folder in folders
         .iter()

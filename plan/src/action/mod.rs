@@ -8,3 +8,4 @@ pub(crate) mod inputs;
 pub(crate) mod package;
 pub(crate) mod program;
 mod sources;
+mod vendored;

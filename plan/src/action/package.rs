@@ -11,13 +11,17 @@ use crate::action::group::Group;
 use crate::action::inputs::Inputs;
 use crate::action::sources;
 use crate::cc::flags::PackageFlags;
+use crate::cc::linking::Linked;
+use crate::cc::system::is_system;
 use crate::cc::{includes, pkgconfig};
 use crate::dryrun::script::Entry;
 use crate::error::PlanError;
-use crate::node::PlannedNode;
-use crate::roots::map_objdir;
+use crate::node::{PlannedNode, RecordedFlags};
+use crate::roots::{Roots, map_objdir};
 
 pub(super) const DYNIMPORT_FAIL: &str = "dynimportfail";
+/// What cgo calls the header of exported functions (`runCgo` in cmd/go/internal/work/exec.go).
+pub(super) const EXPORT_HEADER: &str = "_cgo_install.h";
 
 /// A package while it is put together.
 pub(super) struct Draft<'g> {
@@ -27,12 +31,27 @@ pub(super) struct Draft<'g> {
     /// Sources in which `#include` lines are followed, and the -I folders for them.
     pub includers: Vec<PathBuf>,
     pub include_folders: Vec<PathBuf>,
+    /// -D arguments of C compilers.
+    pub definitions: Vec<String>,
     pub compilers: Vec<Vec<String>>,
     pub profile: Option<u32>,
     pub uses_cgo: bool,
+    /// cgo writes a header of what package main exports, if it exports anything.
+    pub exports_header: bool,
     /// The package's folder on this machine, where it must stand in what cgo reads: cgo hashes its input, and what
     /// `cover` has instrumented names the source that it came from.
     pub real_folder: Option<String>,
+    /// The linker flags that cgo records, where the action gives it others than cmd/go would.
+    pub recorded_flags: Option<RecordedFlags>,
+}
+
+impl Draft<'_> {
+    /// Declares what a linker reads.
+    pub fn link_files(&mut self, roots: &Roots, linked: &Linked) {
+        for file in &linked.files {
+            self.inputs.file(roots, &file.to_string_lossy());
+        }
+    }
 }
 
 impl Assembly<'_> {
@@ -50,10 +69,13 @@ impl Assembly<'_> {
             steps: Vec::new(),
             includers: Vec::new(),
             include_folders: Vec::new(),
+            definitions: Vec::new(),
             compilers: Vec::new(),
             profile: None,
             uses_cgo: false,
+            exports_header: false,
             real_folder: None,
+            recorded_flags: None,
         };
         let cflags = self.compiler("CGO_CFLAGS");
         let ldflags = self.compiler("CGO_LDFLAGS");
@@ -79,11 +101,7 @@ impl Assembly<'_> {
         draft
             .includers
             .retain(|path| uses_cgo || path.extension().is_none_or(|ext| ext != "go"));
-        for path in includes::follow(&self.lookups, &draft.includers, &draft.include_folders) {
-            self.roots
-                .cover(&self.lookups, path.parent().unwrap_or(&path));
-            draft.inputs.file(&self.roots, &path.to_string_lossy());
-        }
+        let places = self.included(&mut draft);
 
         let host_tools = !draft.compilers.is_empty();
         let (env, platform) = self.surroundings(&draft.compilers)?;
@@ -94,6 +112,13 @@ impl Assembly<'_> {
             path: work(path),
             ..Default::default()
         };
+        let mut outputs = vec![output("export", "pkg.x"), output("object", "pkg.a")];
+        if draft.exports_header {
+            outputs.push(v1::Output {
+                optional: true,
+                ..output("header", EXPORT_HEADER)
+            });
+        }
         let import_path = described.import_path().to_owned();
         Ok(PlannedNode {
             action: v1::Action {
@@ -102,11 +127,12 @@ impl Assembly<'_> {
                 package: described.package,
                 steps: draft.steps,
                 inputs,
-                outputs: vec![output("export", "pkg.x"), output("object", "pkg.a")],
+                outputs,
                 env,
                 platform: Some(platform),
                 host_tools,
                 timeout_ms: 0,
+                places,
             },
             edges,
             identity: Some(identity),
@@ -114,7 +140,38 @@ impl Assembly<'_> {
             folder: folder.unwrap_or_default().to_string_lossy().into_owned(),
             main: None,
             target: group.target.clone(),
+            recorded_flags: draft.recorded_flags,
+            c_library: false,
         })
+    }
+
+    /// Declares what the sources include, and says what has to be found by its absolute path.
+    fn included(&mut self, draft: &mut Draft<'_>) -> Vec<v1::Place> {
+        let included = includes::follow(
+            &self.lookups,
+            &draft.includers,
+            &draft.include_folders,
+            &draft.definitions,
+        );
+        for path in &included.files {
+            if is_system(&path.to_string_lossy(), &self.roots) {
+                continue;
+            }
+            self.roots
+                .cover(&self.lookups, path.parent().unwrap_or(path));
+            draft.inputs.file(&self.roots, &path.to_string_lossy());
+        }
+        // Only a C compiler reads them; Go's own assembler resolves nothing by itself but what cmd/go names.
+        let absolute = included.absolute.iter().map(|path| path.to_string_lossy());
+        absolute
+            .filter(|path| !is_system(path, &self.roots))
+            .filter_map(|path| {
+                Some(v1::Place {
+                    input: self.roots.to_virtual(&path)?,
+                    path: path.into_owned(),
+                })
+            })
+            .collect()
     }
 
     fn entry(

@@ -5,9 +5,10 @@ use std::path::Path;
 use gofarm_identity::BINARY_BUILD_ID;
 use gofarm_proto::{WORK_DIR, v1};
 
-use crate::action::assemble::Assembly;
+use crate::action::assemble::{Assembly, join_quoted, split_quoted};
 use crate::action::group::{Group, tool_name};
 use crate::action::inputs::Inputs;
+use crate::cc::linking;
 use crate::dryrun::script::Entry;
 use crate::error::PlanError;
 use crate::node::PlannedNode;
@@ -18,6 +19,8 @@ impl Assembly<'_> {
         let mut inputs = Inputs::default();
         let mut steps = Vec::new();
         let mut host_tools = false;
+        let mut c_library = false;
+        let mut linker_flags = Vec::new();
         let mut binary = format!("{WORK_DIR}/a.out");
         for entry in &group.entries {
             let step = match entry {
@@ -28,6 +31,7 @@ impl Assembly<'_> {
                     host_tools |= text
                         .lines()
                         .any(|line| line.starts_with("packagefile runtime/cgo="));
+                    linker_flags = self.recorded_flags(text);
                     v1::step::Step::WriteFile(v1::WriteFile {
                         path: format!("{WORK_DIR}/importcfg.link"),
                         content: self.import_config(&mut inputs, text, "object", "a")?,
@@ -36,7 +40,11 @@ impl Assembly<'_> {
                 Entry::Run(command) if tool_name(command) == "link" => {
                     host_tools |= command.argv.iter().any(|arg| arg.contains("linkmode"));
                     binary = output_path(&command.argv);
-                    let argv = self.link_arguments(group, &mut inputs, &command.argv)?;
+                    c_library = is_c_library(&command.argv);
+                    let mut argv = self.link_arguments(group, &mut inputs, &command.argv)?;
+                    if host_tools {
+                        self.external_linker(&mut inputs, &mut argv, &linker_flags)?;
+                    }
                     v1::step::Step::Run(v1::Run {
                         argv,
                         cwd: WORK_DIR.to_owned(),
@@ -91,6 +99,7 @@ impl Assembly<'_> {
                 platform: Some(platform),
                 host_tools,
                 timeout_ms: 0,
+                places: Vec::new(),
             },
             edges,
             identity: Some(identity),
@@ -98,6 +107,8 @@ impl Assembly<'_> {
             folder: String::new(),
             main,
             target: group.target.clone(),
+            recorded_flags: None,
+            c_library,
         })
     }
 
@@ -132,8 +143,12 @@ impl Assembly<'_> {
                         )));
                     }
                 }
-            } else if previous == "-o" {
+            } else if previous == "-o" && arg.contains('/') {
                 output_path(argv)
+            } else if previous == "-o" {
+                // A shared library may record the path that it is linked to, so cmd/go links it where it is
+                // (gcToolchain.ld); so does the action.
+                arg.clone()
             } else if previous == "-importcfg" {
                 format!("{WORK_DIR}/importcfg.link")
             } else if previous == "-fipso" {
@@ -148,6 +163,46 @@ impl Assembly<'_> {
             previous = arg;
         }
         Ok(out)
+    }
+
+    /// The flags that the packages of a program have recorded for the C linker.
+    fn recorded_flags(&self, importcfg: &str) -> Vec<String> {
+        importcfg
+            .lines()
+            .filter_map(|line| line.strip_prefix("packagefile ")?.split_once('='))
+            .filter_map(|(_, archive)| self.linker_flags.get(archive.strip_suffix("/_pkg_.a")?))
+            .flatten()
+            .cloned()
+            .collect()
+    }
+
+    /// Declares what the C linker reads, by the flags of packages and by the user's own, and gives the latter paths that
+    /// mean the same on every machine. `-extldflags` is one flag with a list in it.
+    fn external_linker(
+        &mut self,
+        inputs: &mut Inputs,
+        argv: &mut [String],
+        recorded: &[String],
+    ) -> Result<(), PlanError> {
+        const NAMES: [&str; 2] = ["-extldflags", "--extldflags"];
+        let mut all = recorded.to_vec();
+        for at in 1..argv.len() {
+            let (name, value) = match argv[at].split_once('=') {
+                Some((name, value)) if NAMES.contains(&name) => (format!("{name}="), value),
+                _ if NAMES.contains(&argv[at - 1].as_str()) => (String::new(), &*argv[at]),
+                _ => continue,
+            };
+            let given = split_quoted(value);
+            let linked = linking::link(&self.lookups, &given, &self.go.cwd, &mut self.roots)?;
+            if linked.flags != given {
+                argv[at] = format!("{name}{}", join_quoted(&linked.flags)?);
+            }
+            all.extend(given);
+        }
+        for file in linking::link(&self.lookups, &all, &self.go.cwd, &mut self.roots)?.files {
+            inputs.file(&self.roots, &file.to_string_lossy());
+        }
+        Ok(())
     }
 
     pub(crate) fn profile(&mut self, group: &Group) -> Result<PlannedNode, PlanError> {
@@ -204,6 +259,7 @@ impl Assembly<'_> {
                 platform: Some(platform),
                 host_tools: false,
                 timeout_ms: 0,
+                places: Vec::new(),
             },
             edges,
             identity: None,
@@ -211,8 +267,16 @@ impl Assembly<'_> {
             folder: String::new(),
             main: None,
             target: None,
+            recorded_flags: None,
+            c_library: false,
         })
     }
+}
+
+/// Whether a link makes a library for C.
+fn is_c_library(argv: &[String]) -> bool {
+    argv.iter()
+        .any(|arg| matches!(arg.as_str(), "-buildmode=c-archive" | "-buildmode=c-shared"))
 }
 
 /// Where a link writes. The name stays as cmd/go has it: external linkers write it into what they make.

@@ -1,109 +1,151 @@
 //! The files that C and assembly sources include from the module's own folders.
 //!
-//! cmd/go lists the headers of a package's folder and no others. An action sees only what it declares, so
-//! `#include` lines are followed here: conservatively, taking every file that a line could mean and nothing
-//! of the system's own folders.
+//! cmd/go lists the headers of a package's folder and no others. An action sees only what it declares, so what sources
+//! include is followed here: conservatively, taking every file that a line could mean and nothing of the system's own
+//! folders. Where a macro says what is included, every string in all sources is taken for a name.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+use crate::cc::named::{self, Name};
 use crate::lookups::Lookups;
 
-/// All files below the roots that these sources may include, directly or through each other.
+/// A header folder with more files than this is not listed to its end.
+const MOST: usize = 4000;
+
+/// What sources include.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Included {
+    /// Every file that may be read.
+    pub files: BTreeSet<PathBuf>,
+    /// Those that are found by their absolute path: a source names them so, or a file that is found so names them
+    /// relative to itself.
+    pub absolute: BTreeSet<PathBuf>,
+}
+
+/// A source that is read: where it is, and whether it is found by its absolute path.
+type Source = (PathBuf, bool);
+
+/// All files that these sources may include, directly or through each other.
 ///
-/// `folders` are the -I folders that lie below a root.
+/// `folders` are where they are looked for beside a source's own folder; `definitions` are `-D` arguments, which may hold
+/// names.
 pub(crate) fn follow(
     lookups: &Lookups,
     sources: &[PathBuf],
     folders: &[PathBuf],
-) -> BTreeSet<PathBuf> {
-    let mut found = BTreeSet::new();
-    let mut pending: Vec<PathBuf> = sources.to_vec();
-    let mut seen: BTreeSet<PathBuf> = sources.iter().cloned().collect();
-    while let Some(source) = pending.pop() {
-        let Ok(bytes) = lookups.read(&source) else {
-            continue;
-        };
-        let own = source.parent().map(Path::to_path_buf).unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes);
-        if text.lines().any(is_computed) {
-            // Which file a macro names only the compiler knows.
-            let folders = std::iter::once(&own).chain(folders);
-            for path in folders.flat_map(|folder| headers(lookups, folder)) {
-                if seen.insert(path.clone()) {
-                    found.insert(path.clone());
-                    pending.push(path);
+    definitions: &[String],
+) -> Included {
+    let mut search = Search {
+        lookups,
+        folders,
+        included: Included::default(),
+        seen: sources.iter().map(|path| (path.clone(), false)).collect(),
+        pending: sources.iter().map(|path| (path.clone(), false)).collect(),
+    };
+    // Strings that may be names, with the place of the text that they stand in.
+    let mut strings: Vec<(String, Source)> = Vec::new();
+    for text in definitions {
+        let own = sources.first().cloned().unwrap_or_default();
+        let names = named::strings(text).into_iter();
+        strings.extend(names.map(|name| (name, (own.clone(), false))));
+    }
+    let mut computed = false;
+    loop {
+        while let Some(source) = search.pending.pop() {
+            let Ok(bytes) = lookups.read(&source.0) else {
+                continue;
+            };
+            let text = String::from_utf8_lossy(&bytes);
+            if text.lines().any(named::includes_by_macro) {
+                // Which file a macro names only the compiler knows.
+                search.take_headers(&source);
+            }
+            for name in named::names(&text) {
+                match name {
+                    Name::Source(name) => search.take(&source, &name, true),
+                    Name::Data(name) => search.take(&source, &name, false),
+                    Name::Computed => computed = true,
                 }
             }
+            let names = named::strings(&text).into_iter();
+            strings.extend(names.map(|name| (name, source.clone())));
         }
-        for name in included(&text) {
-            for folder in std::iter::once(&own).chain(folders) {
-                let path = normalise(&folder.join(name));
-                if lookups.is_file(&path) && seen.insert(path.clone()) {
-                    found.insert(path.clone());
-                    pending.push(path);
-                }
+        if !computed {
+            break;
+        }
+        // Any string in any of them may be the name.
+        for (path, _) in &search.seen {
+            lookups.counts_whole(path);
+        }
+        for (name, source) in std::mem::take(&mut strings) {
+            search.take(&source, &name, true);
+        }
+        if search.pending.is_empty() {
+            break;
+        }
+    }
+    search.included
+}
+
+struct Search<'a> {
+    lookups: &'a Lookups,
+    folders: &'a [PathBuf],
+    included: Included,
+    seen: BTreeSet<Source>,
+    pending: Vec<Source>,
+}
+
+impl Search<'_> {
+    /// Takes every file that a name in a source can mean.
+    fn take(&mut self, source: &Source, name: &str, is_source: bool) {
+        let own = source.0.parent().unwrap_or(Path::new("/")).to_path_buf();
+        if name.starts_with('/') {
+            return self.found(normalise(Path::new(name)), true, is_source);
+        }
+        self.found(normalise(&own.join(name)), source.1, is_source);
+        for folder in self.folders {
+            self.found(normalise(&folder.join(name)), false, is_source);
+        }
+    }
+
+    fn take_headers(&mut self, source: &Source) {
+        let own = source.0.parent().unwrap_or(Path::new("/")).to_path_buf();
+        for folder in std::iter::once(&own).chain(self.folders) {
+            for path in headers(self.lookups, folder) {
+                self.found(path, source.1 && folder == &own, true);
             }
         }
     }
-    found
-}
 
-/// The names in `#include "x"` and `#include <x>` lines, in cgo preambles too, and in the questions whether a file is
-/// there.
-fn included(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().flat_map(|line| {
-        let directive = directive(line).unwrap_or_default();
-        let asked = ["__has_include_next", "__has_include", "__has_embed"]
-            .iter()
-            .flat_map(move |question| directive.split(question).skip(1))
-            .filter_map(|rest| quoted(rest.trim_start().strip_prefix('(')?));
-        ["include_next", "include", "import", "embed"]
-            .iter()
-            .find_map(|word| quoted(directive.strip_prefix(word)?))
-            .into_iter()
-            .chain(asked)
-    })
-}
-
-/// The text behind `#`.
-fn directive(line: &str) -> Option<&str> {
-    let line = line.trim_start();
-    let line = line.strip_prefix("//").map_or(line, str::trim_start);
-    Some(line.strip_prefix('#')?.trim_start())
-}
-
-fn quoted(text: &str) -> Option<&str> {
-    let text = text.trim_start();
-    match text.chars().next()? {
-        '"' => text[1..].split('"').next(),
-        '<' => text[1..].split('>').next(),
-        _ => None,
+    fn found(&mut self, path: PathBuf, absolute: bool, is_source: bool) {
+        let source = (path, absolute);
+        if self.seen.contains(&source) || !self.lookups.is_file(&source.0) {
+            return;
+        }
+        self.included.files.insert(source.0.clone());
+        if absolute {
+            self.included.absolute.insert(source.0.clone());
+        }
+        if is_source {
+            self.pending.push(source.clone());
+        }
+        self.seen.insert(source);
     }
-}
-
-/// `#include HEADER`.
-fn is_computed(line: &str) -> bool {
-    directive(line)
-        .and_then(|rest| rest.strip_prefix("include"))
-        .map(|rest| rest.trim_start_matches("_next").trim_start())
-        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'))
 }
 
 /// The headers in a folder and in the folders below it, a few thousand at most.
 fn headers(lookups: &Lookups, folder: &Path) -> Vec<PathBuf> {
-    const MOST: usize = 4000;
     let mut folders = vec![folder.to_path_buf()];
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
-        for (name, kind) in lookups.names(&folder).into_iter().flatten() {
-            let path = folder.join(name);
+        for path in lookups.paths(&folder) {
             let is_header = path.extension().is_some_and(|ext| {
                 ["h", "hh", "hpp", "hxx", "inc", "inl", "def", "c"]
                     .iter()
                     .any(|known| ext == *known)
             });
-            if kind.is_dir() {
+            if !path.is_symlink() && path.is_dir() {
                 folders.push(path);
             } else if is_header {
                 found.push(path);
@@ -135,52 +177,92 @@ pub(crate) fn normalise(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
-    #[test]
-    fn includes_are_followed_through_headers_and_folders() {
-        let dir = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| {
-            let path = dir.path().join(name);
+    struct Tree(tempfile::TempDir);
+
+    impl Tree {
+        fn new() -> Tree {
+            Tree(tempfile::tempdir().unwrap())
+        }
+
+        fn write(&self, name: &str, text: &str) -> PathBuf {
+            let path = self.0.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, text).unwrap();
             path
-        };
-        let go = write(
+        }
+    }
+
+    fn files(source: &Path, folders: &[PathBuf]) -> BTreeSet<PathBuf> {
+        follow(&Lookups::default(), &[source.to_path_buf()], folders, &[]).files
+    }
+
+    #[test]
+    fn includes_are_followed_through_headers_and_folders() {
+        let tree = Tree::new();
+        let go = tree.write(
             "pkg/a.go",
             "/*\n#include \"sub/b.h\"\n  # include <lib.h>\n#include <stdio.h>\n*/\nimport \"C\"\n",
         );
-        let b = write("pkg/sub/b.h", "#include \"../c.h\"\n");
-        let c = write("pkg/c.h", "#include \"sub/b.h\"\n");
-        let lib = write("inc/lib.h", "");
-        write("inc/unused.h", "");
-        assert_eq!(
-            follow(&Lookups::default(), &[go], &[dir.path().join("inc")]),
-            BTreeSet::from([b, c, lib])
-        );
+        let b = tree.write("pkg/sub/b.h", "#include \"../c.h\"\n");
+        let c = tree.write("pkg/c.h", "#include \"sub/b.h\"\n");
+        let lib = tree.write("inc/lib.h", "");
+        tree.write("inc/unused.h", "");
+        assert_eq!(files(&go, &[tree.0.path().join("inc")]), [b, c, lib].into());
     }
 
     #[test]
     fn a_question_for_a_file_and_a_computed_include_are_followed_too() {
-        let dir = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| {
-            let path = dir.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(&path, text).unwrap();
-            path
-        };
-        let asks = write(
+        let tree = Tree::new();
+        let asks = tree.write(
             "asks/a.c",
             "#if defined(X) || __has_include(\"opt.inc\")\n#endif\n",
         );
-        let opt = write("asks/opt.inc", "");
-        assert_eq!(
-            follow(&Lookups::default(), &[asks], &[]),
-            BTreeSet::from([opt])
+        let opt = tree.write("asks/opt.inc", "");
+        assert_eq!(files(&asks, &[]), [opt].into());
+        let computes = tree.write("computes/a.c", "#define H \"in/m.h\"\n#include H\n");
+        let header = tree.write("computes/in/m.h", "");
+        assert_eq!(files(&computes, &[]), [header].into());
+    }
+
+    #[test]
+    fn data_that_the_assembler_takes_in_is_found_wherever_its_name_stands() {
+        let tree = Tree::new();
+        let blob = tree.write("blob.bin", "#include \"other.h\"\n");
+        tree.write("other.h", "");
+        for (name, text) in [
+            ("a.S", "\t.incbin \"blob.bin\", 1\n"),
+            (
+                "b.go",
+                "/*\n__asm__(\".incbin \\\"blob.bin\\\"\\n\");\n*/\nimport \"C\"\n",
+            ),
+            ("c.c", "#embed \"blob.bin\"\n"),
+        ] {
+            assert_eq!(
+                files(&tree.write(name, text), &[]),
+                [blob.clone()].into(),
+                "{name}"
+            );
+        }
+        let macros = tree.write(
+            "m.h",
+            "#define INCBIN(F) __asm__(\".incbin \\\"\" F \"\\\"\")\n",
         );
-        let computes = write("computes/a.c", "#define H \"in/m.h\"\n#include H\n");
-        let header = write("computes/in/m.h", "");
-        assert_eq!(
-            follow(&Lookups::default(), std::slice::from_ref(&computes), &[]),
-            BTreeSet::from([header])
+        let uses = tree.write("d.c", "#include \"m.h\"\nINCBIN(\"blob.bin\");\n");
+        assert!(files(&uses, &[]).is_superset(&[blob, macros].into()));
+    }
+
+    #[test]
+    fn what_an_absolute_include_includes_is_absolute_too() {
+        let tree = Tree::new();
+        let y = tree.write("far/y.h", "");
+        let x = tree.write("far/x.h", "#include \"y.h\"\n");
+        let source = tree.write(
+            "a.c",
+            &format!("#include \"{}\"\n#include \"z.h\"\n", x.display()),
         );
+        let z = tree.write("z.h", "");
+        let included = follow(&Lookups::default(), &[source], &[], &[]);
+        assert_eq!(included.absolute, [x.clone(), y.clone()].into());
+        assert_eq!(included.files, [x, y, z].into());
     }
 }

@@ -1,7 +1,12 @@
 //! C, C++ and assembly: what a dry run does not ask and does not list.
 
+pub(crate) mod arguments;
 pub(crate) mod flags;
 pub(crate) mod includes;
+mod linker_words;
+pub(crate) mod linking;
 pub(crate) mod memory;
+mod named;
 pub(crate) mod pkgconfig;
+pub(crate) mod system;
 pub(crate) mod toolchain;

@@ -108,6 +108,46 @@ pub(crate) fn parse(stderr: &str, go: &str) -> Result<Script, ScriptError> {
     Ok(parser.script)
 }
 
+/// What cmd/go says to the user in a dry run that fails: all that is no hash input and no part of the script. What it finds
+/// while it carries the dry run out stands between the commands.
+pub(crate) fn said(stderr: &str) -> String {
+    let mut parser = Parser {
+        script: Script::default(),
+        cwd: ".".to_owned(),
+        open: Vec::new(),
+    };
+    let lines: Vec<&str> = stderr
+        .lines()
+        .filter(|line| !line.starts_with("HASH"))
+        .collect();
+    let mut said = Vec::new();
+    let mut at = 0;
+    while at < lines.len() {
+        let rest = &lines[at..];
+        at += match rest {
+            // What a package's commands begin with (Builder.build).
+            ["", "#", title, "#", "", ..] if title.starts_with("# ") => 5,
+            ["#", title, "#", "", ..] if title.starts_with("# ") => 4,
+            [line, ..] if heredoc(line).is_some() => rest
+                .iter()
+                .position(|line| line.ends_with("EOF") && heredoc(line).is_none())
+                .map_or(rest.len(), |end| end + 1),
+            [line, ..] => {
+                let talks = line.is_empty() || line.starts_with(['#', '\t', ' ']);
+                let notes = parser.script.notes.len();
+                let is_script =
+                    !talks && parser.line(line).is_ok() && parser.script.notes.len() == notes;
+                if !is_script {
+                    said.push(*line);
+                }
+                1
+            }
+            [] => 1,
+        };
+    }
+    said.join("\n")
+}
+
 fn heredoc(line: &str) -> Option<&str> {
     line.strip_prefix("cat >")?
         .strip_suffix(" << 'EOF' # internal")
@@ -362,6 +402,15 @@ HASH subkey abcd \"srcfiles\" = ef
                 parts: vec![b"go1.27".to_vec(), b"file y.go \"x\"\n".to_vec()],
                 sum: "abcd".into()
             }]
+        );
+    }
+
+    #[test]
+    fn what_go_says_in_a_dry_run_is_told_from_its_commands() {
+        let text = "go: downloading x\nmkdir -p $WORK/b005/\n\n#\n# internal/abi\n#\n\ncd /go/src\ncat >$WORK/b005/importcfg << 'EOF' # internal\n# import config\nEOF\n/go/pkg/tool/linux_amd64/asm -o $WORK/b005/x ./x.s\nHASH[build a]\n# example.com/m\n./main.go:1:1: no\n\tmore of it\n";
+        assert_eq!(
+            said(text),
+            "go: downloading x\n# example.com/m\n./main.go:1:1: no\n\tmore of it"
         );
     }
 

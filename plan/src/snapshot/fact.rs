@@ -7,7 +7,7 @@ use std::path::Path;
 use prost::Message;
 
 use super::folders::FolderFact;
-use crate::files::SourceFiles;
+use crate::files::{Recorded, SourceFiles};
 use crate::gocmd::{Answer, GoCommand};
 use crate::machine::{ListingFact, MachineFact, bytes, path};
 
@@ -100,7 +100,19 @@ pub(super) struct FileFact {
     #[prost(bytes = "vec", tag = "1")]
     pub path: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
-    pub header: Vec<u8>,
+    pub digest: Vec<u8>,
+    /// All of the file counts.
+    #[prost(bool, tag = "3")]
+    pub whole: bool,
+}
+
+impl FileFact {
+    pub fn digest(recorded: &Recorded, whole: bool) -> Vec<u8> {
+        match whole {
+            true => recorded.digest.hash.to_vec(),
+            false => recorded.header.to_vec(),
+        }
+    }
 }
 
 /// What a program says. It is asked again, because only it knows what its answer depends on.
@@ -229,7 +241,8 @@ impl Facts {
         }
         for fact in &self.files {
             let recorded = files.record(path(&fact.path));
-            if recorded.is_ok_and(|recorded| recorded.header.as_slice() == fact.header) {
+            if recorded.is_ok_and(|recorded| FileFact::digest(&recorded, fact.whole) == fact.digest)
+            {
                 continue;
             }
             return changed(&fact.path);

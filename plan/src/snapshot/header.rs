@@ -39,7 +39,7 @@ pub(crate) fn header_digest(path: &Path, content: &[u8]) -> [u8; 32] {
         }
         _ => {
             hasher.update(&content[..leading_comments(content)]);
-            for line in lines(content).filter(|line| is_for_the_preprocessor(line)) {
+            for line in lines(content).filter(|line| names_files(line)) {
                 hasher.update(line);
                 hasher.update(b"\n");
             }
@@ -56,8 +56,12 @@ fn contains(line: &[u8], text: &[u8]) -> bool {
     line.windows(text.len()).any(|window| window == text)
 }
 
-/// `#`, behind blanks and `//`: so it stands in a preamble of cgo.
-fn is_for_the_preprocessor(line: &[u8]) -> bool {
+/// Lines for the preprocessor, behind blanks and `//` as in a preamble of cgo, and what the assembler takes in: see
+/// [`crate::cc::includes`].
+fn names_files(line: &[u8]) -> bool {
+    if contains(line, b".incbin") || contains(line, b".include") {
+        return true;
+    }
     let line = line.trim_ascii_start();
     let line = line.strip_prefix(b"//").unwrap_or(line);
     line.trim_ascii_start().starts_with(b"#")
@@ -303,6 +307,7 @@ mod tests {
         for name in ["t.def", "t", "t.inc", "x.txt"] {
             assert!(same(name, text, &text.replace("int b", "int c")));
             assert!(!same(name, text, &text.replace("u.def", "v.def")));
+            assert!(!same(name, text, &format!("{text}\t.incbin \"x\"\n")));
         }
     }
 

@@ -63,7 +63,8 @@ pub struct Planned {
 pub struct Unremembered {
     file: PathBuf,
     snapshot: Snapshot,
-    files: BTreeSet<PathBuf>,
+    /// And whether all of a file counts.
+    files: BTreeSet<(PathBuf, bool)>,
     index: PackageIndex,
     /// When planning began.
     started: SystemTime,
@@ -76,14 +77,15 @@ impl Unremembered {
     /// Says why nothing was kept.
     pub fn remember(mut self, files: &mut SourceFiles<'_>) -> Result<(), String> {
         let mut facts = self.snapshot.facts.take().unwrap_or_default();
-        for path in &self.files {
+        for (path, whole) in &self.files {
             if changed_since(path, self.started) {
                 return Err(changing(path));
             }
             let recorded = files.record(path).map_err(|error| error.to_string())?;
             facts.files.push(FileFact {
                 path: bytes(path),
-                header: recorded.header.to_vec(),
+                digest: FileFact::digest(&recorded, *whole),
+                whole: *whole,
             });
         }
         if self.index == PackageIndex::Used && files.fooled() {
@@ -302,10 +304,15 @@ impl Planner {
                 }
                 Question::Content(path) => {
                     kinds.insert((path.clone(), true));
-                    files.insert(path);
+                    files.insert((path, false));
+                }
+                Question::Whole(path) => {
+                    kinds.insert((path.clone(), true));
+                    files.insert((path, true));
                 }
                 Question::Package(folder) => {
-                    files.extend(planned_files(&folder));
+                    let planned = planned_files(&folder).into_iter();
+                    files.extend(planned.map(|path| (path, false)));
                     folders.insert((folder, None));
                 }
             }
@@ -329,7 +336,7 @@ impl Planner {
             }
             facts.looks.push(fact);
         }
-        files.retain(|path| Kind::behind(path) == Kind::File);
+        files.retain(|(path, _)| Kind::behind(path) == Kind::File);
         snapshot.facts = Some(facts);
         Ok(Unremembered {
             file,
@@ -430,6 +437,7 @@ fn within_cache(question: Question, modcache: Option<&Path>) -> Question {
         Question::Packages(path)
         | Question::Names(path, _)
         | Question::Content(path)
+        | Question::Whole(path)
         | Question::Package(path)
             if path.starts_with(modcache) =>
         {

@@ -42,20 +42,20 @@ fn goflags_come_first_and_the_command_line_overrides_them() {
 #[test]
 fn malformed_goflags_are_refused() {
     for (goflags, message) in [
-        ("race", "gofarm: parsing $GOFLAGS: non-flag \"race\""),
-        ("-race ---x", "gofarm: parsing $GOFLAGS: non-flag \"---x\""),
-        ("'-race", "gofarm: parsing $GOFLAGS: unterminated ' string"),
+        ("race", "go: parsing $GOFLAGS: non-flag \"race\""),
+        ("-race ---x", "go: parsing $GOFLAGS: non-flag \"---x\""),
+        ("'-race", "go: parsing $GOFLAGS: unterminated ' string"),
         (
             "-tags",
-            "gofarm: flag needs an argument: -tags (from $GOFLAGS)",
+            "go: flag needs an argument: -tags (from $GOFLAGS)\nusage: go build [-o output] [build flags] [packages]\nRun 'go help build' for details.",
         ),
         (
             "-race=x",
-            "gofarm: invalid boolean value \"x\" for flag -race (from $GOFLAGS): parse error",
+            "go: invalid boolean value \"x\" for flag -race (from $GOFLAGS): parse error\nusage: go build [-o output] [build flags] [packages]\nRun 'go help build' for details.",
         ),
         (
             "-C=x",
-            "gofarm: invalid value \"x\" for flag -C (from $GOFLAGS): -C flag must be first flag on command line",
+            "go: invalid value \"x\" for flag -C (from $GOFLAGS): -C flag must be first flag on command line\nusage: go build [-o output] [build flags] [packages]\nRun 'go help build' for details.",
         ),
         (
             "-p=0",

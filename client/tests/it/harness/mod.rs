@@ -1,5 +1,6 @@
 //! What the tests stand on: folders of their own, caches that they share, real processes.
 
+mod both;
 mod clock;
 mod facts;
 mod farm;
@@ -8,6 +9,7 @@ mod hosts;
 mod invocation;
 mod patience;
 mod processes;
+mod proxy;
 mod redis;
 mod s3;
 mod service;
@@ -15,6 +17,7 @@ mod shown;
 mod site;
 mod summary;
 
+pub use both::built_by_both;
 pub use clock::{clock, time_of};
 pub use facts::{examples, facts};
 pub use farm::{FARM, Farm, LEASE_TTL, Size, is_what_go_builds, same, summary};
@@ -23,6 +26,7 @@ pub use hosts::Hosts;
 pub use invocation::{Finished, Invocation, Running};
 pub use patience::{PATIENCE, eventually};
 pub use processes::{Process, mentioning};
+pub use proxy::publish;
 pub use redis::Redis;
 pub use s3::S3;
 pub use service::{Recipe, Service, built, free_port};

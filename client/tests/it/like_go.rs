@@ -1,0 +1,111 @@
+//! The same words and exit codes as `go build`, where both refuse.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::harness::{Site, Summary};
+
+const MAIN: &str = "package main\n\nfunc main() { println(\"here\") }\n";
+
+/// Both commands end with this exit code and say the same; gofarm may add lines of its own behind.
+#[track_caller]
+fn both_refuse(site: &Site, vars: &[(&str, &str)], args: &[&str], code: i32) -> String {
+    let run = |command: fn(&Site, &[&str]) -> crate::harness::Invocation, first: &[&str]| {
+        let all: Vec<&str> = first.iter().chain(args).copied().collect();
+        let mut command = command(site, &all);
+        for (name, value) in vars {
+            command = command.env(name, value);
+        }
+        command.run().code(code).stderr
+    };
+    let theirs = run(Site::go, &["build", "-trimpath"]);
+    let ours = run(Site::gofarm, &["submit"]);
+    assert!(ours.starts_with(&theirs), "{ours}\n--- go:\n{theirs}");
+    ours[theirs.len()..].to_owned()
+}
+
+#[test]
+fn an_error_that_go_finds_while_it_builds() {
+    let site = Site::cold().module(&[(
+        "main.go",
+        "//go:debug nosuch=1\npackage main\n\nfunc main() {}\n",
+    )]);
+    assert_eq!(both_refuse(&site, &[], &["-o", "out"], 1), "");
+}
+
+#[test]
+fn an_output_that_is_no_object() {
+    let site = Site::new().module(&[("main.go", MAIN)]);
+    site.write("notes", "text\n");
+    fs::create_dir_all(site.src("folder/m")).unwrap();
+    assert_eq!(both_refuse(&site, &[], &["-o", "notes"], 1), "");
+    assert_eq!(both_refuse(&site, &[], &["-o", "folder/"], 1), "");
+    assert_eq!(fs::read_to_string(site.src("notes")).unwrap(), "text\n");
+}
+
+#[test]
+fn a_program_that_is_up_to_date_keeps_its_permissions() {
+    let site = Site::new().module(&[("main.go", MAIN)]);
+    site.submit(&["-o", "../out"]);
+    let out = site.path("out");
+    let mode = || fs::metadata(&out).unwrap().permissions().mode() & 0o777;
+    let fresh = mode();
+    fs::set_permissions(&out, fs::Permissions::from_mode(0o444)).unwrap();
+    site.submit(&["-o", "../out"]);
+    assert_eq!(mode(), 0o444);
+    site.replace("main.go", "here", "there");
+    site.submit(&["-o", "../out"]);
+    assert_eq!(mode(), fresh);
+}
+
+#[test]
+fn goflags_that_cannot_be_understood() {
+    let site = Site::cold().module(&[("main.go", MAIN)]);
+    for (goflags, code) in [
+        ("x", 1),
+        ("-nosuch", 1),
+        ("'-x", 1),
+        ("-tags", 2),
+        ("-race=x", 2),
+        ("-gcflags=x", 2),
+        ("-buildvcs=maybe", 2),
+        ("-mod=bad", 1),
+    ] {
+        assert_eq!(
+            both_refuse(&site, &[("GOFLAGS", goflags)], &["-o", "out"], code),
+            "",
+            "{goflags}"
+        );
+    }
+}
+
+#[test]
+fn a_plan_that_is_only_shown_has_a_summary_too() {
+    let site = Site::cold().module(&[("main.go", MAIN)]);
+    let file = site.path("summary.json");
+    let flag = format!("--summary-json={}", file.display());
+    site.gofarm(&["submit", "-n", &flag]).run().ok();
+    let summary = Summary::read(&file);
+    assert_eq!(
+        (summary.result.as_str(), summary.actions.total),
+        ("succeeded", 0)
+    );
+    site.write("main.go", "package main\n\nimport \"no/such\"\n");
+    site.gofarm(&["submit", "-n", &flag]).run().code(1);
+    assert_eq!(Summary::read(&file).result, "failed");
+}
+
+#[test]
+fn the_quotes_of_a_c_compiler_are_those_of_the_locale() {
+    let c = "int f(void) { int unused; return undeclared; }\n";
+    for locale in ["C", "C.UTF-8"] {
+        let site = Site::new().module(&[
+            (
+                "main.go",
+                "package main\n\n// int f(void);\nimport \"C\"\n\nfunc main() { C.f() }\n",
+            ),
+            ("f.c", c),
+        ]);
+        both_refuse(&site, &[("LC_ALL", locale)], &["-o", "out"], 1);
+    }
+}
