@@ -22,6 +22,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::action::assemble::split_quoted;
 use crate::cc::memory::Memory;
 use crate::error::PlanError;
 use crate::files::SourceFiles;
@@ -263,6 +264,9 @@ impl Planner {
         facts.answers.dedup();
         let mut programs: BTreeSet<&str> = grounds.compilers.iter().map(String::as_str).collect();
         programs.extend(grounds.answers.iter().map(|answer| answer.argv[0].as_str()));
+        // Whether it is found decides whether C is allowed where nobody says so (cmd/go/internal/cfg/cfg.go, `defaultContext`).
+        let compiler = split_quoted(env.get("CC"));
+        programs.extend(compiler.first().map(String::as_str));
         if !git_roots.is_empty() {
             // Without it nothing is stamped.
             programs.insert("git");
@@ -366,11 +370,7 @@ impl Planner {
         modules.extend(name::module_file(&self.go, env.get("GOFLAGS"), request));
         questions.extend(unsaid::modules(&modules));
         let goroot = Path::new(env.get("GOROOT"));
-        questions.extend(
-            goroot
-                .ancestors()
-                .map(|folder| Question::Entry(folder.to_owned())),
-        );
+        questions.extend(unsaid::links(goroot));
         if let Some(root) = module_root(env) {
             questions.extend(unsaid::repositories(Path::new(&root)));
         }
@@ -378,6 +378,9 @@ impl Planner {
             let folder = Path::new(&node.folder);
             if node.folder.is_empty() || is_below(folder, env.get("GOMODCACHE")) {
                 continue;
+            }
+            if !folder.starts_with(goroot) {
+                questions.extend(unsaid::links(folder));
             }
             questions.extend(embed::questions(node)?);
         }

@@ -17,17 +17,28 @@ pub(super) fn beside(go: &GoCommand) -> BTreeSet<Question> {
         unset if unset.is_empty() => format!("{}/go", go.var("HOME")),
         gopath => gopath,
     };
-    let gopaths = std::env::split_paths(&gopath);
-    questions.extend(gopaths.map(|folder| Question::Kind(folder.join("go.mod"))));
+    for folder in std::env::split_paths(&gopath) {
+        questions.insert(Question::Kind(folder.join("go.mod")));
+        questions.extend(links(&folder.join("src")));
+    }
+    if let Ok(real) = go.cwd.canonicalize() {
+        questions.extend(links(&real));
+    }
+    questions.extend(links(&go.cwd));
     for folder in go.cwd.ancestors() {
-        // cmd/go resolves links in the names of its roots (filepath.EvalSymlinks).
-        questions.insert(Question::Entry(folder.to_owned()));
         let names = ["go.mod", "go.work"].iter().chain(&MARKERS);
         questions.extend(names.map(|name| Question::Kind(folder.join(name))));
         // Of the repository's root, whatever module the build is of: the version that is stamped is named by it.
         questions.insert(Question::Content(folder.join("go.mod")));
     }
     questions
+}
+
+/// Whether one of the names that lead to a folder is a link: cmd/go resolves them (filepath.EvalSymlinks).
+pub(super) fn links(folder: &Path) -> impl Iterator<Item = Question> {
+    folder
+        .ancestors()
+        .map(|folder| Question::Entry(folder.to_owned()))
 }
 
 /// Where a repository may begin that holds this folder (cmd/go/internal/vcs/vcs.go, `FromDir`).
@@ -44,11 +55,8 @@ pub(super) fn modules(files: &[PathBuf]) -> BTreeSet<Question> {
         let Some(folder) = file.parent() else {
             continue;
         };
-        questions.extend(
-            folder
-                .ancestors()
-                .map(|folder| Question::Entry(folder.to_owned())),
-        );
+        questions.extend(links(folder));
+        questions.insert(Question::Kind(folder.join("vendor")));
         let named = file.with_extension("sum");
         // go.work.sum, whatever the workspace's file is called.
         let appended = PathBuf::from(format!("{}.sum", file.display()));
