@@ -177,3 +177,19 @@ fn a_library_of_pkg_config_changes() {
         )],
     );
 }
+
+#[test]
+fn a_compiler_appears_and_c_is_allowed_by_default() {
+    is_seen("no_compiler_on_path", &[link("bin/gcc", "/usr/bin/gcc")]);
+}
+
+#[test]
+fn a_vendor_folder_appears_in_a_module_of_a_workspace() {
+    is_seen(
+        "workspace_above",
+        &[write(
+            "src/one/vendor/modules.txt",
+            "# example.com/x v1.0.0\n",
+        )],
+    );
+}
