@@ -193,3 +193,21 @@ fn a_vendor_folder_appears_in_a_module_of_a_workspace() {
         )],
     );
 }
+
+#[test]
+fn the_folder_of_settings_becomes_a_file() {
+    is_seen(
+        "plain",
+        &[
+            Step::Remove {
+                path: "home/.config".to_owned(),
+            },
+            write("home/.config", "no folder\n"),
+        ],
+    );
+}
+
+#[test]
+fn a_compiler_of_the_users_own_is_the_one_that_runs() {
+    is_seen("tools_of_its_own", &[]);
+}
