@@ -3,12 +3,16 @@
 pub mod exceptions;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
+use exceptions::Surroundings;
 use gofarm_observe::{Access, Kind, LeftBehind, ObserveError, Outcome, Request, observe};
-use gofarm_plan::{GoCommand, PlanRequest, plan};
+use gofarm_plan::{Footing, GoCommand, PlanRequest, Planner, SourceFiles, plan};
 use gofarm_specimens::{Specimen, Written};
+use gofarm_store::FileIndex;
 
 /// A path that planning asked for, and which program did.
 #[derive(Debug, Clone)]
@@ -137,6 +141,48 @@ pub fn plan_alone(args: &[String]) -> u8 {
     }
 }
 
+/// The facts of the kept plan of a specimen, from the planner in this process.
+///
+/// # Errors
+/// The plan cannot be made, or cannot be kept; says why.
+pub fn footing(written: &Written, gocache: &Path, plans: &Path) -> Result<Footing, String> {
+    let mut env: Vec<(OsString, OsString)> = written
+        .env
+        .iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    env.push(("GOCACHE".into(), gocache.into()));
+    let go = GoCommand {
+        program: "go".into(),
+        cwd: written.folder.clone(),
+        env,
+    };
+    let request = request(written);
+    let index = FileIndex::load(&plans.join("files"), SystemTime::now())
+        .map_err(|error| error.to_string())?;
+    let planner = Planner::new(go, plans);
+    let mut files = SourceFiles::new(&index);
+    let planned = planner
+        .plan(&request, &mut files)
+        .map_err(|error| error.to_string())?;
+    planned
+        .unremembered
+        .ok_or("the plan was there already")?
+        .and_then(|unremembered| unremembered.remember(&mut files))?;
+    planner
+        .footing(&request)
+        .ok_or_else(|| "the plan is not kept".to_owned())
+}
+
+fn request(written: &Written) -> PlanRequest {
+    PlanRequest {
+        flags: written.flags.clone(),
+        output: Some(planned_output(written)).filter(|output| !output.is_empty()),
+        packages: written.packages.clone(),
+        trimpath: true,
+    }
+}
+
 /// A line of the audit's table: a path that neither a fact nor an exception covers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Uncovered {
@@ -156,27 +202,30 @@ impl std::fmt::Display for Uncovered {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{:32} {:12} {:?} {:?} {}",
+            "{:40} {:12} {:?} {:?} {}",
             self.specimen, self.program, self.kind, self.outcome, self.path
         )
     }
 }
 
 impl Planning {
-    /// What no fact covers, as `covers` says, and no exception either. A plan that was refused rests on nothing, because it is not kept.
+    /// What neither a fact nor an exception covers.
     pub fn uncovered(
         &self,
         specimen: &Specimen,
-        covers: impl Fn(&Access) -> bool,
+        surroundings: &Surroundings,
+        footing: &Footing,
     ) -> Vec<Uncovered> {
-        if self.refusal.is_some() {
-            return Vec::new();
-        }
         let root = self.written.root.to_string_lossy().into_owned();
+        let names = Names::of_planning(self);
         let mut found: Vec<Uncovered> = self
             .asked
             .iter()
-            .filter(|asked| exceptions::reason(asked).is_none() && !covers(&asked.access))
+            .filter(|asked| {
+                surroundings.reason(asked).is_none()
+                    && !footing.asks(&asked.program)
+                    && !is_covered(&asked.access, footing, &names)
+            })
             .map(|asked| Uncovered {
                 specimen: specimen.name,
                 program: asked.program.clone(),
@@ -193,4 +242,115 @@ impl Planning {
         found.sort();
         found
     }
+}
+
+/// Whether a fact covers it, under one of its names.
+fn is_covered(access: &Access, footing: &Footing, names: &Names) -> bool {
+    use gofarm_plan::Access as Asks;
+    let covers = |path: &Path| match access.kind {
+        Kind::List => footing.covers(path, Asks::List),
+        // A folder is opened to be listed; that is told by itself.
+        Kind::Read if path.is_dir() => {
+            footing.covers(path, Asks::Look) || footing.covers(path, Asks::List)
+        }
+        Kind::Read | Kind::Execute => footing.covers(path, Asks::Read),
+        Kind::Look { .. } | Kind::ReadLink => {
+            footing.covers(path, Asks::Look) || is_of_no_interest(path, access, footing)
+        }
+        Kind::OpenWrite | Kind::Change => true,
+    };
+    names.of(&access.path).iter().any(|path| covers(path))
+}
+
+/// cmd/go looks at each name of a folder that it lists. A name that it does not take, by the fact of that folder, it may look at.
+fn is_of_no_interest(path: &Path, access: &Access, footing: &Footing) -> bool {
+    access.kind == (Kind::Look { follow: false })
+        && path
+            .parent()
+            .is_some_and(|folder| footing.covers(folder, gofarm_plan::Access::List))
+}
+
+/// Other names of folders: a process may be told the real name of one that it opened by another, and goes on from there.
+struct Names(BTreeMap<PathBuf, PathBuf>);
+
+impl Names {
+    fn of_planning(planning: &Planning) -> Names {
+        let folder = &planning.written.folder;
+        let asked = planning.asked.iter().map(|asked| &asked.access.path);
+        let names = asked.chain([folder]).filter_map(|path| {
+            let real = path.canonicalize().ok()?;
+            (real != *path && real.is_dir()).then(|| (real, path.clone()))
+        });
+        Names(names.collect())
+    }
+
+    fn of(&self, path: &Path) -> Vec<PathBuf> {
+        let mut names = vec![path.to_owned()];
+        for (real, name) in &self.0 {
+            if let Ok(rest) = path.strip_prefix(real) {
+                names.push(name.join(rest).components().collect());
+            }
+        }
+        names
+    }
+}
+
+/// What came of one specimen.
+#[derive(Debug)]
+pub struct Audited {
+    /// What was asked.
+    pub planning: Planning,
+    /// What nothing covers.
+    pub uncovered: Vec<Uncovered>,
+    /// Why its plan is not kept: then it needs no facts.
+    pub not_kept: Option<String>,
+    surroundings: Surroundings,
+}
+
+impl Audited {
+    /// Every path with its reason, one a line: program, question, outcome, path, reason.
+    pub fn listing(&self) -> String {
+        let line = |asked: &Asked| {
+            let reason = self.surroundings.reason(asked).unwrap_or_default();
+            let Access {
+                kind,
+                outcome,
+                path,
+                ..
+            } = &asked.access;
+            format!(
+                "{}\t{kind:?}\t{outcome:?}\t{}\t{reason}\n",
+                asked.program,
+                path.display()
+            )
+        };
+        self.planning.asked.iter().map(line).collect()
+    }
+}
+
+/// Observes the planning of a specimen below `folder` and holds it against the facts of its kept plan.
+///
+/// # Errors
+/// As [`observe_planning`].
+pub fn audit(
+    specimen: &Specimen,
+    folder: &Path,
+    planner: &Path,
+    gocache: &Path,
+) -> io::Result<Audited> {
+    let planning = observe_planning(specimen, &folder.join(specimen.name), planner, gocache)?;
+    let written = &planning.written;
+    let plans = folder.join(format!("{}.plans", specimen.name));
+    std::fs::create_dir_all(&plans)?;
+    let surroundings = Surroundings::of(written, planner)?;
+    let (uncovered, not_kept) = match footing(written, gocache, &plans) {
+        Ok(footing) => (planning.uncovered(specimen, &surroundings, &footing), None),
+        Err(reason) => (Vec::new(), Some(reason)),
+    };
+    Ok(Audited {
+        planning,
+        uncovered,
+        not_kept,
+        surroundings,
+    })
 }

@@ -2,7 +2,6 @@
 
 mod args;
 
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -10,18 +9,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use args::Args;
-use gofarm_freshness::audit::{self, exceptions};
+use gofarm_freshness::audit;
 use gofarm_freshness::mutation::{Mutator, Verdict};
 use gofarm_specimens::{Case, Specimen, specimens};
 
 const HELP: &str = "Finds kept plans that are stale.
 
-usage: gofarm-freshness observed [SPECIMEN]...
+usage: gofarm-freshness audit [--all] [SPECIMEN]...
        gofarm-freshness mutate [--count N] [--first SEED] [--seed SEED] [--only TEXT]
                                [--slow] [--jobs N] [--gofarm FILE] [--cache DIR]
 
-observed   prints every path that planning specimens asked for, one a line: specimen, program,
-           question, outcome, path, and the reason when it needs no fact
+audit      observes how specimens are planned, and prints every path that was asked for and that no
+           fact of the kept plan covers, nor a reason; --all prints the others, too, with the reason
 mutate     builds specimens, makes a random change of each, builds again with the kept plan, and
            compares with a fresh go build. --count from --first on, --seed the one of that number.
            --only takes specimens with that text in their names, --slow those that compile much of
@@ -35,7 +34,7 @@ fn main() -> ExitCode {
         Some((first, rest)) if first == audit::PLAN_ALONE => {
             return ExitCode::from(audit::plan_alone(rest));
         }
-        Some((first, rest)) if first == "observed" => observed(rest),
+        Some((first, rest)) if first == "audit" => audit(rest),
         Some((first, rest)) if first == "mutate" => {
             Args::parse(rest).and_then(|args| mutate(&args))
         }
@@ -54,36 +53,37 @@ fn main() -> ExitCode {
     }
 }
 
-fn observed(names: &[String]) -> Result<bool, String> {
+/// The table of what no fact covers; with `--all` all paths, and why they need no fact.
+fn audit(words: &[String]) -> Result<bool, String> {
     let own = std::env::current_exe().map_err(|error| error.to_string())?;
     let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
     let gocache = dir.path().join("gocache");
-    let mut out = std::io::stdout().lock();
+    let all = words.iter().any(|word| word == "--all");
+    let names: Vec<&String> = words.iter().filter(|word| *word != "--all").collect();
+    let mut found = 0;
     for specimen in specimens() {
-        if !names.is_empty() && !names.iter().any(|name| name == specimen.name) {
+        if !names.is_empty() && !names.iter().any(|name| *name == specimen.name) {
             continue;
         }
-        let root = dir.path().join(specimen.name);
-        let planning = audit::observe_planning(&specimen, &root, &own, &gocache)
+        let audited = audit::audit(&specimen, dir.path(), &own, &gocache)
             .map_err(|error| format!("{}: {error}", specimen.name))?;
-        for asked in &planning.asked {
-            let reason = exceptions::reason(asked).unwrap_or_default();
-            let path = asked.access.path.display().to_string();
-            let written = writeln!(
-                out,
-                "{}\t{}\t{:?}\t{:?}\t{}\t{reason}",
-                specimen.name,
-                asked.program,
-                asked.access.kind,
-                asked.access.outcome,
-                path.replace(&*planning.written.root.to_string_lossy(), "ROOT"),
-            );
-            if written.is_err() {
-                return Ok(true);
-            }
+        if all {
+            print!("{}", audited.listing());
         }
+        if let Some(reason) = &audited.not_kept {
+            println!(
+                "{:40} not kept: {}",
+                specimen.name,
+                reason.lines().next().unwrap_or_default()
+            );
+        }
+        for uncovered in &audited.uncovered {
+            println!("{uncovered}");
+        }
+        found += audited.uncovered.len();
     }
-    Ok(true)
+    println!("{found} uncovered");
+    Ok(found == 0)
 }
 
 fn mutate(args: &Args) -> Result<bool, String> {

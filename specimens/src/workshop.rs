@@ -99,6 +99,20 @@ impl Workshop {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755))
     }
 
+    /// Leaves these programs on PATH and no others.
+    pub fn only_tools(&mut self, names: &[&str]) -> io::Result<()> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        for name in names {
+            let found = std::env::split_paths(&path)
+                .map(|folder| folder.join(name))
+                .find(|file| file.is_file())
+                .ok_or_else(|| io::Error::other(format!("no {name} on PATH")))?;
+            symlink(found, self.path("bin").join(name))?;
+        }
+        self.env("PATH", "ROOT/bin");
+        Ok(())
+    }
+
     /// The working folder.
     pub fn work_in(&mut self, name: &str) {
         self.written.folder = self.path(name);

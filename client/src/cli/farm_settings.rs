@@ -169,7 +169,10 @@ fn user_file(environment: &Environment) -> Option<PathBuf> {
 fn read(file: &Path) -> Result<Option<ServerChoice>, UsageError> {
     let text = match fs::read_to_string(file) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        // A folder on the way that is a file: nothing can be below it.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
         Err(error) => return Err(cannot_read(file, &error)),
     };
     let name = file.display();

@@ -1,73 +1,184 @@
 //! What planning asks for and needs no fact, each with the reason.
 
+use std::io;
+use std::path::{Path, PathBuf};
+
 use gofarm_observe::{Kind, Outcome};
+
+use gofarm_plan::GoCommand;
+use gofarm_specimens::Written;
 
 use super::Asked;
 
-/// Programs of a C toolchain. Their command lines are the planner's and cmd/go's probes, over sources of their own.
+/// Programs of a C toolchain. What they are given to compile are probes of the planner and of cmd/go.
 const C_TOOLCHAIN: [&str; 8] = [
     "gcc", "g++", "clang", "cc1", "cc1plus", "as", "ld", "collect2",
 ];
 
-/// The reason why this needs no fact; `None` when it needs one.
-pub fn reason(asked: &Asked) -> Option<&'static str> {
-    let access = &asked.access;
-    let path = access.lexical();
-    let below = |folders: &[&str]| folders.iter().any(|folder| path.starts_with(folder));
-    if matches!(access.kind, Kind::Change | Kind::OpenWrite) {
-        // What is written is read by nobody but the writer, or was there before and was asked for then.
-        return Some("written, not read");
-    }
-    if below(&["/proc", "/sys", "/dev"]) {
-        return Some(
-            "the state of the machine and of the process, which decides how fast a tool is and nothing else",
-        );
-    }
-    if below(&["/etc/ld.so.cache", "/etc/ld.so.preload", "/lib64"])
-        || path.extension().is_some_and(|extension| extension == "so")
-        || file_name_contains(asked, ".so.")
-    {
-        return Some("how the system loads programs; a program is a fact by its own file");
-    }
-    if below(&[
-        "/etc/localtime",
-        "/usr/share/locale",
-        "/usr/lib/locale",
-        "/usr/share/zoneinfo",
-    ]) || below(&[
-        "/usr/lib/x86_64-linux-gnu/gconv",
-        "/usr/lib/aarch64-linux-gnu/gconv",
-    ]) {
-        return Some("in which zone and language messages are");
-    }
-    if asked.program == "git" {
-        return Some("git is asked again before a plan is used: its answers are the fact");
-    }
-    if asked.program == "sh" && access.kind == Kind::Execute {
-        return Some("the interpreter of a script that is a fact itself");
-    }
-    if C_TOOLCHAIN.contains(&asked.program.as_str()) {
-        return Some(
-            "the C toolchain is a fact as a whole: its programs, header and library folders",
-        );
-    }
-    if file_name_contains(asked, "__gofarm__") || access.path.starts_with("/__gofarm__") {
-        return Some("a virtual path, which no machine has");
-    }
-    // cmd/go walks up to the root for the working folder itself (filepath.EvalSymlinks): a link there is another folder.
-    if access.kind == (Kind::Look { follow: false })
-        && access.outcome == Outcome::Found
-        && path.parent().is_none()
-    {
-        return Some("the root folder");
-    }
-    None
+/// Where things of many specimens are.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// GOROOT.
+    pub goroot: PathBuf,
+    /// The module cache of this specimen.
+    pub modcache: PathBuf,
+    /// The folders on its PATH.
+    pub path: Vec<PathBuf>,
+    /// Where `go env -w` keeps its settings.
+    pub goenv: PathBuf,
+    /// The folder that -o names.
+    pub output: PathBuf,
+    /// GOPATH, whose folders other than the module cache mean nothing to modules.
+    pub gopath: Option<PathBuf>,
+    /// The proxy, when it is a folder.
+    pub proxy: Option<PathBuf>,
+    /// The program that is observed.
+    pub planner: PathBuf,
 }
 
-fn file_name_contains(asked: &Asked, text: &str) -> bool {
-    asked
-        .access
-        .path
-        .file_name()
-        .is_some_and(|name| name.to_string_lossy().contains(text))
+impl Surroundings {
+    /// Of a specimen that this program plans.
+    ///
+    /// # Errors
+    /// The go command says nothing.
+    pub fn of(written: &Written, planner: &Path) -> io::Result<Surroundings> {
+        let go = GoCommand {
+            program: "go".into(),
+            cwd: written.folder.clone(),
+            env: written
+                .env
+                .iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        };
+        let env = go.go_env().map_err(io::Error::other)?;
+        let path = written.var("PATH").unwrap_or_default();
+        Ok(Surroundings {
+            goroot: env.get("GOROOT").into(),
+            modcache: env.get("GOMODCACHE").into(),
+            path: std::env::split_paths(path).collect(),
+            goenv: env.get("GOENV").into(),
+            output: written.out("planned"),
+            gopath: (written.var("GO111MODULE") != Some("off")).then(|| env.get("GOPATH").into()),
+            proxy: env
+                .get("GOPROXY")
+                .strip_prefix("file://")
+                .map(PathBuf::from),
+            planner: planner.to_owned(),
+        })
+    }
+
+    /// The reason why this needs no fact; `None` when it needs one.
+    pub fn reason(&self, asked: &Asked) -> Option<&'static str> {
+        let access = &asked.access;
+        let path = access.lexical();
+        let below = |folders: &[&str]| folders.iter().any(|folder| path.starts_with(folder));
+        if matches!(access.kind, Kind::Change | Kind::OpenWrite) {
+            return Some("written, not read: what was there before was asked for before");
+        }
+        if path.starts_with(&self.goroot) {
+            return Some("a Go release is a fact as a whole: its VERSION, command and tools");
+        }
+        if path.starts_with(&self.modcache) && path != self.modcache {
+            return Some(
+                "a module version is what its sum says; cmd/go looks for changes no more than this",
+            );
+        }
+        if below(&["/proc", "/sys", "/dev"]) {
+            return Some(
+                "the state of the machine and the process: how fast a tool works, not what it says",
+            );
+        }
+        if below(&["/etc/ld.so.cache", "/etc/ld.so.preload", "/lib64"]) || is_shared_library(&path)
+        {
+            return Some("how the system loads programs; a program is a fact by its own file");
+        }
+        if below(&[
+            "/etc/localtime",
+            "/usr/share/zoneinfo",
+            "/usr/share/locale",
+            "/usr/lib/locale",
+        ]) || path.components().any(|part| part.as_os_str() == "gconv")
+        {
+            return Some("in which zone and language messages are");
+        }
+        if C_TOOLCHAIN.contains(&asked.program.as_str()) {
+            return Some(
+                "a C toolchain is a fact as a whole: its programs, header and library folders",
+            );
+        }
+        if self.is_the_planner(asked) && below(&["/usr", "/lib"]) {
+            return Some("the planner itself looks at the C toolchain, to make it a fact");
+        }
+        if path == self.planner || (asked.program == "sh" && path.ends_with("bin/sh")) {
+            return Some("the planner itself, and the interpreter of a script that is a fact");
+        }
+        if path.file_name().is_some_and(|name| name == "go")
+            && path
+                .parent()
+                .is_some_and(|folder| self.path.iter().any(|known| known == folder))
+        {
+            return Some("the go command is part of the plan's name");
+        }
+        if path == self.goenv {
+            return Some("what it says is part of the plan's name");
+        }
+        if path.ends_with("go/telemetry/mode") {
+            return Some("whether go counts its own runs");
+        }
+        if path == self.output {
+            return Some("of what sort -o is, is part of what a plan was accepted for");
+        }
+        if access
+            .path
+            .components()
+            .any(|part| part.as_os_str() == "$WORK")
+        {
+            return Some("a folder that a dry run names and does not make");
+        }
+        if self
+            .proxy
+            .as_ref()
+            .is_some_and(|proxy| path.starts_with(proxy))
+        {
+            return Some("a proxy says the same of a version for ever");
+        }
+        if path == self.modcache
+            || self
+                .gopath
+                .as_ref()
+                .is_some_and(|gopath| path == gopath.join("pkg"))
+        {
+            return Some("what is not in the module cache is fetched");
+        }
+        if access.path.starts_with("/__gofarm__") {
+            return Some("a virtual path, which no machine has");
+        }
+        if access.outcome == Outcome::Absent && self.is_found_elsewhere(&path) {
+            return Some("looked for on PATH: where a program is found is a fact");
+        }
+        if asked.program == "go" && path.file_name().is_some_and(|name| name == "gccgo") {
+            return Some("`go env` tells of gccgo, which gofarm refuses");
+        }
+        None
+    }
+
+    fn is_the_planner(&self, asked: &Asked) -> bool {
+        let name = self.planner.file_name().unwrap_or_default();
+        asked.program == name.to_string_lossy()
+    }
+
+    /// A name in a folder on PATH, behind which another folder has it.
+    fn is_found_elsewhere(&self, path: &Path) -> bool {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return false;
+        };
+        let mut rest = self.path.iter().skip_while(|known| *known != folder);
+        rest.any(|folder| folder.join(name).is_file())
+    }
+}
+
+fn is_shared_library(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".so") || name.contains(".so.")
 }

@@ -7,7 +7,7 @@ use crate::specimen::Written;
 
 /// An edit that makes sense in a file of this sort.
 pub(super) fn edit(_: &Written, things: &Things, random: &mut Random) -> Option<Change> {
-    let (path, content) = random.pick(&things.files)?;
+    let (path, content) = things.file(random)?;
     let text = std::str::from_utf8(content).ok()?;
     let keep_time = random.once_in(3);
     let (what, edited) = match sort(path) {
@@ -35,7 +35,7 @@ pub(super) fn edit(_: &Written, things: &Things, random: &mut Random) -> Option<
 
 /// A change of any file that knows nothing of what is in it.
 pub(super) fn damage(_: &Written, things: &Things, random: &mut Random) -> Option<Change> {
-    let (path, content) = random.pick(&things.files)?;
+    let (path, content) = things.file(random)?;
     let keep_time = random.once_in(2);
     let mut content = content.clone();
     let what = match random.below(5) {

@@ -21,7 +21,7 @@ pub(super) fn another_kind(
 }
 
 fn file(things: &Things, random: &mut Random) -> Option<Change> {
-    let (path, content) = random.pick(&things.files)?;
+    let (path, content) = things.file(random)?;
     let path = path.clone();
     let moved = format!("{path}.moved");
     Some(match random.below(6) {
@@ -134,7 +134,7 @@ fn link(things: &Things, random: &mut Random) -> Option<Change> {
             ],
         ),
         1 => {
-            let (other, _) = random.pick(&things.files)?;
+            let (other, _) = things.file(random)?;
             Change::new(
                 format!("{path}: leads to {other}"),
                 vec![
@@ -168,7 +168,7 @@ fn link(things: &Things, random: &mut Random) -> Option<Change> {
 }
 
 fn mode(things: &Things, random: &mut Random) -> Option<Change> {
-    let (path, _) = random.pick(&things.files)?;
+    let (path, _) = things.file(random)?;
     let mode = *random.pick(&[0o000, 0o755, 0o444, 0o600])?;
     // Root reads everything: then it is a change without a consequence, and must be one for both.
     Some(Change::new(

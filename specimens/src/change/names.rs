@@ -126,8 +126,12 @@ pub(super) fn rename_or_remove(
     paths.extend(things.links.iter().map(|(path, _)| path));
     paths.extend(&things.folders);
     let path = (*random.pick(&paths)?).clone();
-    // Without its working folder nothing is built.
-    if working == path || working.starts_with(&format!("{path}/")) || is_the_users(&path) {
+    // Without its working folder nothing is built; what is at home matters seldom.
+    if (path.starts_with("home/") && !random.once_in(8))
+        || working == path
+        || working.starts_with(&format!("{path}/"))
+        || is_the_users(&path)
+    {
         return None;
     }
     if random.once_in(2) {

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::random::Random;
 use crate::specimen::Written;
 
 /// Everything of a specimen, in the order of its names: the same wherever it lies.
@@ -77,6 +78,17 @@ impl Things {
             }
         }
         Ok(())
+    }
+
+    /// One of the files; the user's home is chosen now and then only.
+    pub fn file(&self, random: &mut Random) -> Option<&(String, Vec<u8>)> {
+        let at_home = random.once_in(12);
+        let files: Vec<_> = self
+            .files
+            .iter()
+            .filter(|(path, _)| path.starts_with("home/") == at_home)
+            .collect();
+        random.pick(&files).copied()
     }
 
     /// True when nothing has this name.

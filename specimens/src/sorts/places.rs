@@ -81,6 +81,10 @@ pub(super) const ALL: &[Specimen] = &[
         w.packages(&["example.com/m"]);
         w.module(&[("main.go", MAIN), ("docs/text.md", "text 1\n")])
     }),
+    quick("no_compiler_on_path", |w| {
+        w.only_tools(&["go", "git", "pkg-config"])?;
+        w.module(&[("main.go", MAIN)])
+    }),
     quick("tools_of_its_own", |w| {
         w.tool("gcc", "exec /usr/bin/gcc -DTOOL=1 \"$@\"")?;
         w.module(&[("main.go", "package main\n\n/*\n#ifndef TOOL\n#define TOOL 0\n#endif\n*/\nimport \"C\"\n\nfunc main() { println(int(C.TOOL)) }\n")])

@@ -177,3 +177,37 @@ fn a_library_of_pkg_config_changes() {
         )],
     );
 }
+
+#[test]
+fn a_compiler_appears_and_c_is_allowed_by_default() {
+    is_seen("no_compiler_on_path", &[link("bin/gcc", "/usr/bin/gcc")]);
+}
+
+#[test]
+fn a_vendor_folder_appears_in_a_module_of_a_workspace() {
+    is_seen(
+        "workspace_above",
+        &[write(
+            "src/one/vendor/modules.txt",
+            "# example.com/x v1.0.0\n",
+        )],
+    );
+}
+
+#[test]
+fn the_folder_of_settings_becomes_a_file() {
+    is_seen(
+        "plain",
+        &[
+            Step::Remove {
+                path: "home/.config".to_owned(),
+            },
+            write("home/.config", "no folder\n"),
+        ],
+    );
+}
+
+#[test]
+fn a_compiler_of_the_users_own_is_the_one_that_runs() {
+    is_seen("tools_of_its_own", &[]);
+}
