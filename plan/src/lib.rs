@@ -16,6 +16,7 @@ mod gocmd;
 mod identity;
 mod look;
 mod node;
+mod overlay;
 mod plan;
 mod request;
 mod roots;

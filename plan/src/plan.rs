@@ -5,11 +5,12 @@ use std::process::Output;
 
 use gofarm_proto::v1;
 
-use crate::action::assemble::assemble;
+use crate::action::assemble::{Choices, assemble};
 use crate::dryrun::{actiongraph, script};
 use crate::error::PlanError;
 use crate::gocmd::{GoCommand, GoEnv};
 use crate::node::PlannedNode;
+use crate::overlay::Overlay;
 use crate::request::PlanRequest;
 use crate::roots::Roots;
 
@@ -122,7 +123,15 @@ fn interpret(
     let main = module_root(env);
     let roots = Roots::new(env.get("GOROOT"), env.get("GOMODCACHE"), main.as_deref());
     let main = main.as_deref().map(Path::new);
-    let assembled = assemble(go, env, script, &graph, roots, main, request.trimpath)?;
+    let goflags = env.get("GOFLAGS").split_whitespace();
+    let flags = goflags.chain(request.flags.iter().map(String::as_str));
+    let overlay = Overlay::of(flags, &go.cwd)?;
+    let choices = Choices {
+        main,
+        trimpath: request.trimpath,
+        overlay,
+    };
+    let assembled = assemble(go, env, script, &graph, roots, choices)?;
     let exe_suffix = exe_suffix(env, &assembled.nodes);
     Ok(Plan {
         nodes: assembled.nodes,

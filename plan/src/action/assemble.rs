@@ -17,6 +17,7 @@ use crate::error::PlanError;
 use crate::gocmd::{GoCommand, GoEnv};
 use crate::identity::{self, IdentityTemplate};
 use crate::node::PlannedNode;
+use crate::overlay::Overlay;
 use crate::roots::Roots;
 
 /// Everything that the actions of one build share while they are put together.
@@ -27,6 +28,7 @@ pub(crate) struct Assembly<'a> {
     pub roots: Roots,
     /// False with -trimpath=false: then the folders of this machine get into the objects.
     pub trimpath: bool,
+    pub overlay: Overlay,
     pub probes: Probes,
     /// By the compiler's command line.
     toolchains: HashMap<Vec<String>, CToolchain>,
@@ -52,6 +54,15 @@ pub(crate) struct Assembled {
     pub compilers: Vec<String>,
 }
 
+/// What was asked for, as far as actions depend on it.
+pub(crate) struct Choices<'a> {
+    /// The folder of the main module or workspace.
+    pub main: Option<&'a Path>,
+    /// See [`Assembly::trimpath`].
+    pub trimpath: bool,
+    pub overlay: Overlay,
+}
+
 /// Puts a dry run together.
 pub(crate) fn assemble(
     go: &GoCommand,
@@ -59,11 +70,10 @@ pub(crate) fn assemble(
     script: Script,
     graph: &ActionGraph,
     mut roots: Roots,
-    main: Option<&Path>,
-    trimpath: bool,
+    choices: Choices<'_>,
 ) -> Result<Assembled, PlanError> {
     let groups = group::group(script.entries, env.get("PKG_CONFIG"))?;
-    if let Some(main) = main.filter(|_| trimpath) {
+    if let Some(main) = choices.main.filter(|_| choices.trimpath) {
         vendored::add_roots(&mut roots, &groups, main);
     }
     let asked_pkg_config = groups.iter().any(|group| !group.pkg_config.is_empty());
@@ -72,7 +82,8 @@ pub(crate) fn assemble(
         env,
         graph,
         roots,
-        trimpath,
+        trimpath: choices.trimpath,
+        overlay: choices.overlay,
         probes: Probes::default(),
         toolchains: HashMap::new(),
         hashes: identity::by_action_id(script.hashes)?,
@@ -134,19 +145,17 @@ impl Assembly<'_> {
         if let Some(folder) = folder {
             for part in &hash.parts {
                 if let Some(name) = hashed_file(part) {
-                    let path = folder.join(name);
-                    if path.is_file() {
-                        files.push(path);
-                    }
+                    let path = self.overlay.actual(folder.join(name));
+                    files.extend(path.filter(|path| path.is_file()));
                 }
             }
         }
-        let roots = &self.roots;
+        let (roots, overlay) = (&self.roots, &self.overlay);
         let context = identity::TemplateContext {
             nodes: &self.by_id,
             file: &|name| {
                 let path = folder?.join(name);
-                let known = path.is_file();
+                let known = path.is_file() && !overlay.replaces(&path);
                 known
                     .then(|| roots.to_virtual(&path.to_string_lossy()))
                     .flatten()

@@ -93,7 +93,7 @@ pub(crate) struct Linked {
 ///
 /// `cwd` is where cmd/go runs the linker: where the `go` command was started.
 pub(crate) fn link(flags: &[String], cwd: &Path, roots: &mut Roots) -> Result<Linked, PlanError> {
-    let words = linker_words::read(flags, cwd);
+    let words = linker_words::read(flags);
     let mut reader = Reader {
         cwd,
         roots,
@@ -112,6 +112,7 @@ pub(crate) fn link(flags: &[String], cwd: &Path, roots: &mut Roots) -> Result<Li
         let of_linker = matches!(word, Word::Linker(_));
         let mut replaced = Vec::with_capacity(arguments.len());
         for argument in arguments {
+            refuse_response_file(argument, cwd)?;
             replaced.extend(reader.argument(argument, before, of_linker)?);
             argument.clone_into(before);
         }
@@ -359,6 +360,20 @@ impl Reader<'_> {
                 }
             }
         }
+    }
+}
+
+/// What a response file says would have to be said to cgo and to the linker in its place, and then is not what cmd/go says.
+fn refuse_response_file(argument: &str, cwd: &Path) -> Result<(), PlanError> {
+    match argument
+        .strip_prefix('@')
+        .filter(|name| look::is_file(&cwd.join(name)))
+    {
+        Some(_) => Err(PlanError::Unsupported {
+            what: format!("the linker flag {argument}"),
+            why: "it names a file of further flags; give the flags themselves".to_owned(),
+        }),
+        None => Ok(()),
     }
 }
 
