@@ -338,13 +338,12 @@ pub fn check_target(outline: &Outline, node: usize, target: &Path) -> anyhow::Re
         Some(named) if outline.output.is_some() => named.clone(),
         _ => relative.display().to_string(),
     };
-    Err(PlanError::Go {
-        text: format!(
-            "{import_path}: go build {import_path}: build output {shown:?} already exists and {problem}"
-        ),
-        exit_code: 1,
-    }
-    .into())
+    let problem = format!("build output {shown:?} already exists and {problem}");
+    let text = match outline.output {
+        Some(_) => format!("{import_path}: go build {import_path}: {problem}"),
+        None => format!("go: {problem}"),
+    };
+    Err(PlanError::Go { text, exit_code: 1 }.into())
 }
 
 /// The beginnings of what linkers and archivers write (`objectMagic` in cmd/go/internal/work/exec.go).

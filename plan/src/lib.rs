@@ -17,6 +17,7 @@ mod identity;
 mod lookups;
 mod machine;
 mod node;
+mod overlay;
 mod plan;
 mod request;
 mod roots;

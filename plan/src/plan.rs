@@ -6,14 +6,15 @@ use std::process::Output;
 
 use gofarm_proto::v1;
 
-use crate::action::assemble::assemble;
+use crate::action::assemble::{Choices, assemble, split_quoted};
 use crate::cc::memory::Memory;
 use crate::dryrun::{actiongraph, script};
 use crate::error::PlanError;
 use crate::gocmd::{Answer, GoCommand, GoEnv};
-use crate::lookups::Question;
+use crate::lookups::{Lookups, Question};
 use crate::machine::ListingFact;
 use crate::node::PlannedNode;
+use crate::overlay::Overlay;
 use crate::request::PlanRequest;
 use crate::roots::Roots;
 
@@ -170,15 +171,18 @@ fn interpret(
     let main = module_root(env);
     let roots = Roots::new(env.get("GOROOT"), env.get("GOMODCACHE"), main.as_deref());
     let main = main.as_deref().map(Path::new);
-    let assembled = assemble(
-        go,
-        env,
-        script,
-        &graph,
-        (roots, main),
+    let mut flags = split_quoted(env.get("GOFLAGS"));
+    flags.extend(request.flags.iter().cloned());
+    let lookups = Lookups::default();
+    let overlay = Overlay::of(&lookups, flags.iter().map(String::as_str), &go.cwd)?;
+    let choices = Choices {
+        main,
+        trimpath: request.trimpath,
+        overlay,
+        lookups,
         memory,
-        request.trimpath,
-    )?;
+    };
+    let assembled = assemble(go, env, script, &graph, roots, choices)?;
     let exe_suffix = exe_suffix(env, &assembled.nodes);
     let plan = Plan {
         nodes: assembled.nodes,

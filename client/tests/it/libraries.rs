@@ -1,10 +1,10 @@
-//! Libraries for C, and modules that come from a vendor folder or from the module cache.
+//! Libraries for C, modules that come from a vendor folder or from the module cache, and files that stand for others.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::harness::{Site, publish, same};
+use crate::harness::{Site, built_by_both, publish, same};
 
 const EXPORTS: &str = "package main\n\n// typedef int num;\nimport \"C\"\n\n//export Twice\nfunc Twice(x C.num) C.num { return 2 * x }\n\nfunc main() {}\n";
 
@@ -136,6 +136,10 @@ fn vendored_modules_are_not_compiled_again() {
     site.age();
     both();
     run(Site::go, &["mod", "vendor"]);
+    // go takes an object of C from its cache, although its sources have another name now; not when they have changed.
+    let withc = "vendor/example.com/withc/c.go";
+    let text = fs::read_to_string(site.src(withc)).unwrap();
+    site.write(withc, &format!("{text}\n// Changed.\n"));
     site.age();
     // The package with C, whose sources cmd/go calls by another name.
     assert_eq!(both().executed("compile"), 1);
@@ -155,4 +159,38 @@ fn vendored_modules_are_not_compiled_again() {
     let theirs = command(Site::go, &["build", "-trimpath", "-o", "../theirs"]);
     let ours = command(Site::gofarm, &["submit", "-o", "../ours"]);
     assert!(ours.starts_with(&theirs), "{ours}\n{theirs}");
+}
+
+#[test]
+fn files_that_stand_for_others() {
+    let site = Site::new().module(&[
+        ("main.go", "package main\n\nfunc main() { println(\"old\") }\n"),
+        ("alt/main.go", "package main\n\n// int f(void);\nimport \"C\"\nimport _ \"embed\"\n\n//go:embed t.txt\nvar t string\n\nfunc main() { println(t, C.f(), V, Word) }\n"),
+        ("plain.go", "package main\n\nconst Word = \"old\"\n"),
+        ("alt/t", "new"),
+        ("alt/f.c", "#include \"h.h\"\nint f(void) { return H; }\n"),
+        ("alt/h", "#define H 3\n"),
+    ]);
+    fs::write(site.path("v.go"), "package main\n\nconst V = 7\n").unwrap();
+    let json = format!(
+        "{{\"Replace\": {{\"main.go\": \"alt/main.go\", \"t.txt\": \"alt/t\", \"f.c\": \"alt/f.c\", \"h.h\": \"alt/h\", \"v.go\": \"{}\"}}}}",
+        site.path("v.go").display()
+    );
+    site.write("o.json", &json);
+    site.age();
+    let works = |text: &str| {
+        for vars in [&[][..], &[("GOFLAGS", "-overlay=o.json")]] {
+            let args: &[&str] = if vars.is_empty() {
+                &["-overlay=o.json"]
+            } else {
+                &[]
+            };
+            let program = built_by_both(&site, vars, args);
+            assert_eq!(site.command(&program, &[]).run().ok().stderr, text);
+        }
+    };
+    works("new 3 7 old\n");
+    site.write("alt/h", "#define H 44\n");
+    fs::write(site.path("v.go"), "package main\n\nconst V = 8\n").unwrap();
+    works("new 44 8 old\n");
 }

@@ -20,6 +20,7 @@ use crate::identity::{self, IdentityTemplate};
 use crate::lookups::{Lookups, Question};
 use crate::machine::ListingFact;
 use crate::node::PlannedNode;
+use crate::overlay::Overlay;
 use crate::roots::Roots;
 
 /// Everything that the actions of one build share while they are put together.
@@ -34,6 +35,7 @@ pub(crate) struct Assembly<'a> {
     pub trimpath: bool,
     /// What pkg-config said.
     pub answers: Vec<Answer>,
+    pub overlay: Overlay,
     pub toolchains: Toolchains,
     hashes: HashMap<String, HashInput>,
     /// The nodes made so far: packages by object folder, and by the action ID of the dry run.
@@ -62,19 +64,31 @@ pub(crate) struct Assembled {
     pub compilers: Vec<String>,
 }
 
+/// What was asked for, as far as actions depend on it.
+pub(crate) struct Choices<'a> {
+    /// The folder of the main module or workspace.
+    pub main: Option<&'a Path>,
+    /// See [`Assembly::trimpath`].
+    pub trimpath: bool,
+    pub overlay: Overlay,
+    /// See [`Assembly::lookups`].
+    pub lookups: Lookups,
+    /// What is known of C toolchains.
+    pub memory: Memory,
+}
+
 /// Puts a dry run together.
 pub(crate) fn assemble(
     go: &GoCommand,
     env: &GoEnv,
     script: Script,
     graph: &ActionGraph,
-    (mut roots, main): (Roots, Option<&Path>),
-    memory: Memory,
-    trimpath: bool,
+    mut roots: Roots,
+    choices: Choices<'_>,
 ) -> Result<Assembled, PlanError> {
     let groups = group::group(script.entries, env.get("PKG_CONFIG"))?;
-    let lookups = Lookups::default();
-    if let Some(main) = main.filter(|_| trimpath) {
+    let lookups = choices.lookups;
+    if let Some(main) = choices.main.filter(|_| choices.trimpath) {
         vendored::add_roots(&lookups, &mut roots, &groups, main);
     }
     let mut assembly = Assembly {
@@ -84,8 +98,9 @@ pub(crate) fn assemble(
         roots,
         lookups,
         answers: Vec::new(),
-        trimpath,
-        toolchains: Toolchains::new(memory),
+        trimpath: choices.trimpath,
+        overlay: choices.overlay,
+        toolchains: Toolchains::new(choices.memory),
         hashes: identity::by_action_id(script.hashes)?,
         packages: HashMap::new(),
         profiles: HashMap::new(),
@@ -142,19 +157,17 @@ impl Assembly<'_> {
         if let Some(folder) = folder {
             for part in &hash.parts {
                 if let Some(name) = hashed_file(part) {
-                    let path = folder.join(name);
-                    if self.lookups.is_file(&path) {
-                        files.push(path);
-                    }
+                    let path = self.overlay.actual(folder.join(name));
+                    files.extend(path.filter(|path| self.lookups.is_file(path)));
                 }
             }
         }
-        let (roots, lookups) = (&self.roots, &self.lookups);
+        let (roots, overlay, lookups) = (&self.roots, &self.overlay, &self.lookups);
         let context = identity::TemplateContext {
             nodes: &self.by_id,
             file: &|name| {
                 let path = folder?.join(name);
-                let known = lookups.is_file(&path);
+                let known = lookups.is_file(&path) && !overlay.replaces(&path);
                 known
                     .then(|| roots.to_virtual(&path.to_string_lossy()))
                     .flatten()

@@ -93,6 +93,8 @@ impl Assembly<'_> {
         let (identity, files) =
             self.identity(&described.action_id, folder.as_deref(), draft.profile)?;
         for file in &files {
+            self.roots
+                .cover(&self.lookups, file.parent().unwrap_or(file));
             draft.inputs.file(&self.roots, &file.to_string_lossy());
             draft.includers.push(file.clone());
         }

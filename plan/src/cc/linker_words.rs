@@ -1,12 +1,4 @@
-//! The flags of a C compiler's driver that links, taken apart: which of them are its own and which are the linker's, with
-//! response files read.
-
-use std::path::Path;
-
-use crate::lookups::Lookups;
-
-/// Response files name each other no deeper than this; gcc has a limit, too.
-const DEEPEST: usize = 8;
+//! The flags of a C compiler's driver that links, taken apart: which of them are its own and which are the linker's.
 
 /// One flag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,67 +24,20 @@ impl Word {
     }
 }
 
-/// Takes flags apart. Response files are relative to `cwd`.
-pub(crate) fn read(lookups: &Lookups, flags: &[String], cwd: &Path) -> Vec<Word> {
+/// Takes flags apart.
+pub(crate) fn read(flags: &[String]) -> Vec<Word> {
     let mut words = Vec::with_capacity(flags.len());
-    let mut flags = expand(lookups, flags, cwd, 0).into_iter();
+    let mut flags = flags.iter();
     while let Some(flag) = flags.next() {
         if let Some(list) = flag.strip_prefix("-Wl,") {
-            let list: Vec<String> = list.split(',').map(str::to_owned).collect();
-            words.push(Word::Linker(expand(lookups, &list, cwd, 0)));
-        } else if flag == "-Xlinker" {
-            match flags.next() {
-                Some(argument) => words.push(Word::Linker(expand(lookups, &[argument], cwd, 0))),
-                None => words.push(Word::Driver(flag)),
-            }
+            words.push(Word::Linker(list.split(',').map(str::to_owned).collect()));
+        } else if let ("-Xlinker", Some(argument)) = (flag.as_str(), flags.as_slice().first()) {
+            words.push(Word::Linker(vec![argument.clone()]));
+            flags.next();
         } else {
-            words.push(Word::Driver(flag));
+            words.push(Word::Driver(flag.clone()));
         }
     }
-    words
-}
-
-/// Puts the content of response files in their place.
-fn expand(lookups: &Lookups, flags: &[String], cwd: &Path, depth: usize) -> Vec<String> {
-    let mut out = Vec::with_capacity(flags.len());
-    for flag in flags {
-        let content = flag
-            .strip_prefix('@')
-            .filter(|name| !name.is_empty() && depth < DEEPEST)
-            .map(|name| cwd.join(name))
-            .filter(|path| lookups.is_file(path))
-            .and_then(|path| lookups.read_whole(&path).ok());
-        match content {
-            Some(content) => {
-                let words = split(&String::from_utf8_lossy(&content));
-                out.extend(expand(lookups, &words, cwd, depth + 1));
-            }
-            None => out.push(flag.clone()),
-        }
-    }
-    out
-}
-
-/// The words of a response file: separated by white space, quoted with ' or ", a backslash protects one character
-/// (libiberty's `buildargv`).
-fn split(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match (c, quote) {
-            ('\\', _) => word.get_or_insert_default().extend(chars.next()),
-            (c, Some(open)) if c == open => quote = None,
-            ('\'' | '"', None) => {
-                word.get_or_insert_default();
-                quote = Some(c);
-            }
-            (c, None) if c.is_whitespace() => words.extend(word.take()),
-            (c, _) => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
     words
 }
 
@@ -101,21 +46,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn response_files_are_read_as_gcc_reads_them() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("a"), "-lx 'b c'\n\"d\"\\ e @b").unwrap();
-        std::fs::write(dir.path().join("b"), "-Wl,-s").unwrap();
-        let flags = ["@a", "@none", "-Xlinker", "-z"].map(str::to_owned);
+    fn flags_of_the_linker_are_told_from_those_of_the_driver() {
+        let flags = ["-lx", "-Wl,-z,now", "-Xlinker", "a,b", "-Xlinker"].map(str::to_owned);
+        let words = read(&flags);
         assert_eq!(
-            read(&Lookups::default(), &flags, dir.path()),
+            words,
             [
                 Word::Driver("-lx".into()),
-                Word::Driver("b c".into()),
-                Word::Driver("d e".into()),
-                Word::Linker(vec!["-s".into()]),
-                Word::Driver("@none".into()),
-                Word::Linker(vec!["-z".into()]),
+                Word::Linker(vec!["-z".into(), "now".into()]),
+                Word::Linker(vec!["a,b".into()]),
+                Word::Driver("-Xlinker".into()),
             ]
         );
+        assert_eq!(words[1].with(vec!["-s".into()]), ["-Wl,-s"]);
+        assert_eq!(words[2].with(vec!["c,d".into()]), ["-Xlinker", "c,d"]);
     }
 }

@@ -98,7 +98,7 @@ pub(crate) fn link(
     cwd: &Path,
     roots: &mut Roots,
 ) -> Result<Linked, PlanError> {
-    let words = linker_words::read(lookups, flags, cwd);
+    let words = linker_words::read(flags);
     let mut reader = Reader {
         lookups,
         cwd,
@@ -118,6 +118,7 @@ pub(crate) fn link(
         let of_linker = matches!(word, Word::Linker(_));
         let mut replaced = Vec::with_capacity(arguments.len());
         for argument in arguments {
+            refuse_response_file(lookups, argument, cwd)?;
             replaced.extend(reader.argument(argument, before, of_linker)?);
             argument.clone_into(before);
         }
@@ -375,6 +376,20 @@ impl Reader<'_> {
                 }
             }
         }
+    }
+}
+
+/// What a response file says would have to be said to cgo and to the linker in its place, and then is not what cmd/go says.
+fn refuse_response_file(lookups: &Lookups, argument: &str, cwd: &Path) -> Result<(), PlanError> {
+    match argument
+        .strip_prefix('@')
+        .filter(|name| lookups.is_file(&cwd.join(name)))
+    {
+        Some(_) => Err(PlanError::Unsupported {
+            what: format!("the linker flag {argument}"),
+            why: "it names a file of further flags; give the flags themselves".to_owned(),
+        }),
+        None => Ok(()),
     }
 }
 

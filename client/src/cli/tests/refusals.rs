@@ -114,8 +114,8 @@ fn what_is_not_supported_is_named_with_the_reason() {
             "gofarm knows the commands of the gc toolchain only; use 'go build' for gccgo",
         ),
         (
-            "-buildmode=c-shared",
-            "gofarm links programs only (modes default, exe, pie and archive); use 'go build' for libraries",
+            "-buildmode=shared",
+            "such a library is bound to the very packages it was built with, on one machine; use 'go build' for it",
         ),
         (
             "-toolexec=time",
@@ -125,10 +125,6 @@ fn what_is_not_supported_is_named_with_the_reason() {
         (
             "-linkshared",
             "shared libraries of packages are files outside of the build, which no other machine has; link statically",
-        ),
-        (
-            "-overlay=o.json",
-            "gofarm reads source files where they stand; apply the replacements to a copy of the tree, or use 'go build'",
         ),
         (
             "-pkgdir=d",
