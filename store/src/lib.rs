@@ -72,4 +72,4 @@ pub use reader::BlobReader;
 pub use scan::Usage;
 pub use scrub::Scrubbed;
 pub use session::Session;
-pub use verification::{Reading, VerifiedBytes};
+pub use verification::{Reading, Verified, VerifiedBytes};

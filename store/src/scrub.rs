@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gofarm_proto::Digest;
 
@@ -24,10 +24,9 @@ pub enum Scrubbed {
 }
 
 impl DiskStore {
-    /// All blobs that are due for a [`scrub`](DiskStore::scrub) `now`: those that this process has never verified, then those
-    /// that were verified longest ago, as far as that is [`verify_after`](crate::DiskStoreOptions::verify_after) or more. Looks
-    /// at every file.
-    pub fn due_for_scrub(&self, now: Instant) -> Result<Vec<Digest>> {
+    /// All blobs that this process has not verified for so long: first those that it never has, then by how long that is.
+    /// Looks at every file.
+    pub fn due_for_scrub(&self, after: Duration, now: Instant) -> Result<Vec<Digest>> {
         let mut due = Vec::new();
         self.scan(|stored| {
             let name = stored.path.file_name().unwrap_or_default();
@@ -44,7 +43,7 @@ impl DiskStore {
             };
             let verified = self.inner.verification.last(&digest);
             let age = verified.map(|at| now.saturating_duration_since(at));
-            let is_due = age.is_none_or(|age| age >= self.inner.options.verify_after);
+            let is_due = age.is_none_or(|age| age >= after);
             if stored.kind == Kind::Blob && is_due {
                 due.push((verified, digest));
             }

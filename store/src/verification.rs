@@ -27,7 +27,7 @@ use crate::access::TRIES;
 use crate::disk::DiskStore;
 use crate::error::{Result, StoreError};
 use crate::ingest::hash;
-use crate::seal::is_sealed;
+use crate::seal::{is_sealed, is_unwritten};
 
 /// Blobs in one generation of what is remembered: some 20 MB in all. A blob that is forgotten is hashed once more.
 const MOST: usize = 100_000;
@@ -68,6 +68,15 @@ pub struct VerifiedBytes {
 pub struct Reading {
     /// With the inode that was hashed.
     blobs: Vec<(Digest, u64)>,
+}
+
+/// What came of verifying several blobs.
+#[derive(Debug, Default)]
+pub struct Verified {
+    /// Those that are not to be had, in the order given, each with what [`StoreError::is_lost_blob`] says of it.
+    pub lost: Vec<(Digest, StoreError)>,
+    /// The others.
+    pub reading: Reading,
 }
 
 /// When a blob was hashed, and the file that it was.
@@ -237,9 +246,8 @@ impl DiskStore {
         Ok(self.path(digest))
     }
 
-    /// [Verifies](DiskStore::verified) blobs, several at a time where they are large. Each may be named once only. Returns
-    /// those that are not to be had, in the order given, and the others for [`changed`](DiskStore::changed). All are marked as
-    /// used; damaged ones are set aside.
+    /// [Verifies](DiskStore::verified) blobs, several at a time where they are large. Each may be named once only. All are
+    /// marked as used; damaged ones are set aside.
     ///
     /// # Errors
     ///
@@ -248,44 +256,35 @@ impl DiskStore {
         &self,
         digests: impl IntoIterator<Item = &'a Digest>,
         now: Instant,
-    ) -> Result<(Vec<Digest>, Reading)> {
+    ) -> Result<Verified> {
         let within = self.inner.options.verify_after;
-        let mut found: Vec<(Digest, Option<u64>)> = Vec::new();
+        let mut found: Vec<(Digest, Result<Metadata>)> = Vec::new();
         let mut unknown = Vec::new();
         for digest in digests {
-            let inode = match self.look(digest) {
-                Ok((_, file)) => {
-                    let verification = &self.inner.verification;
-                    if !verification.knows(digest, &file, within, now) {
-                        unknown.push((found.len(), *digest));
-                    }
-                    Some(file.ino())
-                }
-                Err(error) if error.is_lost_blob() => None,
-                Err(error) => return Err(error),
-            };
-            found.push((*digest, inode));
+            let looked = self.look(digest).map(|(_, file)| file);
+            if let Ok(file) = &looked
+                && !self.inner.verification.knows(digest, file, within, now)
+            {
+                unknown.push((found.len(), *digest));
+            }
+            found.push((*digest, looked));
         }
-        for (place, outcome) in self.hash_all(unknown, within, now) {
-            found[place].1 = match outcome {
-                Ok(file) => Some(file.ino()),
-                Err(error) if error.is_lost_blob() => None,
-                Err(error) => return Err(error),
-            };
+        for (place, hashed) in self.hash_all(unknown, within, now) {
+            found[place].1 = hashed;
         }
-        let mut lost = Vec::new();
-        let mut reading = Reading::default();
-        for (digest, inode) in found {
-            match inode {
-                Some(inode) => reading.blobs.push((digest, inode)),
-                None => lost.push(digest),
+        let mut verified = Verified::default();
+        for (digest, outcome) in found {
+            match outcome {
+                Ok(file) => verified.reading.blobs.push((digest, file.ino())),
+                Err(error) if error.is_lost_blob() => verified.lost.push((digest, error)),
+                Err(error) => return Err(error),
             }
         }
-        Ok((lost, reading))
+        Ok(verified)
     }
 
-    /// Those of the blobs whose files may have had other bytes at some time since they were verified: another file is there,
-    /// the seal is broken, or the bytes are wrong. A file of which only the time of the last status change is another one is
+    /// Those of the blobs whose files may have had other bytes at some time since they were verified: another file is there, or
+    /// this one was written to. A file of which only the permissions or the time of the last status change are others is
     /// hashed: damage does not heal.
     ///
     /// What this cannot see is a write that is undone in time, bytes and modification time, too.
@@ -295,34 +294,37 @@ impl DiskStore {
     /// Only what [`StoreError::is_lost_blob`] does not cover.
     pub fn changed(&self, reading: &Reading, now: Instant) -> Result<Vec<Digest>> {
         let mut changed = Vec::new();
-        let mut doubtful = Vec::new();
         for (digest, inode) in &reading.blobs {
             let path = self.path(digest);
-            match fs::symlink_metadata(&path) {
-                Ok(file) if !is_sealed(&file, digest.size) || file.ino() != *inode => {
-                    changed.push(*digest);
-                }
+            let unchanged = match fs::symlink_metadata(&path) {
+                Ok(file) if !is_unwritten(&file, digest.size) || file.ino() != *inode => false,
                 Ok(file) => {
                     let verification = &self.inner.verification;
-                    if !verification.knows(digest, &file, Duration::MAX, now) {
-                        doubtful.push((doubtful.len(), *digest, *inode));
-                    }
+                    verification.knows(digest, &file, Duration::MAX, now)
+                        || self.has_its_bytes(digest, &path, *inode, now)?
                 }
-                Err(e) if e.kind() == io::ErrorKind::NotFound => changed.push(*digest),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => false,
                 Err(e) => return Err(self.failed("look at", &path)(e)),
-            }
-        }
-        let places = doubtful.iter().map(|(place, digest, _)| (*place, *digest));
-        for (place, outcome) in self.hash_all(places.collect(), Duration::MAX, now) {
-            let (_, digest, inode) = doubtful[place];
-            match outcome {
-                Ok(file) if file.ino() == inode => {}
-                Ok(_) => changed.push(digest),
-                Err(error) if error.is_lost_blob() => changed.push(digest),
-                Err(error) => return Err(error),
+            };
+            if !unchanged {
+                changed.push(*digest);
             }
         }
         Ok(changed)
+    }
+
+    /// Whether this file of the blob, which nobody seems to have written to, has the right bytes.
+    fn has_its_bytes(
+        &self,
+        digest: &Digest,
+        path: &Path,
+        inode: u64,
+        now: Instant,
+    ) -> Result<bool> {
+        match self.hashed(digest, path, now)? {
+            Some((file, found)) => Ok(file.ino() == inode && found == *digest),
+            None => Ok(false),
+        }
     }
 
     /// Does something that changes the number of links or the access time of the blob's file, and nothing else of it: what
@@ -392,6 +394,21 @@ impl DiskStore {
         path: &Path,
         now: Instant,
     ) -> Result<Option<Metadata>> {
+        match self.hashed(digest, path, now)? {
+            Some((file, _)) if !is_sealed(&file, digest.size) => Ok(None),
+            Some((file, found)) if found == *digest => Ok(Some(file)),
+            Some((file, _)) => self.reject(digest, path, &file).map(|()| None),
+            None => Ok(None),
+        }
+    }
+
+    /// Hashes a blob that was not written to, and remembers it if it is sealed and right. What the file was before.
+    fn hashed(
+        &self,
+        digest: &Digest,
+        path: &Path,
+        now: Instant,
+    ) -> Result<Option<(Metadata, Digest)>> {
         let file = match open_unnoticed(path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -399,19 +416,17 @@ impl DiskStore {
         };
         // Before it is read, so that whoever writes meanwhile leaves another time.
         let before = file.metadata().map_err(self.failed("verify", path))?;
-        if !is_sealed(&before, digest.size) {
+        if !is_unwritten(&before, digest.size) {
             return Ok(None);
         }
         let found = hash(&file).map_err(self.failed("verify", path))?;
         let verification = &self.inner.verification;
         verification.blobs.fetch_add(1, Ordering::Relaxed);
         verification.bytes.fetch_add(found.size, Ordering::Relaxed);
-        if found == *digest {
+        if found == *digest && is_sealed(&before, digest.size) {
             verification.saw(digest, &before, now);
-            return Ok(Some(before));
         }
-        self.reject(digest, path, &before)?;
-        Ok(None)
+        Ok(Some((before, found)))
     }
 
     /// [`verified_within`](DiskStore::verified_within) for several, the largest first, each with its place.

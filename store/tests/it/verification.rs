@@ -1,6 +1,7 @@
 //! Blobs whose bytes are wrong behind a whole seal are found before they are used.
 
 use std::fs::{self, File, FileTimes};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -38,6 +39,15 @@ fn is_damaged<T: std::fmt::Debug>(outcome: Result<T, StoreError>) -> bool {
     matches!(outcome, Err(StoreError::Corrupt { .. }))
 }
 
+fn those_lost(store: &DiskStore, digests: [&Digest; 2], now: Instant) -> Vec<Digest> {
+    let verified = store.verify(digests, now).unwrap();
+    verified
+        .lost
+        .into_iter()
+        .map(|(digest, _)| digest)
+        .collect()
+}
+
 fn hashed(store: &DiskStore) -> u64 {
     store.verified_bytes().blobs
 }
@@ -72,13 +82,13 @@ fn what_no_time_shows_is_found_when_the_time_is_up() {
         store.put_bytes(b"bbb").unwrap(),
     );
     rot(store, &a);
-    let (lost, _) = store.verify([&a, &b], now + HOUR / 2).unwrap();
+    let lost = those_lost(store, [&a, &b], now + HOUR / 2);
     assert_eq!(
         (lost, hashed(store)),
         (vec![], 0),
         "it is believed for an hour"
     );
-    let (lost, _) = store.verify([&a, &b], now + 2 * HOUR).unwrap();
+    let lost = those_lost(store, [&a, &b], now + 2 * HOUR);
     assert_eq!((lost, hashed(store)), (vec![a], 2));
     store.verify([&b], now + 2 * HOUR + HOUR / 2).unwrap();
     assert_eq!(hashed(store), 2, "its hour began anew");
@@ -135,8 +145,8 @@ fn a_blob_that_many_want_is_hashed_once() {
         for _ in 0..8 {
             scope.spawn(|| {
                 together.wait();
-                let (lost, _) = store.verify(&digests, Instant::now()).unwrap();
-                assert!(lost.is_empty());
+                let verified = store.verify(&digests, Instant::now()).unwrap();
+                assert!(verified.lost.is_empty());
             });
         }
     });
@@ -154,7 +164,9 @@ fn of_many_large_blobs_those_that_are_lost_are_named_in_order() {
     damage(&store.path(&digests[7]));
     fs::remove_file(store.path(&digests[5])).unwrap();
     damage(&store.path(&digests[2]));
-    let (lost, reading) = store.verify(&digests, Instant::now()).unwrap();
+    let verified = store.verify(&digests, Instant::now()).unwrap();
+    let (lost, reading) = (verified.lost, verified.reading);
+    let lost: Vec<Digest> = lost.into_iter().map(|(digest, _)| digest).collect();
     assert_eq!(lost, [digests[2], digests[5], digests[7]]);
     assert_eq!(store.changed(&reading, Instant::now()).unwrap(), []);
 }
@@ -163,7 +175,7 @@ fn of_many_large_blobs_those_that_are_lost_are_named_in_order() {
 #[test]
 fn a_change_while_it_is_read_is_seen_afterwards() {
     type Change = fn(&Path);
-    let changes: [(&str, Change, bool, u64); 6] = [
+    let changes: [(&str, Change, bool, u64); 8] = [
         ("nothing", |_| {}, false, 0),
         (
             "another link",
@@ -171,7 +183,22 @@ fn a_change_while_it_is_read_is_seen_afterwards() {
             false,
             1,
         ),
+        (
+            "made writable",
+            |p| fs::set_permissions(p, fs::Permissions::from_mode(0o777)).unwrap(),
+            false,
+            1,
+        ),
         ("written, time put back", damage, true, 1),
+        (
+            "written, time put back, left writable",
+            |p| {
+                damage(p);
+                fs::set_permissions(p, fs::Permissions::from_mode(0o777)).unwrap();
+            },
+            true,
+            1,
+        ),
         ("written", |p| overwrite(p, b"CONTENT"), true, 0),
         ("removed", |p| fs::remove_file(p).unwrap(), true, 0),
         (
@@ -192,7 +219,7 @@ fn a_change_while_it_is_read_is_seen_afterwards() {
         let fixture = Fixture::new();
         let store = &fixture.store;
         let digest = store.put_bytes(b"content").unwrap();
-        let (_, reading) = store.verify([&digest], Instant::now()).unwrap();
+        let reading = store.verify([&digest], Instant::now()).unwrap().reading;
         change(&store.path(&digest));
         let changed = store.changed(&reading, Instant::now()).unwrap();
         let expected = if changes { vec![digest] } else { vec![] };
@@ -237,7 +264,7 @@ fn a_scrub_finds_what_no_time_shows_and_uses_nothing() {
         .map(|n| store.put_bytes(&[n; 9]).unwrap())
         .collect();
     assert_eq!(
-        store.due_for_scrub(now).unwrap(),
+        store.due_for_scrub(HOUR, now).unwrap(),
         [],
         "all were just written"
     );
@@ -255,11 +282,11 @@ fn a_scrub_finds_what_no_time_shows_and_uses_nothing() {
     // The last was looked at half an hour later than the others.
     let later = now + HOUR / 2;
     assert_eq!(store.scrub(&digests[4], later).unwrap(), Scrubbed::Sound);
-    let due = store.due_for_scrub(now + HOUR + HOUR / 4).unwrap();
+    let due = store.due_for_scrub(HOUR, now + HOUR + HOUR / 4).unwrap();
     assert_eq!(due.len(), 4);
     assert!(!due.contains(&digests[4]));
     let later = now + 2 * HOUR;
-    let due = store.due_for_scrub(later).unwrap();
+    let due = store.due_for_scrub(HOUR, later).unwrap();
     assert_eq!(due.last(), Some(&digests[4]), "the longest ago comes first");
     for digest in due {
         match store.scrub(&digest, later).unwrap() {
@@ -272,10 +299,10 @@ fn a_scrub_finds_what_no_time_shows_and_uses_nothing() {
         }
     }
     assert_eq!(store.scrub(&digests[3], later).unwrap(), Scrubbed::Gone);
-    assert_eq!(store.due_for_scrub(later).unwrap(), []);
+    assert_eq!(store.due_for_scrub(HOUR, later).unwrap(), []);
     for (index, digest) in digests.iter().enumerate().filter(|(index, _)| *index != 3) {
         assert_eq!(used(digest), before[index], "a scrub is no use");
     }
-    let unknown = next_process(&fixture).due_for_scrub(now).unwrap();
+    let unknown = next_process(&fixture).due_for_scrub(HOUR, now).unwrap();
     assert_eq!(unknown.len(), 4, "another process has seen none of them");
 }
