@@ -1,6 +1,7 @@
 //! What the tests stand on: folders of their own, caches that they share, real processes.
 
 mod clock;
+mod damage;
 mod facts;
 mod farm;
 mod front;
@@ -16,6 +17,7 @@ mod site;
 mod summary;
 
 pub use clock::{clock, time_of};
+pub use damage::{blobs, flip, flip_copy, no_findings, set_aside};
 pub use facts::{examples, facts};
 pub use farm::{FARM, Farm, LEASE_TTL, Size, is_what_go_builds, same, summary};
 pub use front::Front;
