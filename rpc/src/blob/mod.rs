@@ -155,8 +155,8 @@ impl BlobClient {
         upload::upload(self, sources, Ask::All, deadline, progress).await
     }
 
-    /// As [`upload`](BlobClient::upload), for blobs that were made just now, so that the farm most likely lacks them: it is
-    /// asked about the large ones only, and all the others count as lacking.
+    /// As [`upload_unsound`](BlobClient::upload_unsound), for blobs that were made just now, so that the farm most likely lacks
+    /// them: it is asked about the large ones only, and all the others count as lacking.
     ///
     /// # Errors
     ///

@@ -21,7 +21,7 @@ pub(super) enum Ask {
     All,
     /// All, and it compares their bytes.
     Verified,
-    /// Those that are sent as streams.
+    /// Those that are sent as streams, and it compares their bytes. The others are sent, and compared on their arrival.
     Large,
 }
 
@@ -37,8 +37,8 @@ pub(super) async fn upload(
         digests.partition(|digest| ask != Ask::Large || digest.size > LARGE);
     let missing = match ask {
         _ if asked.is_empty() => Vec::new(),
-        Ask::Verified => client.unsound(&asked, deadline).await?,
-        Ask::All | Ask::Large => client.missing(&asked, deadline).await?,
+        Ask::All => client.missing(&asked, deadline).await?,
+        Ask::Verified | Ask::Large => client.unsound(&asked, deadline).await?,
     };
     let mut wanted: HashSet<Digest> = missing.into_iter().chain(unasked).collect();
     let uploaded = Uploaded {
