@@ -14,7 +14,7 @@ use crate::quarantine::Damaged;
 use crate::seal::{is_sealed, needs_touch, seal, touch};
 
 /// How often a blob may be replaced under our eyes before we call it missing.
-const TRIES: usize = 8;
+pub(crate) const TRIES: usize = 8;
 
 impl DiskStore {
     /// Whether the blob is here and sealed. One `stat`; marks nothing as used, so that without a
@@ -31,7 +31,13 @@ impl DiskStore {
     ///
     /// [`StoreError::Missing`], and [`StoreError::Corrupt`] when the bytes were wrong (set aside now).
     pub fn check(&self, digest: &Digest) -> Result<PathBuf> {
+        self.look(digest).map(|(path, _)| path)
+    }
+
+    /// [`check`](DiskStore::check), with what the file was then.
+    pub(crate) fn look(&self, digest: &Digest) -> Result<(PathBuf, Metadata)> {
         let path = self.path(digest);
+        let mut touched = false;
         for _ in 0..TRIES {
             let metadata = match fs::symlink_metadata(&path) {
                 Ok(metadata) => metadata,
@@ -39,9 +45,11 @@ impl DiskStore {
                 Err(e) => return Err(self.failed("look at", &path)(e)),
             };
             if !is_sealed(&metadata, digest.size) {
-                self.verify(digest, &path, &metadata)?;
-            } else if self.mark_used(&path, &metadata)? {
-                return Ok(path);
+                self.seal_again(digest, &path, &metadata)?;
+            } else if touched || !needs_touch(&metadata, SystemTime::now()) {
+                return Ok((path, metadata));
+            } else {
+                touched = self.own_change(digest, || self.mark_used(&path, &metadata))?;
             }
         }
         Err(StoreError::Missing { digest: *digest })
@@ -62,12 +70,13 @@ impl DiskStore {
             }
             Err(e) => return Err(self.failed("read", &path)(e)),
         };
+        let metadata = file.metadata().map_err(self.failed("read", &path))?;
         file.read_to_end(&mut bytes)
             .map_err(self.failed("read", &path))?;
         if Digest::of(&bytes) == *digest {
+            self.saw(digest, &metadata);
             return Ok(bytes);
         }
-        let metadata = file.metadata().map_err(self.failed("read", &path))?;
         self.reject(digest, &path, &metadata)?;
         Err(StoreError::Missing { digest: *digest })
     }
@@ -76,14 +85,16 @@ impl DiskStore {
     /// refuses a link: on another filesystem, or when the blob has as many links as the filesystem allows.
     /// Whatever happens, `dest` is the whole blob or does not exist.
     ///
-    /// The link is the blob itself: whoever writes to it damages the blob, which the next check finds.
+    /// The link is the blob itself: whoever writes to it damages the blob, which the next check finds, or the next
+    /// [verification](DiskStore::verified) when the modification time was put back. Whoever removes the link does so in
+    /// [`own_change`](DiskStore::own_change), or the blob is hashed again.
     ///
     /// # Errors
     ///
     /// As [`check`](DiskStore::check), and [`StoreError::Exists`] when something is at `dest`.
     pub fn link(&self, digest: &Digest, dest: &Path) -> Result<()> {
         let blob = self.check(digest)?;
-        let Err(error) = fs::hard_link(&blob, dest) else {
+        let Err(error) = self.own_change(digest, || fs::hard_link(&blob, dest)) else {
             return Ok(());
         };
         match error.kind() {
@@ -145,7 +156,7 @@ impl DiskStore {
     ///
     /// A copy, since whoever broke the seal may still have the file open: between reading it and sealing it
     /// would be room for one more write.
-    fn verify(&self, digest: &Digest, path: &Path, metadata: &Metadata) -> Result<()> {
+    fn seal_again(&self, digest: &Digest, path: &Path, metadata: &Metadata) -> Result<()> {
         if !metadata.is_file() {
             return self.reject(digest, path, metadata);
         }
@@ -173,11 +184,14 @@ impl DiskStore {
         // and remove the new one.
         self.inner
             .gate
-            .exclusive(|| copy.rename(path).map_err(self.failed("seal", path)))
+            .exclusive(|| copy.rename(path).map_err(self.failed("seal", path)))?;
+        self.wrote(digest, &copy.file);
+        Ok(())
     }
 
     /// Sets the blob aside and says so. All is well when it is another file by now.
     pub(crate) fn reject(&self, digest: &Digest, path: &Path, metadata: &Metadata) -> Result<()> {
+        self.inner.verification.forget(digest);
         match self.set_aside(path, metadata, Damaged::Blob)? {
             Some(aside) => Err(StoreError::Corrupt {
                 digest: *digest,

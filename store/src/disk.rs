@@ -14,6 +14,7 @@ use crate::gate::Gate;
 use crate::layout::{Layout, unique_name};
 use crate::tally::Tally;
 use crate::temporary::ProcessFolder;
+use crate::verification::Verification;
 
 /// The layout that this version reads and writes.
 const FORMAT: &str = "gofarm cache 1";
@@ -30,6 +31,9 @@ pub struct DiskStoreOptions {
     pub max_bytes: u64,
     /// How long temporary files of a dead process are left alone. An orphaned tool may still be writing there.
     pub stale_after: Duration,
+    /// How long a blob that this process has hashed is believed to have its bytes still, although nobody has written to its
+    /// file: see [`DiskStore::verified`].
+    pub verify_after: Duration,
 }
 
 impl Default for DiskStoreOptions {
@@ -37,6 +41,7 @@ impl Default for DiskStoreOptions {
         DiskStoreOptions {
             max_bytes: 20 << 30,
             stale_after: Duration::from_secs(60 * 60),
+            verify_after: Duration::from_secs(60 * 60),
         }
     }
 }
@@ -58,6 +63,7 @@ pub(crate) struct Inner {
     pub(crate) gate: Gate,
     pub(crate) tally: Tally,
     pub(crate) own: ProcessFolder,
+    pub(crate) verification: Verification,
     pub(crate) corrupt_blobs: AtomicU64,
     pub(crate) corrupt_actions: AtomicU64,
 }
@@ -101,6 +107,7 @@ impl DiskStore {
                 gate,
                 tally,
                 own,
+                verification: Verification::new(),
                 corrupt_blobs: AtomicU64::new(0),
                 corrupt_actions: AtomicU64::new(0),
             }),

@@ -74,11 +74,9 @@ impl Incoming {
         if self.received != self.digest.size || self.hasher.finalize() != self.digest.hash {
             return Err(self.wrong(self.received));
         }
-        match self.store.check(&self.digest) {
-            Err(e) if e.is_lost_blob() => {}
-            found => return found,
+        if !self.store.present(&self.digest)? {
+            self.store.finish(self.temporary, &self.digest)?;
         }
-        self.store.finish(self.temporary, &self.digest)?;
         Ok(self.store.path(&self.digest))
     }
 

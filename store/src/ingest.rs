@@ -4,6 +4,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Instant;
 
 use gofarm_proto::Digest;
 
@@ -74,6 +75,7 @@ impl DiskStore {
         }
         match seal(&source).and_then(|()| rename_into_shard(path, &self.path(&digest))) {
             Ok(()) => {
+                self.wrote(&digest, &source);
                 self.count(digest.size)?;
                 Ok(digest)
             }
@@ -95,9 +97,10 @@ impl DiskStore {
         Ok(digest)
     }
 
-    /// True when the blob is here, sound, and marked as used.
-    fn present(&self, digest: &Digest) -> Result<bool> {
-        match self.check(digest) {
+    /// True when the blob is here, sound, and marked as used. Verified, since the right bytes are at hand and are about to be
+    /// let go.
+    pub(crate) fn present(&self, digest: &Digest) -> Result<bool> {
+        match self.verified(digest, Instant::now()) {
             Ok(_) => Ok(true),
             Err(e) if e.is_lost_blob() => Ok(false),
             Err(e) => Err(e),
@@ -163,6 +166,7 @@ impl DiskStore {
         temporary
             .rename(&path)
             .map_err(self.failed("store a blob as", &path))?;
+        self.wrote(digest, &temporary.file);
         self.count(digest.size)
     }
 
@@ -173,7 +177,7 @@ impl DiskStore {
 }
 
 /// The digest of everything from the file's position to its end.
-fn hash(mut file: &File) -> io::Result<Digest> {
+pub(crate) fn hash(mut file: &File) -> io::Result<Digest> {
     let mut hasher = blake3::Hasher::new();
     let mut buffer = buffer_for(file);
     let mut size = 0;

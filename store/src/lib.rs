@@ -23,9 +23,11 @@
 //!
 //! - A blob appears under its name whole or not at all: it is written elsewhere, sealed and renamed.
 //! - *Sealed* means: a regular file of the digest's size, mode 0555, with the fixed modification time
-//!   that no ordinary write leaves in place. It is what one `stat` can see, and it is how damage is found
-//!   without reading. An unsealed blob is read and compared with its digest before it is used; if its bytes
-//!   are right a sealed copy takes its place, so that nobody keeps a way to write to it.
+//!   that no ordinary write leaves in place. It is what one `stat` can see. An unsealed blob is read and
+//!   compared with its digest before it is used; if its bytes are right a sealed copy takes its place, so that
+//!   nobody keeps a way to write to it.
+//! - *Verified* means: this process has hashed the file and nothing has changed it since, also behind the seal.
+//!   See `verification.rs`. What an action reads is verified; a look that needs no bytes is content with the seal.
 //! - Nothing is flushed to the platter. After a power cut the filesystem may hold a blob that is shorter
 //!   than its digest says, or an action entry with a wrong checksum; both are seen at the next use, set aside
 //!   and made again by running the action. A cache needs no more.
@@ -50,11 +52,13 @@ mod layout;
 mod quarantine;
 mod reader;
 mod scan;
+mod scrub;
 mod seal;
 mod session;
 mod table;
 mod tally;
 mod temporary;
+mod verification;
 
 pub use action_cache::Recorded;
 pub use disk::{DiskStore, DiskStoreOptions, FoundDamage};
@@ -68,4 +72,6 @@ pub use history::{Estimate, History};
 pub use incoming::Incoming;
 pub use reader::BlobReader;
 pub use scan::Usage;
+pub use scrub::Scrubbed;
 pub use session::Session;
+pub use verification::{Reading, Verified, VerifiedBytes};

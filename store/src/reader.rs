@@ -1,6 +1,6 @@
 //! Reading a blob of any size, a piece at a time.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
@@ -17,6 +17,8 @@ pub struct BlobReader {
     path: PathBuf,
     file: File,
     position: u64,
+    /// As it was before it was read.
+    opened: Metadata,
     // Only for one that is read from its beginning: the hash of a part says nothing.
     hasher: Option<Box<blake3::Hasher>>,
 }
@@ -36,6 +38,7 @@ impl DiskStore {
             }
             Err(e) => return Err(self.failed("read", &path)(e)),
         };
+        let opened = file.metadata().map_err(self.failed("read", &path))?;
         file.seek(SeekFrom::Start(offset))
             .map_err(self.failed("read", &path))?;
         Ok(BlobReader {
@@ -43,6 +46,7 @@ impl DiskStore {
             digest: *digest,
             path,
             file,
+            opened,
             position: offset,
             hasher: (offset == 0).then(Box::default),
         })
@@ -73,16 +77,15 @@ impl BlobReader {
             hasher.update(&piece);
             if self.position == self.digest.size {
                 sound &= hasher.finalize() == self.digest.hash;
+                if sound {
+                    self.store.saw(&self.digest, &self.opened);
+                }
             }
         }
         if sound {
             return Ok(piece);
         }
-        let metadata = self
-            .file
-            .metadata()
-            .map_err(self.store.failed("read", &self.path))?;
-        self.store.reject(&self.digest, &self.path, &metadata)?;
+        self.store.reject(&self.digest, &self.path, &self.opened)?;
         Err(StoreError::Missing {
             digest: self.digest,
         })

@@ -40,7 +40,9 @@ impl Usage {
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) accessed: SystemTime,
+    /// What it takes on the disk.
     pub(crate) bytes: u64,
+    pub(crate) size: u64,
     pub(crate) kind: Kind,
     pub(crate) path: PathBuf,
 }
@@ -85,6 +87,7 @@ impl DiskStore {
                     each(Stored {
                         accessed: accessed(&metadata),
                         bytes: on_disk(metadata.len()),
+                        size: metadata.len(),
                         kind,
                         path: entry.path(),
                     });

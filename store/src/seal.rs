@@ -23,11 +23,16 @@ pub(crate) const TOUCH_AFTER: Duration = Duration::from_secs(60);
 
 /// True when this is a sealed blob of that size.
 pub(crate) fn is_sealed(metadata: &Metadata, size: u64) -> bool {
+    is_unwritten(metadata, size) && metadata.mode() & 0o777 == MODE
+}
+
+/// True when this was sealed with that size and nobody has written to it in the ordinary way since, whatever its permissions
+/// have become.
+pub(crate) fn is_unwritten(metadata: &Metadata, size: u64) -> bool {
     metadata.is_file()
         && metadata.len() == size
         && metadata.mtime() == SEALED_AT as i64
         && metadata.mtime_nsec() == 0
-        && metadata.mode() & 0o777 == MODE
 }
 
 /// Seals a file whose bytes are known, and marks it as used now.

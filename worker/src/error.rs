@@ -29,6 +29,10 @@ pub enum ExecuteError {
     /// Blobs that the action needs are not in the store. All of them are named; running their actions makes them again.
     #[error("{} of the action's inputs are not in the store (the first is {}); run the actions that make them again", .0.len(), first(.0))]
     MissingInputs(Vec<Digest>),
+    /// Files of inputs in the store were written to or replaced while the action ran, so nobody knows what it read. To be run
+    /// again.
+    #[error("{} of the action's inputs were changed in the store while it ran (the first is {}); if that goes on, find out what writes to the cache folder", .0.len(), first(.0))]
+    InputsChanged(Vec<Digest>),
     /// The action is not one: what its definition says breaks the specification.
     #[error("the action {label:?} is malformed: {problem}")]
     Malformed {
@@ -160,6 +164,7 @@ impl ExecuteError {
                 gofarm_store::ErrorClass::Bug => ErrorClass::Bug,
             },
             ExecuteError::MissingInputs(_)
+            | ExecuteError::InputsChanged(_)
             | ExecuteError::OutOfMemory { .. }
             | ExecuteError::KilledBySignal { .. }
             | ExecuteError::CannotStart { .. }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gofarm_proto::v1::{self, step::Step};
-use gofarm_store::DiskStore;
+use gofarm_store::{DiskStore, Reading};
 use tokio_util::sync::CancellationToken;
 
 use crate::by_reference::References;
@@ -17,6 +17,7 @@ use crate::process::{Launcher, Spawned, Tools};
 use crate::protocol::{Finished, Setup};
 use crate::run_step::{RunEnd, RunStep};
 use crate::sandbox_view::SandboxView;
+use crate::staged_links::StagedLinks;
 use crate::staging::{
     blobs_folder, references, require_inputs, require_places, show_places, stage,
 };
@@ -99,6 +100,8 @@ struct Prepared {
     surroundings: Arc<Surroundings>,
     back: PathsBack,
     stage: Duration,
+    reading: Reading,
+    links: StagedLinks,
     workspace: Workspace,
 }
 
@@ -169,6 +172,8 @@ impl Executor {
             surroundings,
             back,
             stage,
+            reading,
+            links,
             mut workspace,
         } = prepared;
         let mut log = Log::new(log, back);
@@ -201,13 +206,19 @@ impl Executor {
         // Whatever the outcome: waiting for processes to go, and removing folders, may take a while.
         let (progress, outputs, collect_time) = blocking(move || {
             let begun = Instant::now();
-            let collected = outcome.and_then(|progress| {
+            // Whatever came of it, a crash too: of inputs that were changed nothing is told to anybody.
+            let believed = match outcome {
+                Err(ExecuteError::Cancelled) => Err(ExecuteError::Cancelled),
+                outcome => unchanged(&store, &reading).and(outcome),
+            };
+            let collected = believed.and_then(|progress| {
                 let outputs = match progress.exit_code {
                     0 => collect(&store, &surroundings.definition, &surroundings.root)?,
                     _ => Vec::new(),
                 };
                 Ok((progress, outputs, begun.elapsed()))
             });
+            links.remove(&store);
             match &collected {
                 Ok((progress, ..)) if !progress.finished.escaped => {
                     workspace.settle();
@@ -359,19 +370,21 @@ impl Inner {
         let begun = Instant::now();
         let bytes = self.store.read(&task.definition)?;
         let definition = Definition::resolve(&task.definition, &bytes, &task.produced)?;
-        require_inputs(&self.store, &definition)?;
+        let reading = require_inputs(&self.store, &definition)?;
         let mut workspace = self.workspaces.take()?;
         let prepared = self.prepare_in(&mut workspace, definition);
         // A failure that comes before anything has run.
         if prepared.is_err() {
             workspace.settle();
         }
-        let (spawned, surroundings, back) = prepared?;
+        let (spawned, surroundings, back, links) = prepared?;
         Ok(Prepared {
             spawned,
             surroundings: Arc::new(surroundings),
             back,
             stage: begun.elapsed(),
+            reading,
+            links,
             workspace,
         })
     }
@@ -380,7 +393,7 @@ impl Inner {
         &self,
         workspace: &mut Workspace,
         definition: Definition,
-    ) -> Result<(Option<Spawned>, Surroundings, PathsBack)> {
+    ) -> Result<(Option<Spawned>, Surroundings, PathsBack, StagedLinks)> {
         let sandboxed = self.sandbox == SandboxState::Active;
         let root = match sandboxed {
             true => ExecRoot::mounted(workspace.exec()),
@@ -410,7 +423,7 @@ impl Inner {
             }
             false => None,
         };
-        stage(&self.store, &definition, &root, workspace)?;
+        let links = stage(&self.store, &definition, &root, workspace)?;
         match sandboxed {
             true => show_places(&definition, workspace)?,
             false => require_places(&definition)?,
@@ -421,7 +434,16 @@ impl Inner {
             root,
             references,
         };
-        Ok((spawned, surroundings, back))
+        Ok((spawned, surroundings, back, links))
+    }
+}
+
+/// Refuses an outcome when what the action read may not have been what it was verified to be.
+fn unchanged(store: &DiskStore, reading: &Reading) -> Result<()> {
+    let changed = store.changed(reading, Instant::now())?;
+    match changed.is_empty() {
+        true => Ok(()),
+        false => Err(ExecuteError::InputsChanged(changed)),
     }
 }
 

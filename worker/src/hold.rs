@@ -11,8 +11,7 @@ use crate::lease::{Lease, LeaseSource, LeaseToken, Lost, SourceError};
 use crate::log::{LogSink, TraceSink, TracedCommand};
 use crate::task::Execution;
 
-/// An execution that finds inputs gone, although they were there when it was prepared, is begun anew so often: a damaged
-/// blob is noticed only when it is used.
+/// An execution that finds inputs gone or changed, although they were there when it was prepared, is begun anew so often.
 const REFETCHES: u32 = 3;
 
 /// What a worker tells a lease, and hears of it.
@@ -127,15 +126,24 @@ async fn perform<S: LeaseSource>(
             .execute(&lease.task, cancel, &watch, Some(&watch))
             .await;
         match outcome {
-            Err(ExecuteError::MissingInputs(lost)) if refetches < REFETCHES => {
+            Err(ref error @ (ExecuteError::MissingInputs(_) | ExecuteError::InputsChanged(_)))
+                if refetches < REFETCHES =>
+            {
                 refetches += 1;
+                if let ExecuteError::InputsChanged(_) = error {
+                    tracing::warn!(lease = %lease.token, key = %lease.task.key, %error, "an action is run again");
+                }
                 let again = tokio::select! {
                     again = source.fetch(lease) => again,
                     () = cancel.cancelled() => Err(ExecuteError::Cancelled),
                 };
                 match again {
                     Ok(true) => {}
-                    Ok(false) => return Some(Err(ExecuteError::MissingInputs(lost))),
+                    Ok(false) if matches!(outcome, Err(ExecuteError::MissingInputs(_))) => {
+                        return Some(outcome);
+                    }
+                    // What was changed may be whole again, or is found missing when the action begins.
+                    Ok(false) => {}
                     Err(error) => return Some(Err(error)),
                 }
             }

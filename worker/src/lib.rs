@@ -29,6 +29,7 @@ mod run_step;
 mod sandbox;
 mod sandbox_view;
 mod slots;
+mod staged_links;
 mod staging;
 mod task;
 mod tuning;

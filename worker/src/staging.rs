@@ -3,20 +3,22 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use gofarm_proto::{Digest, EXEC_ROOT, IN_DIR, WORK_DIR};
-use gofarm_store::{DiskStore, StoreError};
+use gofarm_store::{DiskStore, Reading, StoreError, Verified};
 
 use crate::by_reference::References;
 use crate::definition::Definition;
 use crate::error::{ExecuteError, Result};
 use crate::log::PathsBack;
 use crate::sandbox_view::{STORE_IN_SANDBOX, below_tmp};
+use crate::staged_links::StagedLinks;
 use crate::virtual_text::ExecRoot;
 use crate::workspace::Workspace;
 
-/// Refuses to begin when a blob is not there, and then names all that are not.
-pub(crate) fn require_inputs(store: &DiskStore, definition: &Definition) -> Result<()> {
+/// Verifies all inputs. Refuses to begin when a blob is not there, and then names all that are not.
+pub(crate) fn require_inputs(store: &DiskStore, definition: &Definition) -> Result<Reading> {
     let mut digests: Vec<&Digest> = definition
         .inputs
         .iter()
@@ -24,11 +26,12 @@ pub(crate) fn require_inputs(store: &DiskStore, definition: &Definition) -> Resu
         .collect();
     digests.sort_unstable();
     digests.dedup();
-    let missing: Vec<Digest> = store.missing(digests)?;
-    if missing.is_empty() {
-        return Ok(());
+    let Verified { lost, reading } = store.verify(digests, Instant::now())?;
+    if lost.is_empty() {
+        return Ok(reading);
     }
-    Err(ExecuteError::MissingInputs(missing))
+    let lost = lost.into_iter().map(|(digest, _)| digest);
+    Err(ExecuteError::MissingInputs(lost.collect()))
 }
 
 /// Links every input that has to stand at its path into a workspace.
@@ -37,10 +40,12 @@ pub(crate) fn stage(
     definition: &Definition,
     root: &ExecRoot,
     workspace: &Workspace,
-) -> Result<()> {
+) -> Result<StagedLinks> {
     workspace.lay_out(&folders(definition))?;
+    let mut links = StagedLinks::default();
     for input in definition.inputs.iter().filter(|input| !input.by_reference) {
-        match store.link(&input.digest, &root.file(&input.path)) {
+        let file = root.file(&input.path);
+        match store.link(&input.digest, &file) {
             // A folder that another input needs.
             Err(StoreError::Exists { .. }) => {
                 return Err(ExecuteError::Malformed {
@@ -50,8 +55,9 @@ pub(crate) fn stage(
             }
             other => other?,
         }
+        links.note(&input.digest, &file);
     }
-    Ok(())
+    Ok(links)
 }
 
 /// Shows inputs below the private `/tmp` of a sandbox. The links lead nowhere outside of it.

@@ -1,11 +1,13 @@
 //! Blobs that are damaged or gone are found, and what made them runs again.
 
-use std::fs::{self, File, FileTimes};
-use std::os::unix::fs::MetadataExt;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::harness::{Finished, Site};
+use crate::harness::{
+    Finished, Site, blobs, flip, flip_copy, is_what_go_builds, no_findings, set_aside,
+};
 
 /// A program that prints a text which stands in no blob of another test.
 struct Marked {
@@ -21,7 +23,7 @@ impl Marked {
         let text = site.path("").display().to_string();
         let site = site.module(&[
             ("main.go", "package main\n\nimport \"example.com/m/a\"\n\nfunc main() { println(\"one\", a.Text()) }\n"),
-            ("a/a.go", &format!("package a\n\n//go:noinline\nfunc Text() string {{ return {text:?} }}\n")),
+            ("a/a.go", &format!("package a\n\nconst Mark = {text:?}\n\n//go:noinline\nfunc Text() string {{ return {text:?} }}\n")),
         ]);
         site.submit(&[]);
         let marked = Marked { site, text, begun };
@@ -74,20 +76,17 @@ impl Marked {
     }
 }
 
-/// Inverts a byte in the middle. With its old time a file looks as whole as before.
+/// Changes a byte in the middle. Hidden, a file looks as whole as before.
 fn damage(path: &Path, hidden: bool) {
-    use std::os::unix::fs::PermissionsExt;
-    let metadata = fs::metadata(path).unwrap();
+    if hidden {
+        assert!(flip(path));
+        return;
+    }
     let mut bytes = fs::read(path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0xff;
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     fs::write(path, bytes).unwrap();
-    if hidden {
-        fs::set_permissions(path, metadata.permissions()).unwrap();
-        let times = FileTimes::new().set_modified(metadata.modified().unwrap());
-        File::open(path).unwrap().set_times(times).unwrap();
-    }
 }
 
 const OBJECT: &[u8] = b"!<arch>";
@@ -95,12 +94,56 @@ const PROGRAM: &[u8] = b"\x7fELF";
 const SOURCE: &[u8] = b"package";
 
 #[test]
-fn a_damaged_object() {
-    let marked = Marked::built();
-    for blob in marked.blobs(OBJECT) {
-        damage(&blob, false);
+fn damaged_objects_and_export_data() {
+    for hidden in [false, true] {
+        let marked = Marked::built();
+        let blobs = marked.blobs(OBJECT);
+        assert!(blobs.len() >= 2, "what is linked and what is imported");
+        for blob in &blobs {
+            damage(blob, hidden);
+        }
+        marked.link_again();
+        is_what_go_builds(&marked.site, "bin/m");
+        let next = marked.site.submit(&["-a"]);
+        assert!(next.actions.executed > 0);
+        is_what_go_builds(&marked.site, "bin/m");
     }
-    marked.link_again();
+}
+
+#[test]
+fn a_damaged_source() {
+    for hidden in [false, true] {
+        let marked = Marked::built();
+        for blob in marked.blobs(SOURCE) {
+            damage(&blob, hidden);
+        }
+        marked.site.submit(&["-a", "-o", "again"]);
+        is_what_go_builds(&marked.site, "again");
+    }
+}
+
+/// A compiler that is wrong in one bit may make anything.
+#[test]
+fn damaged_tools() {
+    let site = Site::new().slow_module(1);
+    let cache = site.path("own-cache");
+    site.copy_cache(&cache);
+    let mut tools = 0;
+    for blob in blobs(&cache.join("cas")) {
+        let bytes = fs::read(&blob).unwrap();
+        if bytes.starts_with(PROGRAM) {
+            tools += usize::from(flip_copy(&blob));
+        }
+    }
+    assert!(tools >= 2, "the compiler and the linker");
+    let folder = format!("--cache-dir={}", cache.display());
+    site.submit(&[&folder]);
+    is_what_go_builds(&site, "bin/m");
+    assert!(set_aside(&cache) >= 2);
+    let again = site.submit(&[&folder, "-a", "-o", "again", "."]);
+    assert!(again.actions.executed > 0);
+    is_what_go_builds(&site, "again");
+    no_findings(&cache);
 }
 
 #[test]

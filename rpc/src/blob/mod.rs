@@ -14,6 +14,7 @@ mod write;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use futures::{StreamExt, TryStreamExt, stream};
 use gofarm_proto::{Digest, v1};
 use gofarm_store::{DiskStore, StoreError};
 use tokio::time::Instant;
@@ -30,6 +31,12 @@ pub use source::Source;
 
 /// How many digests one question may hold, by the specification.
 const QUESTION: usize = 10_000;
+
+/// The bytes of the blobs that the farm compares in one call, by the specification.
+const VERIFIED: u64 = 64 << 20;
+
+/// So many such calls at once.
+const VERIFICATIONS: usize = 4;
 
 /// The plain bytes of a piece of a stream, by the specification.
 const PIECE: usize = 1 << 20;
@@ -85,22 +92,50 @@ impl BlobClient {
     ) -> Result<Vec<Digest>, RpcError> {
         let mut missing = Vec::new();
         for some in unique(digests.iter().copied()).chunks(QUESTION) {
-            let request = v1::FindMissingRequest {
-                digests: some.iter().map(|digest| (*digest).into()).collect(),
-            };
-            let answer = self
-                .connection
-                .retry("find missing blobs", deadline, || {
-                    let (mut client, request) = (self.connection.blobs(), request.clone());
-                    async move { client.find_missing(request).await }
-                })
-                .await?
-                .into_inner();
-            for digest in &answer.missing {
-                missing.push(self.understood("find missing blobs", digest)?);
-            }
+            missing.extend(self.find_missing(some.to_vec(), false, deadline).await?);
         }
         Ok(missing)
+    }
+
+    /// Those of the blobs that the farm lacks, or has with other bytes: it compares what it has. Each once.
+    pub async fn unsound(
+        &self,
+        digests: &[Digest],
+        deadline: Instant,
+    ) -> Result<Vec<Digest>, RpcError> {
+        let digests = unique(digests.iter().copied());
+        let questions = split::questions(&digests, VERIFIED).into_iter();
+        let questions: Vec<Vec<Digest>> = questions.map(<[Digest]>::to_vec).collect();
+        let answers = stream::iter(questions)
+            .map(|some| self.find_missing(some, true, deadline))
+            .buffered(VERIFICATIONS);
+        let unsound: Vec<Vec<Digest>> = answers.try_collect().await?;
+        Ok(unsound.concat())
+    }
+
+    async fn find_missing(
+        &self,
+        digests: Vec<Digest>,
+        verify: bool,
+        deadline: Instant,
+    ) -> Result<Vec<Digest>, RpcError> {
+        const WHAT: &str = "find missing blobs";
+        let request = v1::FindMissingRequest {
+            digests: digests.into_iter().map(Into::into).collect(),
+            verify,
+        };
+        let answer = self
+            .connection
+            .retry(WHAT, deadline, || {
+                let (mut client, request) = (self.connection.blobs(), request.clone());
+                async move { client.find_missing(request).await }
+            })
+            .await?
+            .into_inner();
+        let missing = answer.missing.iter();
+        missing
+            .map(|digest| self.understood(WHAT, digest))
+            .collect()
     }
 
     /// Brings those of the blobs to the farm that it lacks: small ones in batches, large ones as streams that go on
@@ -120,8 +155,8 @@ impl BlobClient {
         upload::upload(self, sources, Ask::All, deadline, progress).await
     }
 
-    /// As [`upload`](BlobClient::upload), for blobs that were made just now, so that the farm most likely lacks them: it is
-    /// asked about the large ones only, and all the others count as lacking.
+    /// As [`upload_unsound`](BlobClient::upload_unsound), for blobs that were made just now, so that the farm most likely lacks
+    /// them: it is asked about the large ones only, and all the others count as lacking.
     ///
     /// # Errors
     ///
@@ -134,6 +169,22 @@ impl BlobClient {
     ) -> Result<Uploaded, BlobError> {
         let sources = sources.into_iter().collect();
         upload::upload(self, sources, Ask::Large, deadline, progress).await
+    }
+
+    /// As [`upload`](BlobClient::upload), for a caller that will not be there to bring a blob again: what the farm has with other
+    /// bytes counts as lacking.
+    ///
+    /// # Errors
+    ///
+    /// As [`upload`](BlobClient::upload).
+    pub async fn upload_unsound(
+        &self,
+        sources: impl IntoIterator<Item = (Digest, Source)>,
+        deadline: Instant,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Uploaded, BlobError> {
+        let sources = sources.into_iter().collect();
+        upload::upload(self, sources, Ask::Verified, deadline, progress).await
     }
 
     /// Fetches those of the blobs that the local store lacks. Returns the ones that the farm lacks, too.

@@ -2,6 +2,8 @@
 
 use gofarm_proto::Digest;
 
+use super::QUESTION;
+
 /// Larger ones are streamed: a broken connection then costs a piece, not a batch.
 pub(super) const LARGE: u64 = 1 << 20;
 
@@ -45,6 +47,21 @@ pub(super) fn split<T>(
     transfers
 }
 
+/// Cuts blobs into questions of so many bytes at most, in their order; one that is larger is a question of its own.
+pub(super) fn questions(digests: &[Digest], most: u64) -> Vec<&[Digest]> {
+    let mut questions = Vec::new();
+    let (mut begin, mut bytes) = (0, 0);
+    for (at, digest) in digests.iter().enumerate() {
+        if at > begin && (bytes + digest.size > most || at - begin == QUESTION) {
+            questions.push(&digests[begin..at]);
+            (begin, bytes) = (at, 0);
+        }
+        bytes += digest.size;
+    }
+    questions.extend((begin < digests.len()).then(|| &digests[begin..]));
+    questions
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +91,21 @@ mod tests {
             }
         }
         assert_eq!(count, sizes.len());
+    }
+
+    #[test]
+    fn questions_are_bounded_by_bytes_and_number() {
+        let sizes = [3, 3, 3, 10, 20, 1].map(sized);
+        let lengths = |digests: &[Digest], most| -> Vec<usize> {
+            let questions = questions(digests, most);
+            assert_eq!(questions.concat(), digests);
+            questions.iter().map(|question| question.len()).collect()
+        };
+        assert_eq!(lengths(&sizes, 10), [3, 1, 1, 1]);
+        assert_eq!(lengths(&sizes, 1000), [6]);
+        assert_eq!(lengths(&[], 10), [0; 0]);
+        let empty: Vec<Digest> = (0..25_000).map(|_| sized(0)).collect();
+        assert_eq!(lengths(&empty, 10), [10_000, 10_000, 5_000]);
     }
 
     #[test]

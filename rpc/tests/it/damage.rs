@@ -73,3 +73,34 @@ async fn a_source_that_changed_is_named() {
         "{error}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_farm_has_is_compared_for_whoever_will_not_be_there() {
+    let farm = Farm::start().await;
+    let contents: Vec<Vec<u8>> = [100, 3 << 20, 2000]
+        .iter()
+        .enumerate()
+        .map(|(seed, size)| noise(seed as u64, *size))
+        .collect();
+    let mut digests = Vec::new();
+    for content in &contents {
+        digests.push(farm.store.put_bytes(content.clone()).await.unwrap());
+    }
+    let client = farm.client();
+    assert_eq!(client.unsound(&digests, soon()).await.unwrap(), []);
+    for index in [1, 2] {
+        spoil(farm.store.local(), &digests[index]);
+    }
+    assert_eq!(client.missing(&digests, soon()).await.unwrap(), []);
+    let sources: Vec<(Digest, Source)> = digests
+        .iter()
+        .zip(&contents)
+        .map(|(digest, content)| (*digest, Source::Bytes(content.clone().into())))
+        .collect();
+    let uploaded = client.upload_unsound(sources, soon(), &quietly).await;
+    assert_eq!(uploaded.unwrap().blobs, 2);
+    assert_eq!(client.unsound(&digests, soon()).await.unwrap(), []);
+    for (digest, content) in digests.iter().zip(&contents) {
+        assert!(farm.store.read(*digest).await.unwrap() == *content);
+    }
+}

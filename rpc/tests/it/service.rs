@@ -71,6 +71,7 @@ async fn questions_have_a_bound_and_answers_an_order() {
     let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
     let ask = |digests: Vec<Digest>| v1::FindMissingRequest {
         digests: digests.into_iter().map(Into::into).collect(),
+        verify: false,
     };
     let answer = client.find_missing(ask(vec![b, there, a, b])).await;
     let expected: Vec<v1::Digest> = vec![b.into(), a.into()];
@@ -81,6 +82,7 @@ async fn questions_have_a_bound_and_answers_an_order() {
     assert_eq!(status.code(), Code::InvalidArgument);
     let malformed = v1::FindMissingRequest {
         digests: vec![v1::Digest::default()],
+        verify: false,
     };
     let status = client.find_missing(malformed).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);

@@ -6,10 +6,12 @@ mod fetching;
 mod held;
 mod objects;
 mod recent;
+mod sound;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::{StreamExt, stream};
 use gofarm_proto::{ActionKey, Digest, v1};
@@ -138,6 +140,22 @@ impl FarmStore {
             None => {
                 self.blocking(move |local| local.missing(digests.iter()))
                     .await
+            }
+        }
+    }
+
+    /// Those of the blobs that are not in the store with the bytes of their digests, in order, each once. What was not
+    /// compared lately is read, and set aside when it is damaged. With an object store it is the object that is read, whatever
+    /// this machine has.
+    pub async fn unsound(&self, digests: Vec<Digest>) -> Result<Vec<Digest>> {
+        let mut seen = HashSet::new();
+        let digests: Vec<Digest> = digests.into_iter().filter(|d| seen.insert(*d)).collect();
+        match &self.objects {
+            Some(objects) => objects.unsound(digests, &self.local).await,
+            None => {
+                let lost = self.blocking(move |local| local.verify(&digests, Instant::now()));
+                let lost = lost.await?.lost.into_iter();
+                Ok(lost.map(|(digest, _)| digest).collect())
             }
         }
     }

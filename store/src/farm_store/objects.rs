@@ -16,6 +16,7 @@ use object_store::{
 
 use super::blocking;
 use super::recent::Recent;
+use super::sound::Sound;
 use crate::layout::unique_name;
 use crate::{BlobReader, DiskStore, Result, StoreError};
 
@@ -24,10 +25,10 @@ const FORMAT: &[u8] = b"gofarm store 1\n";
 
 /// Larger blobs are moved in parts of this size, so that each request ends in time on a slow link and a lost one costs
 /// little. The largest blob has 10,000 of them.
-const PART: usize = 8 << 20;
+pub(super) const PART: usize = 8 << 20;
 
 /// Parts of one blob on their way at once.
-const PARTS: usize = 4;
+pub(super) const PARTS: usize = 4;
 
 /// Questions of one call on their way at once. An object store answers each after some 10 ms: 10,000 take 2 s.
 const QUESTIONS: usize = 64;
@@ -45,7 +46,8 @@ pub(super) struct Objects {
     pub(super) store: Box<dyn ObjectStore>,
     prefix: Path,
     url: String,
-    recent: Recent,
+    pub(super) recent: Recent,
+    pub(super) sound: Sound,
 }
 
 impl fmt::Debug for Objects {
@@ -61,6 +63,7 @@ impl Objects {
             prefix,
             url,
             recent: Recent::new(Instant::now()),
+            sound: Sound::default(),
         }
     }
 
@@ -150,7 +153,9 @@ impl Objects {
 
     /// Stores a blob that the folder has.
     pub(super) async fn put(&self, digest: Digest, local: &DiskStore) -> Result<()> {
-        if self.recent.contains(&digest, Instant::now()) {
+        // Asked all the same: whoever brings a blob may have heard of another replica that it is gone, and might not be there
+        // to bring it again.
+        if self.recent.contains(&digest, Instant::now()) && self.has(digest).await? {
             return Ok(());
         }
         let name = self.blob(&digest);
@@ -238,7 +243,7 @@ impl Objects {
     }
 
     /// Of the object that `meta` describes, not of one that has taken its place meanwhile.
-    async fn part(
+    pub(super) async fn part(
         &self,
         name: &Path,
         meta: &ObjectMeta,
@@ -258,7 +263,7 @@ impl Objects {
         StoreError::Missing { digest }
     }
 
-    async fn damaged(
+    pub(super) async fn damaged(
         &self,
         digest: Digest,
         name: &Path,
@@ -303,7 +308,7 @@ impl Objects {
         Ok(Some(self.shown(&aside)))
     }
 
-    fn blob(&self, digest: &Digest) -> Path {
+    pub(super) fn blob(&self, digest: &Digest) -> Path {
         self.sharded("cas", &digest.hex())
     }
 

@@ -110,3 +110,49 @@ async fn bytes_of_another_blob_are_refused() {
     let error = incoming.write(b"longer").unwrap_err();
     assert!(matches!(error, StoreError::WrongBytes { .. }), "{error}");
 }
+
+/// What an object store says of an object it says without reading it.
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_that_no_answer_shows_is_found_by_comparing() {
+    let s3 = S3::start();
+    let replica = Replica::of(&s3);
+    let contents = [
+        noise(1, 100),
+        noise(2, 9 << 20),
+        noise(3, 1 << 20),
+        Vec::new(),
+    ];
+    let mut digests = Vec::new();
+    for content in &contents {
+        let put = replica.store.put_bytes(content.clone());
+        digests.push(soon(put).await.unwrap());
+    }
+    let never = Digest::of(b"never stored");
+    digests.push(never);
+    assert_eq!(
+        soon(replica.store.unsound(digests.clone())).await.unwrap(),
+        [never]
+    );
+    for index in [0, 1] {
+        let mut damaged = contents[index].clone();
+        damaged[50] ^= 1;
+        overwrite(&s3.object(&blob(&digests[index])), &damaged);
+    }
+    // The first one has compared them a moment ago, and nothing that it hears tells them from what they were.
+    let next = Replica::of(&s3);
+    assert_eq!(
+        soon(next.store.missing(digests.clone())).await.unwrap(),
+        [never]
+    );
+    let unsound = || soon(next.store.unsound(digests.clone()));
+    assert_eq!(unsound().await.unwrap(), [digests[0], digests[1], never]);
+    assert_eq!(s3.names("some/prefix/quarantine").len(), 2);
+    // They are brought to the one that has not heard of it.
+    for index in [0, 1] {
+        let put = replica.store.put_bytes(contents[index].clone());
+        soon(put).await.unwrap();
+    }
+    assert_eq!(unsound().await.unwrap(), [never], "they were stored again");
+    let third = Replica::of(&s3);
+    assert!(soon(third.store.read(digests[1])).await.unwrap() == contents[1]);
+}

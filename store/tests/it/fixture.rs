@@ -67,6 +67,7 @@ pub fn bounded(files: u64) -> DiskStoreOptions {
     DiskStoreOptions {
         max_bytes: files * 4096,
         stale_after: Duration::ZERO,
+        ..DiskStoreOptions::default()
     }
 }
 

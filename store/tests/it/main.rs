@@ -17,3 +17,4 @@ mod history;
 mod opening;
 mod processes;
 mod system;
+mod verification;

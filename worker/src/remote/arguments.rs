@@ -58,6 +58,19 @@ pub struct Arguments {
     #[arg(long, env = "GOFARM_CACHE_SIZE", default_value = "50GiB", value_parser = size, value_name = "SIZE")]
     pub cache_size: u64,
 
+    /// How long a blob of the local cache that this process has hashed is believed to have its bytes still, although nothing
+    /// has written to its file. Before an action reads it after that, it is hashed again
+    #[arg(long, env = "GOFARM_VERIFY_AFTER", default_value = "1h", value_parser = duration, value_name = "TIME")]
+    pub verify_after: Duration,
+
+    /// How much of the local cache is read in a second, while no action runs, to find damage; none for never
+    #[arg(long, env = "GOFARM_SCRUB_RATE", default_value = "16MiB", value_parser = rate, value_name = "SIZE")]
+    pub scrub_rate: u64,
+
+    /// How long a blob is left alone by that after it was verified last
+    #[arg(long, env = "GOFARM_SCRUB_AFTER", default_value = "24h", value_parser = duration, value_name = "TIME")]
+    pub scrub_after: Duration,
+
     /// Whether actions see nothing but what they declare: where the machine allows it, always, or never
     #[arg(long, env = "GOFARM_SANDBOX", default_value = "auto", value_enum)]
     pub sandbox: SandboxChoice,
@@ -131,6 +144,13 @@ fn size(text: &str) -> Result<u64, String> {
     }
 }
 
+fn rate(text: &str) -> Result<u64, String> {
+    match text {
+        "none" => Ok(0),
+        _ => size(text).map_err(|error| format!("{error}, or none")),
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no time; write 30s, 500ms or 5m");
     let (number, unit) = number_and_unit(text).ok_or_else(wrong)?;
@@ -158,6 +178,9 @@ mod tests {
     fn sizes_times_and_slots_are_read() {
         assert_eq!(size("50GiB"), Ok(50 << 30));
         assert_eq!(size("1.5 kib"), Ok(1536));
+        assert_eq!(rate("16MiB"), Ok(16 << 20));
+        assert_eq!(rate("none"), Ok(0));
+        assert!(rate("0").is_err());
         assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
         assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
         assert_eq!(slots("auto"), Ok(Slots::Auto));

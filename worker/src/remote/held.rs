@@ -172,6 +172,11 @@ impl HeldLeases {
         shortest.unwrap_or_default() / RENEW_AFTER
     }
 
+    /// Whether anything is held.
+    pub fn any(&self) -> bool {
+        !self.state().leases.is_empty()
+    }
+
     /// All that is held.
     pub fn all(&self) -> Vec<(LeaseToken, v1::LeaseId)> {
         let state = self.state();

@@ -75,10 +75,7 @@ async fn download(shared: &Shared, digests: &[Digest]) -> Result<()> {
             .download(digests, store, deadline, &|_| {})
             .await
         {
-            Ok(nowhere) if nowhere.is_empty() => {
-                shared.cache.wrote(digests.iter().copied());
-                return Ok(());
-            }
+            Ok(nowhere) if nowhere.is_empty() => return Ok(()),
             Ok(nowhere) => return Err(ExecuteError::MissingInputs(nowhere)),
             Err(error) if error.is_unreachable() => {
                 tracing::warn!(%error, "cannot fetch inputs; trying again");

@@ -2,7 +2,7 @@
 //!
 //! [`RemoteSource`] is the farm's lease queue and store as the worker's loop sees them: a [`LeaseSource`](crate::LeaseSource)
 //! over gRPC. Beside the calls of the loop it has a life of its own: all leases are renewed in one call, output is sent on
-//! in batches, the local cache is kept in bounds. [`run`] is the whole process, [`Arguments`] its command line.
+//! in batches, the local cache is kept in bounds and looked through for damage. [`run`] is the whole process, [`Arguments`] its command line.
 //!
 //! # What may be relied on
 //!
@@ -25,6 +25,7 @@ mod output;
 mod process;
 mod renewal;
 mod report;
+mod scrub;
 mod servers;
 mod source;
 mod spans;
@@ -33,5 +34,6 @@ pub use arguments::{Arguments, SandboxChoice, Slots};
 pub use c_toolchains::c_toolchains;
 pub use cache::{LocalCache, bounded};
 pub use process::run;
+pub use scrub::ScrubOptions;
 pub use servers::Servers;
 pub use source::{RemoteOptions, RemoteSource};

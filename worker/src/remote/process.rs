@@ -9,12 +9,14 @@ use anyhow::{Context, bail};
 use gofarm_daemon::{Misuse, Signals, Spans};
 use gofarm_identity::c_toolchain::CToolchainError;
 use gofarm_rpc::{ConnectOptions, RpcError};
+use gofarm_store::DiskStoreOptions;
 use tokio_util::sync::CancellationToken;
 
 use super::arguments::{Arguments, SandboxChoice, Slots};
 use super::c_toolchains::c_toolchains;
 use super::cache::{LocalCache, bounded};
 use super::name::worker_name;
+use super::scrub::ScrubOptions;
 use super::servers::Servers;
 use super::source::{RemoteOptions, RemoteSource};
 use crate::executor::{Executor, ExecutorOptions, SandboxMode, SandboxState};
@@ -57,9 +59,14 @@ pub async fn run(arguments: Arguments, launcher: Vec<OsString>) -> anyhow::Resul
     };
     let name = worker_name(&folder, arguments.name.clone())
         .with_context(|| format!("cannot use the cache folder {}", folder.display()))?;
-    let (machine, size) = (machine(), arguments.cache_size);
+    let machine = machine();
+    let options = DiskStoreOptions {
+        max_bytes: arguments.cache_size,
+        verify_after: arguments.verify_after,
+        ..DiskStoreOptions::default()
+    };
     let opened = folder.clone();
-    let store = tokio::task::spawn_blocking(move || bounded(&opened, size)).await??;
+    let store = tokio::task::spawn_blocking(move || bounded(&opened, options)).await??;
     let (slots, memory) = room(&arguments, &machine);
     let executor = Executor::new(
         store.clone(),
@@ -116,6 +123,10 @@ pub async fn run(arguments: Arguments, launcher: Vec<OsString>) -> anyhow::Resul
         platforms,
         slots,
         memory,
+        scrub: ScrubOptions {
+            rate: arguments.scrub_rate,
+            after: arguments.scrub_after,
+        },
         spans: spans.clone(),
     };
     let source = RemoteSource::new(servers, LocalCache::new(store), options, &drain);

@@ -51,7 +51,6 @@ async fn tell(
         v1::outcome::Outcome::Succeeded(result) => outputs(result),
         _ => Vec::new(),
     };
-    shared.cache.wrote(made.iter().copied());
     let begun = now();
     let (uploaded, ()) = tokio::join!(upload(shared, token, &made, end), send_rest(shared, token));
     shared.uploaded(token, begun, &made, &uploaded);

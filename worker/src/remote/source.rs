@@ -16,8 +16,9 @@ use super::ask::Asking;
 use super::cache::LocalCache;
 use super::disk_trouble::DiskTrouble;
 use super::held::HeldLeases;
+use super::scrub::ScrubOptions;
 use super::servers::Servers;
-use super::{inputs, output, renewal, report};
+use super::{inputs, output, renewal, report, scrub};
 use crate::causes::with_causes;
 use crate::error::ExecuteError;
 use crate::lease::{Capacity, Lease, LeaseSource, LeaseToken, Lost, Renewal, SourceError};
@@ -40,6 +41,8 @@ pub struct RemoteOptions {
     pub slots: usize,
     /// Memory for tasks in all, bytes.
     pub memory: u64,
+    /// How it looks for damage in its cache while it is idle.
+    pub scrub: ScrubOptions,
     /// Where spans of what it does go.
     pub spans: Spans,
 }
@@ -120,6 +123,8 @@ impl RemoteSource {
         background.spawn(async move { output::send_on(&of).await });
         let of = shared.clone();
         background.spawn(async move { of.cache.tidy_on().await });
+        let of = shared.clone();
+        background.spawn(async move { scrub::scrub_on(&of).await });
         RemoteSource {
             shared,
             asking: Asking::new(),

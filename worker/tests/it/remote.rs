@@ -1,6 +1,7 @@
 //! A worker of a farm, over real connections.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use gofarm_proto::{Digest, v1};
@@ -172,36 +173,103 @@ async fn a_drained_worker_gives_back_what_it_cannot_finish() {
     assert_eq!(farm.queue.stats().await.unwrap().queued, 1);
 }
 
+/// Other bytes of the same size. Behind the seal only the time of the last status change shows it.
+fn damage(path: &Path, behind_the_seal: bool) {
+    let before = std::fs::metadata(path).unwrap();
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[0] ^= 1;
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::write(path, bytes).unwrap();
+    if behind_the_seal {
+        let file = std::fs::File::options().append(true).open(path).unwrap();
+        file.set_modified(before.modified().unwrap()).unwrap();
+        std::fs::set_permissions(path, before.permissions()).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_damaged_blob_of_the_local_cache_is_fetched_again() {
+    let farm = RemoteFarm::start(TTL).await;
+    let mut worker = RemoteWorker::start(&farm, 1);
+    let input = farm.put(b"hello").await;
+    let key = farm.submit(&copies("first", input), &[]).await;
+    let copy = succeeded(farm.outcome(key).await);
+    for (number, behind_the_seal, next_process) in
+        [(1, false, false), (2, true, false), (3, true, true)]
+    {
+        damage(&worker.store.path(&input), behind_the_seal);
+        if next_process {
+            let folder = worker.stop().await;
+            // In the first moments the farm may still give to the one that has left, and take it back.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            worker = RemoteWorker::start_in(folder, &farm, 1);
+        }
+        let label = format!("again {number}");
+        let key = farm.submit(&copies(&label, input), &[]).await;
+        assert_eq!(succeeded(farm.outcome(key).await), copy, "{label}");
+        let aside = worker.store.usage().unwrap().quarantined;
+        assert_eq!(aside, number, "{label}");
+    }
+}
+
+/// The output of an action is no input of its own, and is uploaded from the cache.
+#[tokio::test]
+async fn an_output_that_was_damaged_in_the_local_cache_is_made_again_for_the_next() {
     let farm = RemoteFarm::start(TTL).await;
     let worker = RemoteWorker::start(&farm, 1);
     let input = farm.put(b"hello").await;
     let key = farm.submit(&copies("first", input), &[]).await;
     let copy = succeeded(farm.outcome(key).await);
-    let damage = |seal: bool| {
-        let path = worker.store.path(&input);
-        let before = std::fs::metadata(&path).unwrap();
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
-        std::fs::write(&path, b"jello").unwrap();
-        if seal {
-            let file = std::fs::File::options().append(true).open(&path).unwrap();
-            file.set_modified(before.modified().unwrap()).unwrap();
-            std::fs::set_permissions(&path, before.permissions()).unwrap();
-        }
-    };
-    // Written to: noticed at once.
-    damage(false);
-    let key = farm.submit(&copies("second", input), &[]).await;
+    damage(&worker.store.path(&copy), true);
+    let mut other = copies("other", input);
+    other.steps.push(sh("true"));
+    let key = farm.submit(&other, &[]).await;
     assert_eq!(succeeded(farm.outcome(key).await), copy);
-    // Below the filesystem: noticed by the next process.
-    damage(true);
-    let folder = worker.stop().await;
-    // In the first moments the farm may still give to the one that has left, and take it back.
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let _worker = RemoteWorker::start_in(folder, &farm, 1);
-    let key = farm.submit(&copies("third", input), &[]).await;
-    assert_eq!(succeeded(farm.outcome(key).await), copy);
+    assert_eq!(farm.store.read(copy).await.unwrap(), b"hello");
+    assert_eq!(worker.store.read(&copy).unwrap(), b"hello");
+}
+
+/// Without a sandbox, or as root, whatever runs can write to a blob through its link, and put its times back.
+#[tokio::test]
+async fn what_an_action_made_of_inputs_that_were_changed_meanwhile_is_told_to_nobody() {
+    const DAMAGE: &str = "chmod 755 ../main/in.txt; printf J | dd of=../main/in.txt conv=notrunc 2>&1; \
+        chmod 555 ../main/in.txt; touch -d @1257894000 ../main/in.txt";
+    let farm = RemoteFarm::start(TTL).await;
+    let worker = RemoteWorker::start(&farm, 1);
+    let folder = tempfile::tempdir().unwrap();
+    for (number, then) in ["true", "exit 1", "kill -SEGV $$"].iter().enumerate() {
+        let input = farm.put(format!("hello {number}").as_bytes()).await;
+        let ran = folder.path().join(number.to_string());
+        let ran = ran.display();
+        let mut action = copies("copies", input);
+        let first = format!("if [ ! -e {ran} ]; then touch {ran}; {DAMAGE}; {then}; fi");
+        action.steps.insert(0, sh(&first));
+        let key = farm.submit(&action, &[]).await;
+        let copy = succeeded(farm.outcome(key).await);
+        assert_eq!(copy, input, "{then}: the bytes of the second run");
+        let aside = worker.store.usage().unwrap().quarantined;
+        assert_eq!(aside, number as u64 + 1, "{then}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_finds_damage_in_its_cache_while_it_has_nothing_to_do() {
+    let farm = RemoteFarm::start(TTL).await;
+    let cache = tempfile::tempdir().unwrap();
+    let scrub = ["--scrub-after", "200ms", "--scrub-rate", "1GiB"];
+    let worker = Worker::with(&farm.wire.url(), cache.path(), &scrub, &[]);
+    let input = farm.put(b"hello").await;
+    let key = farm.submit(&copies("copy", input), &[]).await;
+    succeeded(farm.outcome(key).await);
+    let hex = input.hex();
+    damage(&cache.path().join("cas").join(&hex[..2]).join(&hex), true);
+    let worker = worker.until_said("has been set aside").await;
+    let worker = worker.until_said("scrubbed the local cache").await;
+    let key = farm.submit(&copies("once more", input), &[]).await;
+    succeeded(farm.outcome(key).await);
+    worker.signal(Signal::SIGTERM);
+    let (_, log) = worker.end().await;
+    assert!(log.contains("\"damaged\":1"), "{log}");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use gofarm_scheduler::queue::{
 use gofarm_scheduler::server::blobs::{BlobsService, Presence};
 use gofarm_scheduler::server::leases::{LeasesService, WorkerTable};
 use gofarm_store::{DiskStore, DiskStoreOptions, FarmStore};
-use gofarm_worker::remote::{LocalCache, RemoteOptions, RemoteSource, Servers};
+use gofarm_worker::remote::{LocalCache, RemoteOptions, RemoteSource, ScrubOptions, Servers};
 use gofarm_worker::{Executor, SandboxMode, WorkerLoop, WorkerOptions};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -294,6 +294,7 @@ impl RemoteWorker {
             platforms: vec![PLATFORM.to_owned()],
             slots,
             memory: 1 << 30,
+            scrub: ScrubOptions::default(),
             spans: gofarm_daemon::Spans::off(),
         };
         let source = RemoteSource::new(servers, LocalCache::new(store.clone()), options, &drain);

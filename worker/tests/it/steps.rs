@@ -389,3 +389,41 @@ async fn commands_are_traced_as_they_run() {
         assert!(command.exec_root.starts_with(farm.store.root()));
     }
 }
+
+/// A compiler is staged for every action of a build.
+#[tokio::test]
+async fn a_large_input_is_not_hashed_for_each_action_that_it_is_staged_for() {
+    for farm in Farm::both() {
+        let large = farm.input("/__gofarm__/main/large", &vec![7; 1 << 20]);
+        for number in 0..5 {
+            let mut action =
+                host_action(vec![sh(&format!("echo {number}; wc -c < ../main/large"))]);
+            action.inputs = vec![large.clone()];
+            let execution = farm.execute(&action).await.unwrap();
+            assert_eq!(log(&execution), format!("{number}\n1048576\n"));
+        }
+        assert_eq!(farm.store.verified_bytes().blobs, 0);
+    }
+}
+
+/// The worker removes the links that it has made, and nothing that the action has put in the way.
+#[tokio::test]
+async fn a_link_that_the_action_has_replaced_leads_the_worker_nowhere() {
+    let outside = tempfile::tempdir().unwrap();
+    let kept = outside.path().join("large");
+    std::fs::write(&kept, "kept").unwrap();
+    let farm = Farm::new(gofarm_worker::SandboxMode::Off);
+    for script in [
+        "rm ../main/large; echo other > ../main/large",
+        "rm ../main/large; mkdir ../main/large",
+        "rm ../main/large; ln -s OUTSIDE/large ../main/large",
+        "mv ../main ../moved; ln -s OUTSIDE ../main",
+        "rm -r ../main; ln -s OUTSIDE ../main",
+    ] {
+        let script = script.replace("OUTSIDE", &outside.path().to_string_lossy());
+        let mut action = host_action(vec![sh(&script)]);
+        action.inputs = vec![farm.input("/__gofarm__/main/large", &vec![7; 1 << 20])];
+        farm.execute(&action).await.unwrap();
+        assert_eq!(std::fs::read(&kept).unwrap(), b"kept", "{script}");
+    }
+}

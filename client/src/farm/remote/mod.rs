@@ -123,7 +123,8 @@ impl Remote {
         Ok(story.finished(watched?, bringing.bytes()))
     }
 
-    /// Brings everything to the farm, submits, and leaves the build to it. False when cancelled before.
+    /// Brings everything to the farm, submits, and leaves the build to it. False when cancelled before. What only this client
+    /// can bring, the farm has compared with its digest by then.
     pub async fn detach(
         &self,
         build: Build<'_>,
@@ -131,7 +132,8 @@ impl Remote {
     ) -> anyhow::Result<bool> {
         let submission = Submission::new(self, &build)?;
         let mut story = build.story();
-        let mut bringing = self.bringing(&submission);
+        story.watch().stage("verifying what the farm has");
+        let mut bringing = self.bringing_for_good(&submission);
         if !bringing.all(story.watch(), cancel).await? {
             return Ok(false);
         }

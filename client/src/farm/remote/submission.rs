@@ -10,7 +10,7 @@ use gofarm_scheduler::core::{BuildId, BuildOptions, BuildSpec, GraphError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::bringing::{Bringing, Sourced};
+use super::bringing::{Bringing, Sourced, Trust};
 use super::{CANCEL, PATIENCE, Remote};
 use crate::farm::build::Build;
 use crate::farm::supply::Supply;
@@ -134,7 +134,13 @@ impl Remote {
     /// Begins to bring everything that the farm lacks there.
     pub(super) fn bringing(&self, submission: &Submission) -> Bringing {
         let (first, rest) = submission.blobs();
-        Bringing::start(self.blobs.clone(), first, rest)
+        Bringing::start(self.blobs.clone(), first, rest, Trust::Presence)
+    }
+
+    /// As [`bringing`](Remote::bringing), for a build that nobody will be there for: what the farm has is compared, too.
+    pub(super) fn bringing_for_good(&self, submission: &Submission) -> Bringing {
+        let (first, rest) = submission.blobs();
+        Bringing::start(self.blobs.clone(), first, rest, Trust::Bytes)
     }
 
     /// Submits; nothing happens when the farm knows the build. False when cancelled meanwhile: then it is ended, in case

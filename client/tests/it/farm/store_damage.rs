@@ -1,10 +1,13 @@
 //! Blobs that get lost or damaged while a build runs: they are made again.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::under_way::Build;
-use crate::harness::{FARM, Farm, Site, is_what_go_builds, summary};
+use crate::harness::{
+    FARM, Farm, S3, Site, blobs, flip, flip_copy, is_what_go_builds, no_findings, same, set_aside,
+    summary,
+};
 
 #[test]
 fn blobs_vanish_from_the_store() {
@@ -40,13 +43,119 @@ fn a_blob_in_a_workers_cache_is_damaged() {
     is_what_go_builds(&site, "bin/m");
 }
 
-/// All blobs of a store, in the order of their digests.
-fn blobs(cas: &Path) -> Vec<PathBuf> {
-    let folders = fs::read_dir(cas).into_iter().flatten().flatten();
-    let mut blobs: Vec<PathBuf> = folders
-        .flat_map(|folder| fs::read_dir(folder.path()).into_iter().flatten().flatten())
-        .map(|entry| entry.path())
+/// The worker that has made or fetched a blob believes nothing but the bytes.
+#[test]
+fn bits_are_flipped_in_the_caches_of_workers_that_run() {
+    let site = Site::new().slow_module(1);
+    let farm = Farm::start(&site, FARM);
+    farm.submit(&site, &[]).run().ok();
+    for number in 0..FARM.workers {
+        for blob in blobs(&farm.worker_cache(number).join("cas")) {
+            flip(&blob);
+        }
+    }
+    // Everything of the module, and the link.
+    site.replace(
+        "quick/quick.go",
+        "package quick\n",
+        "package quick\n\nvar New = 1\n",
+    );
+    farm.submit(&site, &[]).run().ok();
+    assert!(summary(&site).actions.executed > 1);
+    is_what_go_builds(&site, "bin/m");
+    let caches = (0..FARM.workers).map(|number| farm.worker_cache(number));
+    assert!(caches.map(|cache| set_aside(&cache)).sum::<usize>() > 0);
+    // What was recorded is what the same actions make once more.
+    farm.submit(&site, &["-a", "-o", "again"]).run().ok();
+    is_what_go_builds(&site, "again");
+    no_findings(&farm.path("store"));
+}
+
+#[test]
+fn bits_are_flipped_in_the_cache_of_a_worker_whose_action_runs() {
+    let build = Build::begin(2);
+    let cache = build.farm.worker_cache(build.worker);
+    for blob in blobs(&cache.join("cas")) {
+        // But for the compiler, which nobody can write to while it runs.
+        flip(&blob);
+    }
+    let ended = build.ends_well();
+    assert!(set_aside(&cache) > 0);
+    no_findings(&ended.farm.path("store"));
+}
+
+#[test]
+fn a_build_is_left_to_a_farm_whose_store_is_damaged() {
+    let site = Site::new().slow_module(1);
+    let farm = Farm::start(&site, FARM);
+    farm.submit(&site, &[]).run().ok();
+    for blob in blobs(&farm.path("store/cas")) {
+        if only_a_client_has(&blob) {
+            flip_copy(&blob);
+        }
+    }
+    is_built_without_its_client(&site, &farm);
+    assert!(set_aside(&farm.path("store")) > 0);
+}
+
+#[test]
+fn a_build_is_left_to_a_farm_whose_object_store_is_damaged() {
+    let site = Site::new().slow_module(1);
+    let s3 = S3::start(&site.path("farm"));
+    let env = s3.env();
+    let env: Vec<(&str, &str)> = env
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
         .collect();
-    blobs.sort();
-    blobs
+    let farm = Farm::with_store(&site, FARM, "s3://farm/builds", &env);
+    farm.submit(&site, &[]).run().ok();
+    let objects = farm.path("s3/objects/farm/builds");
+    for blob in blobs(&objects.join("cas")) {
+        if only_a_client_has(&blob) {
+            flip(&blob);
+        }
+    }
+    // What schedulers and workers have of it.
+    let schedulers = (0..FARM.schedulers).map(|number| farm.path(&format!("scheduler{number}")));
+    let workers = (0..FARM.workers).map(|number| farm.worker_cache(number));
+    for cache in schedulers.chain(workers) {
+        for blob in blobs(&cache.join("cas")) {
+            fs::remove_file(blob).unwrap();
+        }
+    }
+    is_built_without_its_client(&site, &farm);
+    assert!(set_aside(&objects) > 0);
+}
+
+/// Tools and sources, by how they begin.
+fn only_a_client_has(blob: &Path) -> bool {
+    let bytes = fs::read(blob).unwrap();
+    let begins: [&[u8]; 3] = [b"\x7fELF", b"package ", b"// "];
+    begins.iter().any(|begin| bytes.starts_with(begin))
+}
+
+#[track_caller]
+fn is_built_without_its_client(site: &Site, farm: &Farm) {
+    site.replace(
+        "quick/quick.go",
+        "package quick\n",
+        "package quick\n\nvar New = 1\n",
+    );
+    let client = site.path("client");
+    let left = farm
+        .gofarm(site, &["submit", "--fallback=false", "--detach"])
+        .env("GOFARM_CACHE_DIR", &client.to_string_lossy())
+        .run()
+        .ok();
+    let elsewhere = site.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    farm.gofarm(site, &["attach", left.stdout.trim()])
+        .env("GOFARM_CACHE_DIR", &site.path("laptop").to_string_lossy())
+        .folder(&elsewhere)
+        .run()
+        .ok();
+    site.go(&["build", "-trimpath", "-o", "theirs", "."])
+        .run()
+        .ok();
+    same(&elsewhere.join("bin/m"), &site.src("theirs"));
 }

@@ -2,6 +2,7 @@
 
 mod both;
 mod clock;
+mod damage;
 mod facts;
 mod farm;
 mod front;
@@ -19,6 +20,7 @@ mod summary;
 
 pub use both::built_by_both;
 pub use clock::{clock, time_of};
+pub use damage::{blobs, flip, flip_copy, no_findings, set_aside};
 pub use facts::{examples, facts};
 pub use farm::{FARM, Farm, LEASE_TTL, Size, is_what_go_builds, same, summary};
 pub use front::Front;

@@ -65,10 +65,15 @@ impl Blobs for BlobsService {
         &self,
         request: Request<v1::FindMissingRequest>,
     ) -> Result<Response<v1::FindMissingResponse>, Status> {
-        let digests = understood(&request.into_inner().digests)?;
+        let request = request.into_inner();
+        let digests = understood(&request.digests)?;
         let mut seen = HashSet::new();
         let digests = digests.into_iter().filter(|d| seen.insert(*d)).collect();
-        let missing = self.store.missing(digests).await.map_err(refusal)?;
+        let missing = match request.verify {
+            true => self.store.unsound(digests).await,
+            false => self.store.missing(digests).await,
+        }
+        .map_err(refusal)?;
         Ok(Response::new(v1::FindMissingResponse {
             missing: missing.into_iter().map(Into::into).collect(),
         }))

@@ -38,6 +38,11 @@ impl MeteredStore {
         self.time("find_missing", self.inner.missing(digests)).await
     }
 
+    /// See [`FarmStore::unsound`].
+    pub async fn unsound(&self, digests: Vec<Digest>) -> Result<Vec<Digest>> {
+        self.time("verify", self.inner.unsound(digests)).await
+    }
+
     /// See [`FarmStore::read`].
     pub async fn read(&self, digest: Digest) -> Result<Vec<u8>> {
         self.time("read", self.inner.read(digest)).await
