@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use gofarm_store::ErrorClass;
 use tonic::{Code, Status};
 
-use crate::address::FarmAddress;
+use crate::address::{FarmAddress, FarmAddresses};
 use crate::connection::Connection;
 
 /// Why a farm could not be asked, or what it did not do.
@@ -54,7 +54,7 @@ pub enum RpcError {
         /// What was tried.
         what: &'static str,
         /// The farm.
-        address: FarmAddress,
+        address: FarmAddresses,
         /// The last thing that went wrong.
         reason: String,
     },
@@ -64,7 +64,7 @@ pub enum RpcError {
         /// What was tried.
         what: &'static str,
         /// The farm.
-        address: FarmAddress,
+        address: FarmAddresses,
         /// What it said.
         reason: String,
     },
@@ -74,16 +74,16 @@ pub enum RpcError {
     )]
     Certificate {
         /// The farm.
-        address: FarmAddress,
+        address: FarmAddresses,
         /// What TLS said.
         reason: String,
     },
     /// The farm wants a token, or another one.
-    #[error("the farm {address} {}; set the farm's token with --token-file or GOFARM_TOKEN",
+    #[error("the farm {address} {}; set the farm's token with --token-file, GOFARM_TOKEN_FILE or GOFARM_TOKEN",
         if *sent { "refused the token" } else { "asks for a token, and none is set" })]
     Token {
         /// The farm.
-        address: FarmAddress,
+        address: FarmAddresses,
         /// Whether one was sent.
         sent: bool,
     },
@@ -93,7 +93,7 @@ pub enum RpcError {
         /// What was tried.
         what: &'static str,
         /// The farm.
-        address: FarmAddress,
+        address: FarmAddresses,
         /// What it answered.
         status: Box<Status>,
     },
@@ -136,7 +136,7 @@ impl RpcError {
 impl Connection {
     /// Sorts what became of a call that tried to `what` ("find missing blobs").
     pub fn error(&self, what: &'static str, status: Status) -> RpcError {
-        let address = self.address().clone();
+        let address = self.addresses().clone();
         if let Some(reason) = distrust(&status) {
             return RpcError::Certificate { address, reason };
         }
@@ -169,7 +169,7 @@ impl Connection {
     pub(crate) fn unreachable(&self, what: &'static str, reason: String) -> RpcError {
         RpcError::Unreachable {
             what,
-            address: self.address().clone(),
+            address: self.addresses().clone(),
             reason,
         }
     }

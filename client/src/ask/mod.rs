@@ -136,7 +136,7 @@ impl Asking {
     fn unknown(&self, id: &str) -> UsageError {
         UsageError::new(format!(
             "gofarm: the farm {} knows no build {id}; 'gofarm builds' lists those that it knows",
-            self.connection.address()
+            self.connection.addresses()
         ))
     }
 }

@@ -180,7 +180,7 @@ async fn call(shared: &Shared, capacity: Capacity, slots: usize) -> Answer {
         }
         Err(_) => {
             shared.servers.turn_from(server);
-            let address = server.connection.address();
+            let address = server.connection.addresses();
             return Err(SourceError(format!("{address} does not answer")));
         }
     };

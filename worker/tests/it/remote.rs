@@ -353,6 +353,13 @@ async fn exit_codes_say_whose_turn_it_is() {
             "OTEL_EXPORTER_OTLP_PROTOCOL=http/json",
         ),
         (good, &["--token-file", "/nowhere"], &[], 3, "/nowhere"),
+        (
+            good,
+            &[],
+            &[("GOFARM_TOKEN_FILE", "/nowhere")],
+            3,
+            "/nowhere",
+        ),
         (good, &["--cache-dir", file], &[], 3, file),
     ] {
         let folder = tempfile::tempdir().unwrap();

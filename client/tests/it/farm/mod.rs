@@ -5,6 +5,7 @@ mod fair_shares;
 mod partition;
 mod parts_die;
 mod placement;
+mod several_addresses;
 mod sharing;
 mod store_damage;
 mod under_way;

@@ -149,6 +149,20 @@ impl Farm {
         format!("http://127.0.0.1:{}", self.front.port)
     }
 
+    /// All addresses of the schedulers, as --server takes them.
+    pub fn urls(&self) -> String {
+        let urls = self.ports.iter();
+        let urls: Vec<String> = urls
+            .map(|port| format!("http://127.0.0.1:{port}"))
+            .collect();
+        urls.join(",")
+    }
+
+    /// Where each scheduler listens.
+    pub fn ports(&self) -> &[u16] {
+        &self.ports
+    }
+
     /// A folder of this farm.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
