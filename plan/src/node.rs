@@ -28,4 +28,7 @@ pub struct PlannedNode {
     /// Where cmd/go would move the program or archive, when it was told.
     #[prost(string, optional, tag = "7")]
     pub target: Option<String>,
+    /// What people call the C toolchain of the action's platform; empty without one.
+    #[prost(string, tag = "8")]
+    pub c_toolchain_name: String,
 }

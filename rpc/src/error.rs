@@ -58,7 +58,7 @@ pub enum RpcError {
         /// The last thing that went wrong.
         reason: String,
     },
-    /// The farm answered that it cannot do it at the moment: its disk is full, its object store is away.
+    /// The farm answered that it cannot do it at the moment: its object store is away, it is ending.
     #[error("the farm {address} cannot {what} for now: {reason}")]
     NotNow {
         /// What was tried.
@@ -66,6 +66,16 @@ pub enum RpcError {
         /// The farm.
         address: FarmAddresses,
         /// What it said.
+        reason: String,
+    },
+    /// The farm has no room for what was to be stored. Trying again does not help before somebody makes some.
+    #[error("the farm {address} cannot {what}: its store has no room: {reason}")]
+    Full {
+        /// What was tried.
+        what: &'static str,
+        /// The farm.
+        address: FarmAddresses,
+        /// What it said: where there is no room, and what to do.
         reason: String,
     },
     /// The other side is not who it should be, or does not speak TLS.
@@ -110,6 +120,7 @@ impl RpcError {
         match self {
             RpcError::Refused { status, .. } => Some(status.code()),
             RpcError::Token { .. } => Some(Code::Unauthenticated),
+            RpcError::Full { .. } => Some(Code::ResourceExhausted),
             _ => None,
         }
     }
@@ -124,6 +135,7 @@ impl RpcError {
             RpcError::NoTrust { .. }
             | RpcError::Unreachable { .. }
             | RpcError::NotNow { .. }
+            | RpcError::Full { .. }
             | RpcError::Certificate { .. } => ErrorClass::Environment,
             RpcError::Refused { status, .. } => match status.code() {
                 Code::Internal | Code::InvalidArgument | Code::Unimplemented => ErrorClass::Bug,
@@ -149,11 +161,14 @@ impl Connection {
                 address,
                 sent: self.has_token(),
             },
-            Code::Unavailable
-            | Code::Aborted
-            | Code::ResourceExhausted
-            | Code::DeadlineExceeded
-            | Code::Cancelled => RpcError::NotNow {
+            Code::Unavailable | Code::Aborted | Code::DeadlineExceeded | Code::Cancelled => {
+                RpcError::NotNow {
+                    what,
+                    address,
+                    reason: said(&status),
+                }
+            }
+            Code::ResourceExhausted => RpcError::Full {
                 what,
                 address,
                 reason: said(&status),

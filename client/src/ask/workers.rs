@@ -117,6 +117,7 @@ mod tests {
             seen_ms: 1_200,
             platforms: vec!["linux/amd64".into(), "linux/amd64/0123456789abcdef".into()],
             set_aside: String::new(),
+            c_toolchains: Vec::new(),
         };
         let mut crashing = worker.clone();
         crashing.name = "w2".into();

@@ -166,6 +166,14 @@ impl Assembly<'_> {
         Ok(toolchain)
     }
 
+    /// What people call the toolchain of these compilers, which are [identified](Self::surroundings).
+    pub fn toolchain_name(&self, compilers: &[Vec<String>]) -> String {
+        let known = compilers
+            .iter()
+            .filter_map(|compiler| self.toolchains.get(compiler));
+        toolchain::joined_names(known.map(|toolchain| toolchain.name.as_str()))
+    }
+
     /// The compiler that a variable of `go env` names.
     pub fn compiler(&self, variable: &str) -> Vec<String> {
         split_quoted(self.env.get(variable))

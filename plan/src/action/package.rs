@@ -113,6 +113,7 @@ impl Assembly<'_> {
             folder: folder.unwrap_or_default().to_string_lossy().into_owned(),
             main: None,
             target: group.target.clone(),
+            c_toolchain_name: self.toolchain_name(&draft.compilers),
         })
     }
 

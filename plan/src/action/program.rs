@@ -98,6 +98,7 @@ impl Assembly<'_> {
             folder: String::new(),
             main,
             target: group.target.clone(),
+            c_toolchain_name: self.toolchain_name(&compilers),
         })
     }
 
@@ -209,6 +210,7 @@ impl Assembly<'_> {
             folder: String::new(),
             main: None,
             target: None,
+            c_toolchain_name: String::new(),
         })
     }
 }

@@ -2,7 +2,7 @@
 //! [`gofarm_identity::c_toolchain`]; a worker that can run the actions says the same of itself.
 
 use gofarm_identity::c_toolchain;
-pub(crate) use gofarm_identity::c_toolchain::{CToolchain, joined};
+pub(crate) use gofarm_identity::c_toolchain::{CToolchain, joined, joined_names};
 
 use crate::error::PlanError;
 use crate::gocmd::GoCommand;

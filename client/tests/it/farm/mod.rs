@@ -2,6 +2,8 @@
 
 mod bad_workers;
 mod fair_shares;
+mod full_store;
+mod no_c_toolchain;
 mod partition;
 mod parts_die;
 mod placement;
