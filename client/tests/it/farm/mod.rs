@@ -3,6 +3,7 @@
 mod bad_workers;
 mod fair_shares;
 mod full_store;
+mod hostile_text;
 mod no_c_toolchain;
 mod partition;
 mod parts_die;
