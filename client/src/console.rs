@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -22,6 +21,7 @@ use crate::report::{
     Built, Bytes, CgoText, Diagnostics, EventLog, Progress, Skipped, Subject, Summary,
     locale_is_utf8,
 };
+use crate::say;
 
 /// Why a build was stopped from outside.
 #[derive(Debug, Clone, Default)]
@@ -226,11 +226,11 @@ impl<'p> Console<'p> {
             .iter()
             .filter(|node| node.kind() == v1::Kind::Compile)
             .count();
-        eprint!(
+        say::err(&format!(
             "{}{}",
             self.skipped.lines(),
             summary.line(Built { programs, packages }, ended_by)
-        );
+        ));
         if let Some(events) = screen.events.take() {
             events.finished(SystemTime::now(), &summary)?;
         }
@@ -238,9 +238,8 @@ impl<'p> Console<'p> {
             summary.write(path)?;
         }
         if self.showing.summary_on_stdout {
-            let text = serde_json::to_string_pretty(&summary)?;
             // Whoever does not read to the end has read enough.
-            let _ = writeln!(std::io::stdout(), "{text}");
+            let _ = say::json(&summary);
         }
         Ok(())
     }
@@ -369,6 +368,10 @@ impl BuildWatch for Console<'_> {
         let mut screen = lock(&self.screen);
         let now = screen.now();
         screen.progress.tick(now);
+    }
+
+    fn waits_for(&mut self, reason: &str) {
+        lock(&self.screen).progress.waits_for(reason);
     }
 
     fn stage(&mut self, text: &str) {

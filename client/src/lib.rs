@@ -2,7 +2,10 @@
 //!
 //! `cli` reads the command line, `submit` does a build from plan to programs, `farm` builds, inside this process or on many
 //! machines, `output` stamps and writes what was built, `report` tells the user about it, `verify` compares with
-//! `go build`, `ask` has the commands that ask a farm.
+//! `go build`, `ask` has the commands that ask a farm. Everything that the user sees passes through `say` or the progress
+//! display of `report`, which keep from terminals what they would obey.
+
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 mod ask;
 pub mod cli;
@@ -12,6 +15,7 @@ mod folder;
 mod outline;
 mod output;
 pub mod report;
+mod say;
 mod submit;
 mod verify;
 
@@ -19,19 +23,19 @@ use std::process::ExitCode;
 
 use cli::{Command, Environment};
 
+fn shown(text: &str) -> anyhow::Result<cli::ExitCode> {
+    // Whoever does not read to the end has read enough.
+    let _ = say::out(text);
+    Ok(cli::ExitCode::Success)
+}
+
 /// Does what the arguments say; returns the exit code of the process.
 pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
     let environment = Environment::of_process();
     let outcome = match cli::parse(args) {
         Ok(Command::Sandbox(_)) => return gofarm_worker::launcher_main(),
-        Ok(Command::Version) => {
-            print!("{}", cli::version());
-            Ok(cli::ExitCode::Success)
-        }
-        Ok(Command::Help(text)) => {
-            print!("{text}");
-            Ok(cli::ExitCode::Success)
-        }
+        Ok(Command::Version) => shown(&cli::version()),
+        Ok(Command::Help(text)) => shown(text),
         Ok(Command::Submit(request)) => submit::command(&request, &environment),
         Ok(Command::Verify(request)) => verify::command(&request, &environment),
         Ok(Command::Farm(request)) => ask::command(&request, &environment),
@@ -41,7 +45,7 @@ pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
         Ok(code) => code.into(),
         Err(error) => {
             let (code, text) = submit::explain(&error);
-            eprintln!("{text}");
+            say::err(&format!("{text}\n"));
             code.into()
         }
     }

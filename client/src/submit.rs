@@ -1,6 +1,5 @@
 //! `gofarm submit`: from the command line to programs.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -30,6 +29,7 @@ use crate::folder::working_folder;
 use crate::outline::{Asked, Outline};
 use crate::output::{self, Blobs};
 use crate::report::{Bytes, NoTerminal, Outcome, Summary};
+use crate::say;
 
 /// How often a build is done again because a blob was lost between the build and the writing of programs.
 const ATTEMPTS: usize = 3;
@@ -169,11 +169,10 @@ impl Workplace {
         }
         let (mut planned, _) = planned?;
         let _remembering = self.remember_plan(planned.unremembered.take());
-        let mut out = std::io::stderr().lock();
         for note in &planned.plan.notes {
-            writeln!(out, "{note}")?;
+            say::err(&format!("{note}\n"));
         }
-        out.write_all(planned.plan.script().as_bytes())?;
+        say::err(&planned.plan.script());
         Ok(ExitCode::Success)
     }
 
@@ -244,7 +243,7 @@ impl Workplace {
                 console.abandon();
                 let code = match detached? {
                     true => {
-                        println!("{id}");
+                        say::out(&format!("{id}\n"))?;
                         ExitCode::Success
                     }
                     false => reason.get().unwrap_or(ExitCode::Interrupted),

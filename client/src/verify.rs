@@ -10,6 +10,7 @@ use gofarm_plan::PlanError;
 use sha2::{Digest, Sha256};
 
 use crate::cli::{Environment, ExitCode, SubmitRequest};
+use crate::say;
 use crate::submit::Workplace;
 
 /// The `verify` command. Prints one line for each program on stdout: the verdict, the name, and the SHA-256 of both
@@ -45,19 +46,19 @@ pub fn command(request: &SubmitRequest, environment: &Environment) -> anyhow::Re
             Some(path) => {
                 let their_sum = sha256(path)?;
                 if our_sum == their_sum {
-                    println!("identical {name}\n  sha256 {our_sum}");
+                    say::out(&format!("identical {name}\n  sha256 {our_sum}\n"))?;
                 } else {
                     same = false;
-                    println!(
-                        "different {name}\n  gofarm   sha256 {our_sum}\n  go build sha256 {their_sum}"
-                    );
+                    say::out(&format!(
+                        "different {name}\n  gofarm   sha256 {our_sum}\n  go build sha256 {their_sum}\n"
+                    ))?;
                 }
             }
             None => {
                 same = false;
-                println!(
-                    "different {name}\n  gofarm   sha256 {our_sum}\n  go build made no program of this name"
-                );
+                say::out(&format!(
+                    "different {name}\n  gofarm   sha256 {our_sum}\n  go build made no program of this name\n"
+                ))?;
             }
         }
     }

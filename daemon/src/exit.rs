@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
+use gofarm_printable::Printable;
 
 use crate::{LogFormat, log_to_stderr};
 
@@ -32,7 +33,7 @@ where
     F: Future<Output = anyhow::Result<()>>,
 {
     if let Err(error) = log_to_stderr(log) {
-        eprintln!("error: {error:#}");
+        eprintln!("error: {}", Printable::line(&format!("{error:#}")));
         return ExitCode::from(exit_code(&error));
     }
     let ended = tokio::runtime::Runtime::new()

@@ -49,6 +49,8 @@ const FILES: [&str; 6] = [
 pub struct CToolchain {
     /// Hex BLAKE3; goes into `Platform.c_toolchain`.
     pub identity: String,
+    /// What people call it: `gcc 12.2.0 for x86_64-linux-gnu`. Different toolchains may have one name; it is in no key.
+    pub name: String,
     /// The folder in which the compiler was found.
     pub folder: PathBuf,
     /// Programs and libraries whose change may change the identity.
@@ -144,9 +146,10 @@ pub fn identify(
         }
     }
     let (_, search) = ask(&["-E", "-v", "-x", "c", "/dev/null"])?;
-    let headers = header_folders(&String::from_utf8_lossy(&search));
+    let search = String::from_utf8_lossy(&search);
+    let called = name_of(name, &search);
     let mut listings = Vec::new();
-    for folder in headers {
+    for folder in header_folders(&search) {
         let listing =
             Listing::of(&folder, true).map_err(|_| CToolchainError::TooMany { folder })?;
         add("headers", &listing.digest);
@@ -160,6 +163,7 @@ pub fn identify(
         listings.push(listing);
     }
     Ok(CToolchain {
+        name: called,
         identity: hasher.finalize().to_hex().to_string(),
         files,
         listings,
@@ -173,6 +177,38 @@ pub fn joined<'a>(identities: impl IntoIterator<Item = &'a str>) -> String {
     let mut identities: Vec<&str> = identities.into_iter().collect();
     identities.dedup();
     identities.join("+")
+}
+
+/// The names of several compilers together, as [`joined`] has their identities.
+pub fn joined_names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names: Vec<&str> = names.into_iter().collect();
+    names.dedup();
+    names.join(" with ")
+}
+
+/// Program, version and target, from what the compiler says of itself with `-v`: `gcc version 12.2.0 (Debian ...)` or
+/// `clang version 14.0.6`, and `Target: x86_64-linux-gnu`. The program alone where it says neither.
+fn name_of(program: &str, said: &str) -> String {
+    let program = program.rsplit('/').next().unwrap_or(program);
+    let version = said.lines().find_map(|line| {
+        let (_, after) = line.split_once(" version ")?;
+        let version = after.split_whitespace().next()?;
+        version
+            .starts_with(|c: char| c.is_ascii_digit())
+            .then_some(version)
+    });
+    let target = said
+        .lines()
+        .find_map(|line| line.strip_prefix("Target: "))
+        .map(str::trim);
+    let mut name = program.to_owned();
+    if let Some(version) = version {
+        name = format!("{name} {version}");
+    }
+    if let Some(target) = target {
+        name = format!("{name} for {target}");
+    }
+    name
 }
 
 /// Finds a program as exec.LookPath does.
@@ -215,4 +251,31 @@ fn library_folders(text: &str) -> BTreeSet<PathBuf> {
         .chain(["/usr/local/lib", "/usr/lib", "/lib"])
         .filter_map(|path| Path::new(path).canonicalize().ok())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compiler_is_called_by_its_version_and_target() {
+        for (program, said, name) in [
+            (
+                "gcc",
+                "Using built-in specs.\nTarget: x86_64-linux-gnu\nThread model: posix\n\
+                 gcc version 12.2.0 (Debian 12.2.0-14+deb12u1) \n",
+                "gcc 12.2.0 for x86_64-linux-gnu",
+            ),
+            (
+                "/usr/bin/clang-14",
+                "Debian clang version 14.0.6\nTarget: aarch64-unknown-linux-gnu\n",
+                "clang-14 14.0.6 for aarch64-unknown-linux-gnu",
+            ),
+            ("tcc", "usage: tcc\n", "tcc"),
+        ] {
+            assert_eq!(name_of(program, said), name);
+        }
+        let both = ["gcc 12 for a", "g++ 12 for a"];
+        assert_eq!(joined_names(both), "gcc 12 for a with g++ 12 for a");
+    }
 }

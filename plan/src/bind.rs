@@ -82,6 +82,7 @@ impl Plan {
                 source_bytes,
                 requested: action.kind == i32::from(v1::Kind::Link),
                 platform: action.platform,
+                c_toolchain_name: node.c_toolchain_name.clone(),
             });
             bound.definitions.push(definition);
             bound.node_sources.push(sources);

@@ -35,6 +35,9 @@ pub struct PlannedNode {
     /// that is an output of package main, if that exports anything.
     #[prost(bool, tag = "9")]
     pub c_library: bool,
+    /// What people call the C toolchain of the action's platform; empty without one.
+    #[prost(string, tag = "10")]
+    pub c_toolchain_name: String,
 }
 
 /// The linker flags that cgo records in a package, in two spellings. Where Go's content ID of the package is needed, the

@@ -66,9 +66,69 @@ impl fmt::Display for FarmAddress {
     }
 }
 
+/// The addresses of one farm: those of the replicas of its scheduler, each of which serves every call. At least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FarmAddresses {
+    addresses: Arc<[FarmAddress]>,
+}
+
+impl FarmAddresses {
+    /// Each of them, as they were written.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &FarmAddress> {
+        self.addresses.iter()
+    }
+
+    /// True when all of the farm runs on this machine. See [`FarmAddress::is_loopback`].
+    pub fn is_loopback(&self) -> bool {
+        self.iter().all(FarmAddress::is_loopback)
+    }
+}
+
+/// Separated by commas; white space around them does not count, and neither does an address that is written again.
+impl FromStr for FarmAddresses {
+    type Err = RpcError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut addresses: Vec<FarmAddress> = Vec::new();
+        for one in text.split(',') {
+            let address = one.trim().parse()?;
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        Ok(FarmAddresses {
+            addresses: addresses.into(),
+        })
+    }
+}
+
+/// All of them, separated by commas.
+impl fmt::Display for FarmAddresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, address) in self.iter().enumerate() {
+            let comma = if number > 0 { ", " } else { "" };
+            write!(f, "{comma}{address}")?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_farm_has_as_many_addresses_as_were_written() {
+        let several: FarmAddresses = "http://127.0.0.1:1, https://b:2/,http://127.0.0.1:1"
+            .parse()
+            .unwrap();
+        assert_eq!(several.to_string(), "http://127.0.0.1:1, https://b:2");
+        assert!(!several.is_loopback());
+        for text in ["", ",", "http://a:1,", "http://a:1,b:2"] {
+            let error = text.parse::<FarmAddresses>().unwrap_err().to_string();
+            assert!(error.contains("http://host:port"), "{text:?}: {error}");
+        }
+    }
 
     #[test]
     fn addresses_say_whether_they_are_here_and_encrypted() {

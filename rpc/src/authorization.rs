@@ -4,13 +4,13 @@ use gofarm_proto::v1;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use crate::error::RpcError;
+use crate::replicas::Route;
 
 /// What the generated clients of a [`Connection`](crate::Connection) send their calls through.
-pub type Authorized = InterceptedService<Channel, Authorization>;
+pub type Authorized = InterceptedService<Route, Authorization>;
 
 /// Adds `authorization: Bearer TOKEN` to each call, when there is a token.
 #[derive(Clone)]

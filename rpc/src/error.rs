@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use gofarm_store::ErrorClass;
 use tonic::{Code, Status};
 
-use crate::address::FarmAddress;
+use crate::address::{FarmAddress, FarmAddresses};
 use crate::connection::Connection;
 
 /// Why a farm could not be asked, or what it did not do.
@@ -54,18 +54,28 @@ pub enum RpcError {
         /// What was tried.
         what: &'static str,
         /// The farm.
-        address: FarmAddress,
+        address: FarmAddresses,
         /// The last thing that went wrong.
         reason: String,
     },
-    /// The farm answered that it cannot do it at the moment: its disk is full, its object store is away.
+    /// The farm answered that it cannot do it at the moment: its object store is away, it is ending.
     #[error("the farm {address} cannot {what} for now: {reason}")]
     NotNow {
         /// What was tried.
         what: &'static str,
         /// The farm.
-        address: FarmAddress,
+        address: FarmAddresses,
         /// What it said.
+        reason: String,
+    },
+    /// The farm has no room for what was to be stored. Trying again does not help before somebody makes some.
+    #[error("the farm {address} cannot {what}: its store has no room: {reason}")]
+    Full {
+        /// What was tried.
+        what: &'static str,
+        /// The farm.
+        address: FarmAddresses,
+        /// What it said: where there is no room, and what to do.
         reason: String,
     },
     /// The other side is not who it should be, or does not speak TLS.
@@ -74,16 +84,16 @@ pub enum RpcError {
     )]
     Certificate {
         /// The farm.
-        address: FarmAddress,
+        address: FarmAddresses,
         /// What TLS said.
         reason: String,
     },
     /// The farm wants a token, or another one.
-    #[error("the farm {address} {}; set the farm's token with --token-file or GOFARM_TOKEN",
+    #[error("the farm {address} {}; set the farm's token with --token-file, GOFARM_TOKEN_FILE or GOFARM_TOKEN",
         if *sent { "refused the token" } else { "asks for a token, and none is set" })]
     Token {
         /// The farm.
-        address: FarmAddress,
+        address: FarmAddresses,
         /// Whether one was sent.
         sent: bool,
     },
@@ -93,7 +103,7 @@ pub enum RpcError {
         /// What was tried.
         what: &'static str,
         /// The farm.
-        address: FarmAddress,
+        address: FarmAddresses,
         /// What it answered.
         status: Box<Status>,
     },
@@ -110,6 +120,7 @@ impl RpcError {
         match self {
             RpcError::Refused { status, .. } => Some(status.code()),
             RpcError::Token { .. } => Some(Code::Unauthenticated),
+            RpcError::Full { .. } => Some(Code::ResourceExhausted),
             _ => None,
         }
     }
@@ -124,6 +135,7 @@ impl RpcError {
             RpcError::NoTrust { .. }
             | RpcError::Unreachable { .. }
             | RpcError::NotNow { .. }
+            | RpcError::Full { .. }
             | RpcError::Certificate { .. } => ErrorClass::Environment,
             RpcError::Refused { status, .. } => match status.code() {
                 Code::Internal | Code::InvalidArgument | Code::Unimplemented => ErrorClass::Bug,
@@ -136,7 +148,7 @@ impl RpcError {
 impl Connection {
     /// Sorts what became of a call that tried to `what` ("find missing blobs").
     pub fn error(&self, what: &'static str, status: Status) -> RpcError {
-        let address = self.address().clone();
+        let address = self.addresses().clone();
         if let Some(reason) = distrust(&status) {
             return RpcError::Certificate { address, reason };
         }
@@ -149,11 +161,14 @@ impl Connection {
                 address,
                 sent: self.has_token(),
             },
-            Code::Unavailable
-            | Code::Aborted
-            | Code::ResourceExhausted
-            | Code::DeadlineExceeded
-            | Code::Cancelled => RpcError::NotNow {
+            Code::Unavailable | Code::Aborted | Code::DeadlineExceeded | Code::Cancelled => {
+                RpcError::NotNow {
+                    what,
+                    address,
+                    reason: said(&status),
+                }
+            }
+            Code::ResourceExhausted => RpcError::Full {
                 what,
                 address,
                 reason: said(&status),
@@ -169,7 +184,7 @@ impl Connection {
     pub(crate) fn unreachable(&self, what: &'static str, reason: String) -> RpcError {
         RpcError::Unreachable {
             what,
-            address: self.address().clone(),
+            address: self.addresses().clone(),
             reason,
         }
     }

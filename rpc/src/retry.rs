@@ -49,11 +49,11 @@ impl Backoff {
     }
 }
 
-/// From 0 to 1. A random UUID has more than 32 random bits at its end, and making one is what this crate can do
+/// From 0 up to 1. A random UUID has more than 32 random bits at its end, and making one is what this crate can do
 /// already.
-fn random() -> f64 {
+pub(crate) fn random() -> f64 {
     let (_, low) = Uuid::new_v4().as_u64_pair();
-    (low & u64::from(u32::MAX)) as f64 / f64::from(u32::MAX)
+    (low & u64::from(u32::MAX)) as f64 / (f64::from(u32::MAX) + 1.0)
 }
 
 impl Connection {

@@ -55,7 +55,7 @@ pub fn outcome_message(outcome: &Outcome) -> Option<v1::Outcome> {
         Outcome::BlobsMissing(digests) => Message::BlobsMissing(v1::BlobsMissing {
             digests: digests.iter().map(|digest| (*digest).into()).collect(),
         }),
-        Outcome::Released => Message::Released(v1::Released {}),
+        Outcome::Released => Message::Released(v1::Released::default()),
         Outcome::Cancelled => Message::Cancelled(v1::CancelledByRequest {}),
         Outcome::LostLease | Outcome::Unplaceable { .. } => return None,
     };

@@ -118,6 +118,7 @@ pub fn graph(actions: &[Recorded]) -> v1::Graph {
             source_bytes: 0,
             requested: action.kind == v1::Kind::Link,
             platform: None,
+            c_toolchain_name: String::new(),
         }
     });
     v1::Graph {

@@ -194,6 +194,31 @@ impl StoreError {
         }
     }
 
+    /// True when there is no room for what was to be written: on the disk, or in an object store that says so. Reading goes on.
+    pub fn is_full(&self) -> bool {
+        match self {
+            StoreError::Full { .. } => true,
+            // What an object store says reaches us as text: the status 507, and the codes of S3 servers with a quota.
+            StoreError::Objects { source, .. } => {
+                let mut text = source.to_string();
+                let mut cause = source.source();
+                while let Some(deeper) = cause {
+                    text = format!("{text}: {deeper}");
+                    cause = deeper.source();
+                }
+                [
+                    "507 Insufficient Storage",
+                    "QuotaExceeded",
+                    "StorageFull",
+                    "InsufficientStorage",
+                ]
+                .iter()
+                .any(|word| text.contains(word))
+            }
+            _ => false,
+        }
+    }
+
     /// True for [`Missing`](StoreError::Missing) and [`Corrupt`](StoreError::Corrupt): the blob is not to be
     /// had, everything else is well, and running its action again helps.
     pub fn is_lost_blob(&self) -> bool {
@@ -230,5 +255,27 @@ pub(crate) fn io_error(
             path: path.to_owned(),
             source,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_without_room_is_told_from_one_that_is_away() {
+        let objects = |said: &str| StoreError::Objects {
+            verb: "put",
+            object: "cas/00".to_owned(),
+            source: said.to_owned().into(),
+        };
+        assert!(objects("Server returned non-2xx status code: 507 Insufficient Storage").is_full());
+        assert!(objects("<Code>XMinioStorageFull</Code>").is_full());
+        assert!(!objects("connection refused").is_full());
+        let folder = Path::new("/store");
+        let full = io_error("write", folder, folder)(io::ErrorKind::StorageFull.into());
+        assert!(full.is_full());
+        let denied = io_error("write", folder, folder)(io::ErrorKind::PermissionDenied.into());
+        assert!(!denied.is_full());
     }
 }

@@ -15,6 +15,7 @@ use crate::farm::{Fetched, OnCancel, Remote, Stopped, Story, Submission};
 use crate::outline::Outline;
 use crate::output;
 use crate::report::Bytes;
+use crate::say;
 use crate::submit::exit_code;
 
 impl Asking {
@@ -123,7 +124,9 @@ fn left(error: anyhow::Error, build: &str) -> anyhow::Result<ExitCode> {
     if !error.is::<Stopped>() {
         return Err(error);
     }
-    eprintln!("gofarm: left build {build} as it is; 'gofarm cancel {build}' ends one that is open");
+    say::err(&format!(
+        "gofarm: left build {build} as it is; 'gofarm cancel {build}' ends one that is open\n"
+    ));
     Ok(ExitCode::Interrupted)
 }
 

@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use super::answer::{ago, moment};
 use super::table::table;
-use super::{Asking, KNOWN, say, say_json};
+use super::{Asking, KNOWN};
 use crate::cli::ExitCode;
 use crate::report::{Span, rfc3339};
+use crate::say;
 
 /// Digits of an id that people are shown: enough to tell apart all builds of a day.
 const SHOWN_DIGITS: usize = 12;
@@ -23,9 +24,9 @@ impl Asking {
         let builds = self.list(open, limit)?;
         if self.json {
             let told: Vec<Told> = builds.iter().map(Told::of).collect();
-            say_json(&told)?;
+            say::json(&told)?;
         } else {
-            say(listed(&builds, SystemTime::now()).as_bytes())?;
+            say::out(&listed(&builds, SystemTime::now()))?;
         }
         Ok(ExitCode::Success)
     }
@@ -33,9 +34,9 @@ impl Asking {
     pub(super) fn status(&self, id: &str) -> anyhow::Result<ExitCode> {
         let build = self.find(id)?;
         if self.json {
-            say_json(&Told::of(&build))?;
+            say::json(&Told::of(&build))?;
         } else {
-            say(described(&build, SystemTime::now()).as_bytes())?;
+            say::out(&described(&build, SystemTime::now()))?;
         }
         Ok(ExitCode::Success)
     }
@@ -48,14 +49,18 @@ impl Asking {
             async move { client.cancel(v1::CancelRequest { build }).await }
         })?;
         if self.json {
-            say_json(&serde_json::json!({
+            say::json(&serde_json::json!({
                 "build_id": build.build,
                 "cancelled": !was_over,
             }))?;
         } else if was_over {
-            say(format!("{} was over: {}\n", build.build, state_word(&build)).as_bytes())?;
+            say::out(&format!(
+                "{} was over: {}\n",
+                build.build,
+                state_word(&build)
+            ))?;
         } else {
-            say(format!("{} is cancelled\n", build.build).as_bytes())?;
+            say::out(&format!("{} is cancelled\n", build.build))?;
         }
         Ok(ExitCode::Success)
     }

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gofarm_printable::printable_json;
 use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_rpc::Backoff;
 use gofarm_scheduler::core::{BuildEvent, Failure, NodeEvent};
 use gofarm_worker::TracedCommand;
 use tokio_util::sync::CancellationToken;
 
+use super::Asking;
 use super::blob::Known;
-use super::{Asking, say};
 use crate::cli::{ExitCode, UsageError};
 use crate::console::minor;
 use crate::farm::{
@@ -18,6 +19,7 @@ use crate::farm::{
 };
 use crate::outline::Outline;
 use crate::report::{Diagnostics, locale_is_utf8};
+use crate::say;
 use crate::submit::exit_code;
 
 /// More than any worker keeps of one action's output, bytes.
@@ -165,13 +167,12 @@ fn nodes(outline: &Outline, action: &str) -> Result<Vec<usize>, UsageError> {
 
 /// A piece of output, for programs.
 fn json_line(outline: &Outline, node: usize, text: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(&serde_json::json!({
+    let line = serde_json::to_string(&serde_json::json!({
         "node": node,
         "label": outline.nodes[node].label,
         "text": String::from_utf8_lossy(text),
     }))?;
-    line.push(b'\n');
-    Ok(line)
+    Ok(format!("{}\n", printable_json(&line)).into_bytes())
 }
 
 fn block(outline: &Outline, node: usize, log: &[u8]) -> Vec<u8> {
@@ -210,7 +211,7 @@ impl Blocks<'_> {
             true => json_line(self.outline, node, &text),
             false => Ok(text),
         };
-        if let Err(error) = text.and_then(|text| say(&text)) {
+        if let Err(error) = text.and_then(|text| say::out(&text)) {
             self.broken = Some(error);
             self.enough.cancel();
         }
@@ -260,7 +261,7 @@ impl BuildWatch for Blocks<'_> {
     fn stage(&mut self, _text: &str) {}
 
     fn warn(&mut self, text: &str) {
-        eprintln!("gofarm: {text}");
+        say::err(&format!("gofarm: {text}\n"));
     }
 }
 
@@ -292,10 +293,10 @@ impl Page<'_> {
         }
         if piece.attempt > self.attempt {
             if self.attempt > 0 && self.position > 0 {
-                eprintln!(
-                    "gofarm: {} is run again: attempt {}",
+                say::err(&format!(
+                    "gofarm: {} is run again: attempt {}\n",
                     self.outline.nodes[self.node].label, piece.attempt
-                );
+                ));
                 self.pending.clear();
                 self.position = 0;
             }
@@ -345,7 +346,7 @@ impl Page<'_> {
             utf8: locale_is_utf8(),
         };
         let text = diagnostics.real_paths(lines);
-        say(&match self.json {
+        say::out(&match self.json {
             true => json_line(self.outline, self.node, &text)?,
             false => text,
         })
@@ -354,7 +355,7 @@ impl Page<'_> {
     fn end(self) -> anyhow::Result<()> {
         let label = &self.outline.nodes[self.node].label;
         if self.position == 0 {
-            eprintln!("gofarm: {label} has printed nothing");
+            say::err(&format!("gofarm: {label} has printed nothing\n"));
             return Ok(());
         }
         if self.pending.is_empty() {
@@ -364,7 +365,7 @@ impl Page<'_> {
             return self.print_lines(&self.pending);
         }
         let text = block(self.outline, self.node, &self.pending);
-        say(&match self.json {
+        say::out(&match self.json {
             true => json_line(self.outline, self.node, &text)?,
             false => text,
         })

@@ -8,7 +8,7 @@ mod logs;
 mod table;
 mod workers;
 
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -136,7 +136,7 @@ impl Asking {
     fn unknown(&self, id: &str) -> UsageError {
         UsageError::new(format!(
             "gofarm: the farm {} knows no build {id}; 'gofarm builds' lists those that it knows",
-            self.connection.address()
+            self.connection.addresses()
         ))
     }
 }
@@ -148,21 +148,6 @@ fn ambiguous(id: &str, found: &[v1::Build]) -> UsageError {
         message.push_str(&format!("\n\t{}  {title}", build.build));
     }
     UsageError::new(message)
-}
-
-/// Writes what was asked for.
-fn say(text: &[u8]) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text)?;
-    out.flush()?;
-    Ok(())
-}
-
-/// The same, for programs.
-fn say_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    let mut text = serde_json::to_vec_pretty(value)?;
-    text.push(b'\n');
-    say(&text)
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

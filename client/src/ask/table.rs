@@ -1,7 +1,18 @@
 //! Rows of columns, for people.
 
+use gofarm_printable::Printable;
+
 /// Columns as wide as their widest field, two spaces apart; nothing follows the last. The first row is the header.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
+    // A field with a line feed would be a row of its own.
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| {
+            row.iter()
+                .map(|field| Printable::line(field).to_string())
+                .collect()
+        })
+        .collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
         .map(|column| {
@@ -10,7 +21,7 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
         })
         .collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let mut line = String::new();
         for (field, width) in row.iter().zip(&widths) {
             line.push_str(&format!("{field:width$}  "));
@@ -30,5 +41,10 @@ mod tests {
         let row = |fields: [&str; 3]| fields.map(str::to_owned).to_vec();
         let rows = [row(["NAME", "N", "WHAT"]), row(["wörker", "12", ""])];
         assert_eq!(table(&rows), "NAME    N   WHAT\nwörker  12\n");
+        let hostile = [row(["NAME", "N", "WHAT"]), row(["a\nw2", "\x1b[2J", "x"])];
+        assert_eq!(
+            table(&hostile),
+            "NAME   N        WHAT\na\\nw2  \\x1b[2J  x\n"
+        );
     }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use gofarm_proto::v1;
 use serde::Serialize;
 
+use super::Asking;
 use super::table::table;
-use super::{Asking, say, say_json};
 use crate::cli::ExitCode;
 use crate::report::{Size, Span};
+use crate::say;
 
 impl Asking {
     pub(super) fn workers(&self) -> anyhow::Result<ExitCode> {
@@ -18,9 +19,9 @@ impl Asking {
         })?;
         if self.json {
             let told: Vec<Told> = answer.workers.iter().map(Told::of).collect();
-            say_json(&told)?;
+            say::json(&told)?;
         } else {
-            say(listed(&answer.workers).as_bytes())?;
+            say::out(&listed(&answer.workers))?;
         }
         Ok(ExitCode::Success)
     }
@@ -41,6 +42,14 @@ struct Told<'a> {
     seen_ms: u64,
     /// Why it is given no tasks for now; null when it is.
     set_aside: Option<&'a str>,
+    /// What the C toolchains among `platforms` are called.
+    c_toolchains: Vec<ToldToolchain<'a>>,
+}
+
+#[derive(Serialize)]
+struct ToldToolchain<'a> {
+    identity: &'a str,
+    name: &'a str,
 }
 
 impl<'a> Told<'a> {
@@ -54,6 +63,14 @@ impl<'a> Told<'a> {
             memory: worker.memory,
             seen_ms: worker.seen_ms,
             set_aside: (!worker.set_aside.is_empty()).then_some(&worker.set_aside),
+            c_toolchains: worker
+                .c_toolchains
+                .iter()
+                .map(|toolchain| ToldToolchain {
+                    identity: &toolchain.identity,
+                    name: &toolchain.name,
+                })
+                .collect(),
         }
     }
 }
@@ -66,16 +83,29 @@ fn pool(worker: &v1::Worker) -> &str {
     }
 }
 
-/// The identity of a C toolchain is a hash, of which the beginning is enough for people.
-fn short(platform: &str) -> String {
+/// The platforms of a worker for people: those without a C toolchain, then each single C toolchain by its name and the
+/// beginning of its identity, a hash. What is compiled with several of them together needs no line of its own.
+fn platforms(worker: &v1::Worker) -> String {
     const DIGITS: usize = 8;
-    match platform.splitn(3, '/').collect::<Vec<_>>()[..] {
-        [os, arch, toolchain] => {
-            let toolchain: String = toolchain.chars().take(DIGITS).collect();
-            format!("{os}/{arch}/{toolchain}")
+    let mut told: Vec<String> = Vec::new();
+    let mut toolchains: Vec<String> = Vec::new();
+    for platform in &worker.platforms {
+        match platform.splitn(3, '/').collect::<Vec<_>>()[..] {
+            [_, _, identity] if identity.contains('+') => {}
+            [os, arch, identity] => {
+                let mut known = worker.c_toolchains.iter();
+                let known = known.find(|toolchain| toolchain.identity == identity);
+                let name = known.map(|known| known.name.clone());
+                let name = name.filter(|name| !name.is_empty());
+                let name = name.unwrap_or_else(|| format!("a C toolchain for {os}/{arch}"));
+                let digits: String = identity.chars().take(DIGITS).collect();
+                toolchains.push(format!("{name} ({digits})"));
+            }
+            _ => told.push(platform.clone()),
         }
-        _ => platform.to_owned(),
     }
+    told.extend(toolchains);
+    told.join(", ")
 }
 
 fn listed(workers: &[v1::Worker]) -> String {
@@ -85,14 +115,13 @@ fn listed(workers: &[v1::Worker]) -> String {
     let header = ["WORKER", "POOL", "RUNNING", "MEMORY", "SEEN", "PLATFORMS"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     for worker in workers {
-        let platforms: Vec<String> = worker.platforms.iter().map(|name| short(name)).collect();
         let mut row = vec![
             worker.name.clone(),
             pool(worker).to_owned(),
             format!("{}/{}", worker.running, worker.slots),
             Size(worker.memory).to_string(),
             format!("{} ago", Span(Duration::from_millis(worker.seen_ms))),
-            platforms.join(" "),
+            platforms(worker),
         ];
         if !worker.set_aside.is_empty() {
             row.push(format!("set aside: {}", worker.set_aside));
@@ -117,6 +146,10 @@ mod tests {
             seen_ms: 1_200,
             platforms: vec!["linux/amd64".into(), "linux/amd64/0123456789abcdef".into()],
             set_aside: String::new(),
+            c_toolchains: vec![v1::CToolchain {
+                identity: "0123456789abcdef".into(),
+                name: "gcc 12.2.0 for x86_64-linux-gnu".into(),
+            }],
         };
         let mut crashing = worker.clone();
         crashing.name = "w2".into();
@@ -124,8 +157,8 @@ mod tests {
         assert_eq!(
             listed(&[worker.clone(), crashing]),
             "WORKER  POOL     RUNNING  MEMORY   SEEN       PLATFORMS\n\
-             w1      default  3/8      16.0 GB  1.20s ago  linux/amd64 linux/amd64/01234567\n\
-             w2      default  3/8      16.0 GB  1.20s ago  linux/amd64 linux/amd64/01234567  set aside: 3 tasks in a row crashed\n"
+             w1      default  3/8      16.0 GB  1.20s ago  linux/amd64, gcc 12.2.0 for x86_64-linux-gnu (01234567)\n\
+             w2      default  3/8      16.0 GB  1.20s ago  linux/amd64, gcc 12.2.0 for x86_64-linux-gnu (01234567)  set aside: 3 tasks in a row crashed\n"
         );
         assert_eq!(listed(&[]), "no workers\n");
         assert_eq!(
@@ -133,6 +166,7 @@ mod tests {
             serde_json::json!({
                 "name": "w1", "pool": "default", "platforms": ["linux/amd64", "linux/amd64/0123456789abcdef"],
                 "slots": 8, "running": 3, "memory": 16_000_000_000_u64, "seen_ms": 1200, "set_aside": null,
+                "c_toolchains": [{"identity": "0123456789abcdef", "name": "gcc 12.2.0 for x86_64-linux-gnu"}],
             })
         );
     }

@@ -20,7 +20,7 @@ const OFF: &str = "off";
 pub struct ServerChoice {
     /// --server, and how it was said.
     pub server: Option<(String, String)>,
-    /// --token-file.
+    /// --token-file, else GOFARM_TOKEN_FILE.
     pub token_file: Option<PathBuf>,
     /// --ca.
     pub ca: Option<PathBuf>,
@@ -33,7 +33,7 @@ pub struct ServerChoice {
 /// A farm, and how to talk to it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FarmSettings {
-    /// Its URL: `http://HOST:PORT` or `https://HOST:PORT`.
+    /// Its URL: `http://HOST:PORT` or `https://HOST:PORT`; those of several replicas are separated by commas.
     pub server: String,
     /// Sent with every call.
     pub token: Option<String>,
@@ -81,6 +81,7 @@ impl ServerChoice {
             return Ok(None);
         }
         let mut choice = self.clone();
+        // --token-file and GOFARM_TOKEN_FILE come first: the token itself is what is left in an environment by accident.
         let mut token = match (&self.token_file, environment.get("GOFARM_TOKEN")) {
             (None, Some(token)) => Some(checked(&token.to_string_lossy(), "GOFARM_TOKEN")?),
             _ => None,
@@ -103,11 +104,7 @@ impl ServerChoice {
         let Some((server, from)) = choice.server else {
             return Ok(None);
         };
-        if !["http://", "https://"].iter().any(|scheme| {
-            server
-                .strip_prefix(scheme)
-                .is_some_and(|rest| !rest.is_empty())
-        }) {
+        if !server.split(',').all(is_url) {
             return Err(UsageError::new(format!(
                 "gofarm: invalid value {server:?} for {from}: not the URL of a farm (try http://HOST:8980, or off)"
             )));
@@ -129,6 +126,13 @@ impl ServerChoice {
             pool: choice.pool.unwrap_or_default(),
         }))
     }
+}
+
+fn is_url(address: &str) -> bool {
+    ["http://", "https://"].iter().any(|scheme| {
+        let rest = address.trim().strip_prefix(scheme);
+        rest.is_some_and(|rest| !rest.is_empty())
+    })
 }
 
 /// A token goes into a header of every call.
@@ -192,12 +196,20 @@ fn read(file: &Path) -> Result<Option<ServerChoice>, UsageError> {
                 UsageError::new(format!("gofarm: {name}: unknown key {key:?}")).suggest(meant),
             );
         }
-        let Some(text) = value.as_str().filter(|text| !text.is_empty()) else {
+        let text = match (key.as_str(), value) {
+            ("server", toml::Value::Array(several)) => several_of(several),
+            (_, value) => value.as_str().map(str::to_owned),
+        };
+        let Some(text) = text.filter(|text| !text.is_empty()) else {
+            let list = if key == "server" {
+                ", or a list of such"
+            } else {
+                ""
+            };
             return Err(UsageError::new(format!(
-                "gofarm: {name}: the value of {key:?} must be a text that is not empty"
+                "gofarm: {name}: the value of {key:?} must be a text that is not empty{list}"
             )));
         };
-        let text = text.to_owned();
         let path = || file.parent().map(|folder| folder.join(&text));
         match key.as_str() {
             "server" => said.server = Some((text, format!("server in {name}"))),
@@ -208,6 +220,14 @@ fn read(file: &Path) -> Result<Option<ServerChoice>, UsageError> {
         }
     }
     Ok(Some(said))
+}
+
+/// A list of addresses as the flag has it. None where not all are texts with something in them.
+fn several_of(list: &[toml::Value]) -> Option<String> {
+    let texts = list
+        .iter()
+        .map(|one| one.as_str().filter(|text| !text.is_empty()));
+    Some(texts.collect::<Option<Vec<&str>>>()?.join(","))
 }
 
 fn cannot_read(path: &Path, error: &std::io::Error) -> UsageError {
@@ -304,6 +324,32 @@ mod tests {
     }
 
     #[test]
+    fn a_token_file_goes_before_the_token_itself() {
+        let place = Place::new(&[("repo/go.mod", ""), ("repo/token", "of-the-file\n")]);
+        let file = place.0.path().join("repo/token");
+        let choice = ServerChoice {
+            server: Some(("http://a:1".into(), "--server".into())),
+            token_file: Some(file),
+            ..ServerChoice::default()
+        };
+        let variables = [("GOFARM_TOKEN", "of-the-variable")];
+        let read = place.settings(&choice, "repo", &variables).unwrap();
+        assert_eq!(read.unwrap().token.as_deref(), Some("of-the-file"));
+    }
+
+    #[test]
+    fn a_farm_has_several_addresses() {
+        for text in [
+            "server = \"http://a:1,https://b:2\"\n",
+            "server = [\"http://a:1\", \"https://b:2\"]\n",
+        ] {
+            let place = Place::new(&[("repo/gofarm.toml", text), ("repo/go.mod", "")]);
+            let read = place.settings(&ServerChoice::default(), "repo", &[]);
+            assert_eq!(read.unwrap().unwrap().server, "http://a:1,https://b:2");
+        }
+    }
+
+    #[test]
     fn without_a_server_the_build_is_embedded() {
         let place = Place::new(&[
             ("home/.config/gofarm/gofarm.toml", "user = \"ann\"\n"),
@@ -323,7 +369,20 @@ mod tests {
             ),
             (
                 "server = 5\n",
-                "gofarm: /repo/gofarm.toml: the value of \"server\" must be a text that is not empty",
+                "gofarm: /repo/gofarm.toml: the value of \"server\" must be a text that is not empty, or a list of such",
+            ),
+            (
+                "server = [\"http://a:1\", \"\"]\n",
+                "gofarm: /repo/gofarm.toml: the value of \"server\" must be a text that is not empty, or a list of such",
+            ),
+            (
+                "user = [\"ann\"]\n",
+                "gofarm: /repo/gofarm.toml: the value of \"user\" must be a text that is not empty",
+            ),
+            (
+                "server = \"http://a:1,b:2\"\n",
+                "gofarm: invalid value \"http://a:1,b:2\" for server in /repo/gofarm.toml: not the URL of a farm \
+                 (try http://HOST:8980, or off)",
             ),
             (
                 "server = \"farm:8980\"\n",

@@ -213,7 +213,7 @@ pub(super) static FLAGS: &[Flag] = &[
     own("server", ValueKind::Text, Setting::Server, Some("GOFARM_SERVER")),
     own("summary-json", ValueKind::Text, Setting::SummaryJson, None),
     own("timeout", ValueKind::Text, Setting::Timeout, Some("GOFARM_TIMEOUT")),
-    own("token-file", ValueKind::Text, Setting::TokenFile, None),
+    own("token-file", ValueKind::Text, Setting::TokenFile, Some("GOFARM_TOKEN_FILE")),
     own("user", ValueKind::Text, Setting::User, Some("GOFARM_USER")),
     own("workers", ValueKind::Int, Setting::Workers, Some("GOFARM_WORKERS")),
 ];

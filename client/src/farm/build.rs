@@ -62,6 +62,8 @@ pub trait BuildWatch: Send {
     fn tick(&mut self);
     /// What is done before there are actions.
     fn stage(&mut self, text: &str);
+    /// Nothing runs, and this is why. True until something is told to run.
+    fn waits_for(&mut self, _reason: &str) {}
     /// Something that the user should know and that fails nothing.
     fn warn(&mut self, text: &str);
 }

@@ -3,6 +3,7 @@
 use std::io::{Stderr, Write};
 use std::time::Duration;
 
+use gofarm_printable::Printable;
 use gofarm_scheduler::core::{NodeId, Resolution};
 
 use super::frame::{Frame, Size, USUAL_SIZE, tenths};
@@ -30,6 +31,8 @@ pub struct Progress<W = Stderr> {
     size: fn() -> Option<Size>,
     /// What is done while the number of actions is not known.
     stage: String,
+    /// Why nothing runs, as long as nothing does.
+    waits_for: String,
     counts: Counts,
     /// By node.
     ends: Vec<Option<End>>,
@@ -86,6 +89,7 @@ impl<W: Write> Progress<W> {
             display,
             size,
             stage: "starting".to_owned(),
+            waits_for: String::new(),
             counts: Counts::default(),
             ends: Vec::new(),
             running: Vec::new(),
@@ -100,7 +104,17 @@ impl<W: Write> Progress<W> {
 
     /// What is done before there are actions: "planning", "reading sources".
     pub fn stage(&mut self, stage: &str) {
-        self.stage = stage.to_owned();
+        self.stage = Printable::line(stage).to_string();
+    }
+
+    /// Nothing runs, and this is why. True until something runs.
+    pub fn waits_for(&mut self, reason: &str) {
+        let reason = Printable::line(reason).to_string();
+        // Whoever reads lines hears of it at once, not up to ten seconds later.
+        if self.waits_for != reason && matches!(self.display, Display::Lines) {
+            self.due = Duration::ZERO;
+        }
+        self.waits_for = reason;
     }
 
     /// The number of actions is known.
@@ -111,7 +125,8 @@ impl<W: Write> Progress<W> {
     /// An action runs.
     pub fn started(&mut self, node: NodeId, label: &str, now: Duration) {
         self.forget(node);
-        let label = label.to_owned();
+        self.waits_for.clear();
+        let label = Printable::line(label).to_string();
         self.running.push(Running {
             node,
             label,
@@ -143,14 +158,14 @@ impl<W: Write> Progress<W> {
         self.forget(node);
     }
 
-    /// Prints text that belongs to the user: whole, and at once.
+    /// Prints text that belongs to the user: whole, at once, and without what a terminal would obey.
     pub fn print(&mut self, text: &[u8], now: Duration) {
         if text.is_empty() {
             return;
         }
         let mut buffer = Vec::with_capacity(text.len() + 512);
         let visible = self.clear_into(&mut buffer);
-        buffer.extend_from_slice(text);
+        buffer.extend_from_slice(Printable::new(text).as_bytes());
         if visible {
             // A block begins at the beginning of a row.
             if text.last() != Some(&b'\n') {
@@ -298,7 +313,10 @@ impl<W: Write> Progress<W> {
         } else {
             String::new()
         };
-        format!("{share}% cached, {failed}{} running", self.running.len())
+        match (self.running.len(), self.waits_for.as_str()) {
+            (0, reason) if !reason.is_empty() => format!("{share}% cached, {failed}{reason}"),
+            (running, _) => format!("{share}% cached, {failed}{running} running"),
+        }
     }
 }
 
@@ -377,6 +395,19 @@ mod tests {
     }
 
     #[test]
+    fn nothing_of_others_is_obeyed() {
+        let mut progress = block();
+        progress.total(2);
+        progress.started(NodeId(0), "compile a\x1b[2J\nb", ms(0));
+        progress.print(b"# a\n\x1b]0;t\x07done\r\x9b1m\n", ms(100));
+        progress.tick(ms(200));
+        assert_eq!(
+            screen(&progress),
+            "# a\n\\x1b]0;t\\x07done\\r\\x9b1m\n[0/2] 0% cached, 1 running, 0.2s\n  compile a\\x1b[2J\\nb  0.2s\n"
+        );
+    }
+
+    #[test]
     fn a_block_is_drawn_ten_times_a_second_at_most() {
         let mut progress = block();
         progress.total(1000);
@@ -427,6 +458,32 @@ mod tests {
             text(&progress),
             "gofarm: planning for 10.0s\n# y\n\
              gofarm: 20.0s: 2 of 8 done, 50% cached, 1 running (link x for 1.5s)\n"
+        );
+    }
+
+    #[test]
+    fn what_is_waited_for_stands_where_nothing_runs() {
+        let mut progress = block();
+        progress.total(2);
+        progress.waits_for("waiting for a worker");
+        progress.tick(ms(200));
+        assert_eq!(
+            screen(&progress),
+            "[0/2] 0% cached, waiting for a worker, 0.2s\n"
+        );
+        progress.started(NodeId(0), "compile a", ms(300));
+        progress.finished(NodeId(0), ONE);
+        progress.tick(ms(400));
+        assert_eq!(screen(&progress), "[1/2] 0% cached, 0 running, 0.4s\n");
+        let mut lines = Progress::new(Vec::new(), Display::Lines, || None);
+        lines.total(2);
+        lines.waits_for("waiting for room: 3 builds before this one");
+        lines.tick(ms(2_000));
+        lines.waits_for("waiting for room: 3 builds before this one");
+        lines.tick(ms(4_000));
+        assert_eq!(
+            text(&lines),
+            "gofarm: 2.0s: 0 of 2 done, 0% cached, waiting for room: 3 builds before this one\n"
         );
     }
 

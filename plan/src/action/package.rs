@@ -144,6 +144,7 @@ impl Assembly<'_> {
             target: group.target.clone(),
             recorded_flags: draft.recorded_flags,
             c_library: false,
+            c_toolchain_name: self.toolchains.name(&draft.compilers),
         })
     }
 

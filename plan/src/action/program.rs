@@ -109,6 +109,7 @@ impl Assembly<'_> {
             target: group.target.clone(),
             recorded_flags: None,
             c_library,
+            c_toolchain_name: self.toolchains.name(&compilers),
         })
     }
 
@@ -269,6 +270,7 @@ impl Assembly<'_> {
             target: None,
             recorded_flags: None,
             c_library: false,
+            c_toolchain_name: String::new(),
         })
     }
 }

@@ -30,6 +30,9 @@ pub(crate) struct Remembered {
     pub listings: Vec<ListingFact>,
     #[prost(message, repeated, tag = "7")]
     pub probes: Vec<Probe>,
+    /// What people call it.
+    #[prost(string, tag = "8")]
+    pub name: String,
 }
 
 /// Whether the compiler knows a flag.

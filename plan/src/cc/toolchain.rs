@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use gofarm_identity::c_toolchain;
 pub(crate) use gofarm_identity::c_toolchain::joined;
+use gofarm_identity::c_toolchain::joined_names;
 
 use super::memory::{Memory, Probe, Remembered};
 use crate::error::PlanError;
@@ -63,6 +64,14 @@ impl Toolchains {
         compiler: &[String],
     ) -> Result<&Identified, PlanError> {
         Ok(&self.toolchain(go, compiler)?.identified)
+    }
+
+    /// What people call the toolchain of these compilers, which are [identified](Toolchains::identified).
+    pub fn name(&self, compilers: &[Vec<String>]) -> String {
+        let known = compilers
+            .iter()
+            .filter_map(|compiler| self.used.get(compiler));
+        joined_names(known.map(|toolchain| toolchain.record.name.as_str()))
     }
 
     /// Whether the compiler knows these flags (`gccSupportsFlag` in cmd/go/internal/work/exec.go): the command lines of the
@@ -186,6 +195,7 @@ fn identify(
         compiler: compiler.to_vec(),
         surroundings,
         identity: found.identity,
+        name: found.name,
         folder: found.folder.to_string_lossy().into_owned(),
         files: found
             .files

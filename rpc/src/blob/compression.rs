@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 
-use crate::address::FarmAddress;
+use crate::address::FarmAddresses;
 
 /// The fastest level that finds most of the redundancy of object code: about 400 MB/s and a third of the size.
 const LEVEL: i32 = 1;
@@ -22,7 +22,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    pub(super) fn applies(self, farm: &FarmAddress) -> bool {
+    pub(super) fn applies(self, farm: &FarmAddresses) -> bool {
         match self {
             Compression::Auto => !farm.is_loopback(),
             Compression::Always => true,

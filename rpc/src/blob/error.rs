@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use gofarm_proto::Digest;
 use gofarm_store::{ErrorClass, StoreError};
 
-use crate::address::FarmAddress;
+use crate::address::FarmAddresses;
 use crate::error::RpcError;
 
 /// Why blobs did not come over.
@@ -40,7 +40,7 @@ pub enum BlobError {
     #[error("the farm {address} did not store {name} (blob {digest}): {reason}")]
     Refused {
         /// The farm.
-        address: FarmAddress,
+        address: FarmAddresses,
         /// The file, or how many bytes in memory.
         name: String,
         /// The blob.

@@ -73,7 +73,7 @@ impl BlobClient {
     /// Blobs over this connection.
     pub fn with_compression(connection: Connection, compression: Compression) -> BlobClient {
         BlobClient {
-            zstd: compression.applies(connection.address()),
+            zstd: compression.applies(connection.addresses()),
             connection,
             flights: Arc::default(),
         }

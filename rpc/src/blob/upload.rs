@@ -99,7 +99,7 @@ async fn write_batch(
         let digest = client.understood("store blobs", &refused.digest.unwrap_or_default())?;
         let source = batch.iter().find(|(of, _)| *of == digest);
         return Err(BlobError::Refused {
-            address: client.connection.address().clone(),
+            address: client.connection.addresses().clone(),
             name: source.map_or_else(String::new, |(_, source)| source.name()),
             digest,
             reason: refused.reason,

@@ -50,7 +50,7 @@ pub(super) async fn write(
             Err(BlobError::Rpc(error)) if goes_on(&error) => error,
             Err(BlobError::Rpc(RpcError::Refused { status, .. })) => {
                 return Err(BlobError::Refused {
-                    address: client.connection.address().clone(),
+                    address: client.connection.addresses().clone(),
                     name: source.name(),
                     digest,
                     reason: status.message().to_owned(),

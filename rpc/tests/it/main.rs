@@ -11,4 +11,5 @@ mod damage;
 mod farm;
 mod proxy;
 mod service;
+mod several;
 mod transfers;

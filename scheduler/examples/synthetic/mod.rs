@@ -49,6 +49,7 @@ pub fn graph(nodes: u32) -> v1::Graph {
             source_bytes: u64::from(random(100_000)),
             requested: link,
             platform: None,
+            c_toolchain_name: String::new(),
         }
     });
     v1::Graph {

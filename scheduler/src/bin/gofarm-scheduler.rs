@@ -55,7 +55,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::new());
     let spans = Spans::from_environment("gofarm-scheduler", &replica).map_err(Misuse::new)?;
     let (files, url) = store(&options)?;
-    let store = MeteredStore::new(files.clone(), metrics.store.clone());
+    let store = MeteredStore::new(files.clone(), metrics.store.clone(), metrics.room.clone());
     let (queue, registry) = shared_state(&options, &store).await?;
     let queue: Arc<dyn LeaseQueue> = Arc::new(MeteredQueue::new(queue, metrics.clone()));
     let registry = MeteredRegistry::new(registry, metrics.registry.clone());
@@ -71,7 +71,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         store.clone(),
     );
 
-    let readiness = readiness(&queue, &files, &metrics);
+    let readiness = readiness(&queue, &files, &store, &metrics);
     let builds = Arc::new(BuildsService::new(engine.clone()));
     let farm = Arc::new(FarmService::new(registry.clone()));
     let closing = CancellationToken::new();
@@ -193,7 +193,13 @@ async fn shared_state(
 }
 
 /// Ready when Redis and the store answer.
-fn readiness(queue: &Arc<dyn LeaseQueue>, store: &FarmStore, metrics: &Arc<Metrics>) -> Readiness {
+fn readiness(
+    queue: &Arc<dyn LeaseQueue>,
+    store: &FarmStore,
+    written: &MeteredStore,
+    metrics: &Arc<Metrics>,
+) -> Readiness {
+    let written = written.clone();
     let queue = queue.clone();
     let (store, metrics) = (store.clone(), metrics.clone());
     Readiness::new(vec![
@@ -212,6 +218,11 @@ fn readiness(queue: &Arc<dyn LeaseQueue>, store: &FarmStore, metrics: &Arc<Metri
                 let asked = metrics.store.time("probe", store.missing(vec![nobodys]));
                 asked.await.map(drop).map_err(|error| error.to_string())
             }
+        }),
+        // Without room, what is stored can still be read: builds that are cached go on, so calls stay welcome.
+        Check::told("store_room", move || {
+            let written = written.clone();
+            async move { written.check_room().await }
         }),
     ])
 }

@@ -430,6 +430,7 @@ mod tests {
                     source_bytes: 10,
                     requested: false,
                     platform: None,
+                    c_toolchain_name: String::new(),
                 })
                 .collect(),
         }

@@ -8,6 +8,14 @@ use gofarm_proto::ActionKey;
 use super::{Lease, LeaseId, LeaseRequest, News, Owner, QueueError, Renewal, TaskOutput};
 use crate::core::{Outcome, RunId, Task};
 
+/// By how much [`QueueOptions::placement_grace`] is shorter for a part of a pool that is known and has no workers there.
+pub(super) const GRACE_OF_A_KNOWN_POOL: u32 = 5;
+
+/// The pool that a part (`default:linux/amd64`) belongs to.
+pub(super) fn pool_of(part: &str) -> &str {
+    part.split_once(':').map_or(part, |(pool, _)| pool)
+}
+
 /// The times that a queue works with.
 #[derive(Clone, Copy, Debug)]
 pub struct QueueOptions {
@@ -15,7 +23,8 @@ pub struct QueueOptions {
     pub lease_ttl: Duration,
     /// How long a worker that neither asks nor renews counts as there.
     pub worker_ttl: Duration,
-    /// How long the workers of a pool have to show themselves before a task that none of them could take fails.
+    /// How long the workers of a pool have to show themselves before a task that none of them could take fails. Once a pool
+    /// has had workers for so long, tasks of a part of it that never had any fail after a fifth of that.
     pub placement_grace: Duration,
     /// How long an exclusive task waits for a worker that happens to be idle before one is kept free for it.
     pub exclusive_patience: Duration,

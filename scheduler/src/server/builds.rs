@@ -4,6 +4,7 @@ mod action_log;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod watch;
 
 use futures::stream::BoxStream;
@@ -111,6 +112,26 @@ impl Builds for BuildsService {
         let found = self.engine.registry().get(build).await;
         let found = found.map_err(unavailable)?;
         found.map(Response::new).ok_or_else(|| not_found(build))
+    }
+
+    async fn waiting(
+        &self,
+        request: Request<v1::WaitingRequest>,
+    ) -> Result<Response<v1::WaitingResponse>, Status> {
+        let request = request.into_inner();
+        let build = id(&request.build)?;
+        let registry = self.engine.registry();
+        let found = registry.get(build).await.map_err(unavailable)?;
+        let found = found.ok_or_else(|| not_found(build))?;
+        let workers = registry.workers().await.map_err(unavailable)?;
+        let open = registry.list(LISTED_AT_MOST, true).await;
+        let open = open.map_err(unavailable)?;
+        let answer = waiting::answer(&found, &request.platforms, workers, &open);
+        let store_full = self.engine.store().room().why().unwrap_or_default();
+        Ok(Response::new(v1::WaitingResponse {
+            store_full,
+            ..answer
+        }))
     }
 
     async fn provide(

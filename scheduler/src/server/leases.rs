@@ -265,6 +265,13 @@ impl v1::leases_server::Leases for LeasesService {
         let request = request.into_inner();
         let lease = message::lease_id(&request.lease.unwrap_or_default())?;
         let next = request.next.map(Asked::read).transpose()?;
+        if let Some(v1::outcome::Outcome::Released(released)) =
+            request.outcome.as_ref().and_then(|of| of.outcome.as_ref())
+            && !released.reason.is_empty()
+        {
+            let (worker, reason) = (&request.worker, &released.reason);
+            tracing::warn!(worker, key = %lease.key, reason, "a worker gives a task back");
+        }
         let outcome = message::outcome(request.outcome)?;
         let verdict = Verdict::of(&outcome);
         let result = match &outcome {

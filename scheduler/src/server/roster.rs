@@ -64,12 +64,14 @@ fn same(before: &v1::Worker, now: &v1::Worker) -> bool {
     (
         &before.pool,
         &before.platforms,
+        &before.c_toolchains,
         &before.set_aside,
         before.slots,
         before.memory,
     ) == (
         &now.pool,
         &now.platforms,
+        &now.c_toolchains,
         &now.set_aside,
         now.slots,
         now.memory,

@@ -17,6 +17,8 @@ fn it_does_not_listen_beyond_this_machine_without_a_token() {
 fn a_token_that_is_none_is_refused() {
     let (code, said) = refused(&["--token-file", "/nowhere/token"], &[]);
     assert!(code == 3 && said.contains("/nowhere/token"), "{said}");
+    let (code, said) = refused(&[], &[("GOFARM_TOKEN_FILE", "/nowhere/token")]);
+    assert!(code == 3 && said.contains("/nowhere/token"), "{said}");
     let (code, said) = refused(&[], &[("GOFARM_TOKEN", "two words")]);
     assert!(code == 2 && said.contains("GOFARM_TOKEN"), "{said}");
 }

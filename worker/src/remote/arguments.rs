@@ -13,7 +13,8 @@ use gofarm_daemon::LogFormat;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "gofarm-worker", version)]
 pub struct Arguments {
-    /// Where the scheduler is: http://host:port or https://host:port. Several replicas: repeat, or separate by commas
+    /// Where the scheduler is: http://host:port or https://host:port. Several replicas: repeat, or separate by commas; one of
+    /// them is used until it is gone
     #[arg(
         long,
         env = "GOFARM_SERVER",
@@ -24,7 +25,7 @@ pub struct Arguments {
     pub server: Vec<String>,
 
     /// A file with the farm's token; without it, GOFARM_TOKEN has the token itself
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "GOFARM_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 
     /// A PEM file with the certificate authority of the farm, in place of the system's

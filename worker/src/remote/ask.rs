@@ -166,6 +166,7 @@ async fn call(shared: &Shared, capacity: Capacity, slots: usize) -> Answer {
         },
         wait_ms: wait.as_millis() as u32,
         ahead: capacity.ahead,
+        c_toolchains: options.c_toolchains.clone(),
     };
     let asked = Instant::now();
     let server = shared.servers.current();
@@ -180,7 +181,7 @@ async fn call(shared: &Shared, capacity: Capacity, slots: usize) -> Answer {
         }
         Err(_) => {
             shared.servers.turn_from(server);
-            let address = server.connection.address();
+            let address = server.connection.addresses();
             return Err(SourceError(format!("{address} does not answer")));
         }
     };

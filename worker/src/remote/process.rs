@@ -8,12 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use gofarm_daemon::{Misuse, Signals, Spans};
 use gofarm_identity::c_toolchain::CToolchainError;
+use gofarm_proto::v1;
 use gofarm_rpc::{ConnectOptions, RpcError};
 use gofarm_store::DiskStoreOptions;
 use tokio_util::sync::CancellationToken;
 
 use super::arguments::{Arguments, SandboxChoice, Slots};
-use super::c_toolchains::c_toolchains;
+use super::c_toolchains::{c_toolchains, sort};
 use super::cache::{LocalCache, bounded};
 use super::name::worker_name;
 use super::scrub::ScrubOptions;
@@ -92,7 +93,8 @@ pub async fn run(arguments: Arguments, launcher: Vec<OsString>) -> anyhow::Resul
         );
     }
     let compilers = arguments.cc.clone();
-    let platforms = tokio::task::spawn_blocking(move || platforms(&compilers)).await??;
+    let c_toolchains = tokio::task::spawn_blocking(move || found(&compilers)).await??;
+    let platforms = platforms(&c_toolchains);
     let connect = ConnectOptions {
         token: token(&arguments)?,
         ca: arguments.ca.clone(),
@@ -112,7 +114,7 @@ pub async fn run(arguments: Arguments, launcher: Vec<OsString>) -> anyhow::Resul
         slots,
         memory,
         cache = %folder.display(),
-        c_toolchains = platforms.len() - 1,
+        c_toolchains = c_toolchains.len(),
         sandbox = matches!(executor.sandbox(), SandboxState::Active),
         "worker starts"
     );
@@ -121,6 +123,7 @@ pub async fn run(arguments: Arguments, launcher: Vec<OsString>) -> anyhow::Resul
         worker: name.name.clone(),
         pool: arguments.pool.clone(),
         platforms,
+        c_toolchains,
         slots,
         memory,
         scrub: ScrubOptions {
@@ -200,7 +203,7 @@ fn room(arguments: &Arguments, machine: &Machine) -> (usize, u64) {
 }
 
 /// `os/arch` as Go calls them, and with it each C toolchain.
-fn platforms(compilers: &[String]) -> anyhow::Result<Vec<String>> {
+fn platforms(c_toolchains: &[v1::CToolchain]) -> Vec<String> {
     let arch = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -209,7 +212,14 @@ fn platforms(compilers: &[String]) -> anyhow::Result<Vec<String>> {
         other => other,
     };
     let base = format!("{}/{arch}", std::env::consts::OS);
-    let mut identities = Vec::new();
+    let with_c = c_toolchains.iter();
+    let with_c = with_c.map(|toolchain| format!("{base}/{}", toolchain.identity));
+    std::iter::once(base.clone()).chain(with_c).collect()
+}
+
+/// The C toolchains of these compilers; the usual ones when none are named.
+fn found(compilers: &[String]) -> anyhow::Result<Vec<v1::CToolchain>> {
+    let mut toolchains = Vec::new();
     if compilers.is_empty() {
         let [c, cpp] = DEFAULT_COMPILERS.map(str::to_owned);
         // g++ may be missing where gcc is not; without gcc there is no cgo at all.
@@ -218,7 +228,7 @@ fn platforms(compilers: &[String]) -> anyhow::Result<Vec<String>> {
             found => found,
         };
         match found {
-            Ok(found) => identities = found,
+            Ok(found) => toolchains = found,
             Err(CToolchainError::NotFound { program }) => {
                 tracing::info!(
                     program,
@@ -230,14 +240,10 @@ fn platforms(compilers: &[String]) -> anyhow::Result<Vec<String>> {
     }
     for set in compilers.iter().filter(|set| *set != NO_COMPILER) {
         let set: Vec<String> = set.split(',').map(|name| name.trim().to_owned()).collect();
-        identities.extend(c_toolchains(&set)?);
+        toolchains.extend(c_toolchains(&set)?);
     }
-    identities.sort_unstable();
-    identities.dedup();
-    let with_c = identities
-        .iter()
-        .map(|identity| format!("{base}/{identity}"));
-    Ok(std::iter::once(base.clone()).chain(with_c).collect())
+    sort(&mut toolchains);
+    Ok(toolchains)
 }
 
 fn token(arguments: &Arguments) -> anyhow::Result<Option<String>> {

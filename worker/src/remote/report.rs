@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gofarm_daemon::now;
 use gofarm_proto::{Digest, v1};
-use gofarm_rpc::{Backoff, BlobError, Source};
+use gofarm_rpc::{Backoff, BlobError, RpcError, Source};
 use tokio::time::{Instant, timeout};
 
 use super::message::outputs;
@@ -54,8 +54,14 @@ async fn tell(
     let begun = now();
     let (uploaded, ()) = tokio::join!(upload(shared, token, &made, end), send_rest(shared, token));
     shared.uploaded(token, begun, &made, &uploaded);
-    if let Err(reason) = uploaded {
-        outcome = v1::outcome::Outcome::Crashed(reason);
+    match uploaded {
+        Ok(()) => {
+            use v1::outcome::Outcome;
+            if matches!(outcome, Outcome::Succeeded(_) | Outcome::Failed(_)) {
+                shared.trouble.is_over();
+            }
+        }
+        Err(trouble) => outcome = trouble.outcome(shared).await,
     }
     let mut uploads = 1;
     let mut backoff = Backoff::new();
@@ -81,8 +87,8 @@ async fn tell(
                 let missing: Vec<Digest> = missing.filter_map(Result::ok).collect();
                 uploads += 1;
                 let uploaded = upload(shared, token, &missing, end).await;
-                if let Err(reason) = uploaded {
-                    outcome = v1::outcome::Outcome::Crashed(reason);
+                if let Err(trouble) = uploaded {
+                    outcome = trouble.outcome(shared).await;
                 } else if uploads > UPLOADS {
                     let count = missing.len();
                     outcome = v1::outcome::Outcome::Crashed(format!(
@@ -116,14 +122,16 @@ fn note(shared: &Shared, token: LeaseToken, state: v1::LeaseState, outcome: &v1:
         Outcome::Crashed(reason) => ("crashed", reason.as_str()),
         Outcome::OutOfMemory(memory) => ("out of memory", memory.reason.as_str()),
         Outcome::BlobsMissing(_) => ("inputs missing", ""),
-        Outcome::Released(_) => ("given back", ""),
+        Outcome::Released(released) => ("given back", released.reason.as_str()),
         Outcome::Cancelled(_) => ("cancelled", ""),
     };
     let counts = state == v1::LeaseState::LeaseHeld;
     let (worker, build) = (&shared.options.worker, shared.held.build(token));
     let action = shared.held.label(token);
     match outcome {
-        Outcome::Crashed(_) | Outcome::OutOfMemory(_) => {
+        Outcome::Crashed(_) | Outcome::OutOfMemory(_) | Outcome::Released(_)
+            if !reason.is_empty() =>
+        {
             tracing::warn!(worker, lease = %token, build, action, outcome = word, counts, reason, "reported");
         }
         _ => {
@@ -132,13 +140,49 @@ fn note(shared: &Shared, token: LeaseToken, state: v1::LeaseState, outcome: &v1:
     }
 }
 
-/// Brings outputs to the farm. The error is the reason why that cannot be done, for the history of attempts.
+/// Why outputs cannot be brought to the farm.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The farm's store is full. No worker could store them, so the task has done nothing wrong.
+    Full(String),
+    /// Anything else, for the history of attempts.
+    Other(String),
+}
+
+impl Trouble {
+    pub fn reason(&self) -> &str {
+        match self {
+            Trouble::Full(reason) | Trouble::Other(reason) => reason,
+        }
+    }
+
+    /// How the task ends with it. After a full store nothing is taken for a while, as after a full disk of this worker.
+    async fn outcome(self, shared: &Shared) -> v1::outcome::Outcome {
+        match self {
+            Trouble::Full(reason) => {
+                shared.trouble.met(Instant::now());
+                tracing::error!(
+                    reason,
+                    "the farm's store is full; no tasks are taken for a while"
+                );
+                // Calls that wait would be given just this task again, at once.
+                if let Err(error) = shared.want_nothing("take no tasks for a while").await {
+                    tracing::debug!(%error, "the farm does not hear that we pause");
+                }
+                v1::outcome::Outcome::Released(v1::Released { reason })
+            }
+            Trouble::Other(reason) => v1::outcome::Outcome::Crashed(reason),
+        }
+    }
+}
+
+/// Brings outputs to the farm.
 async fn upload(
     shared: &Shared,
     token: LeaseToken,
     digests: &[Digest],
     end: Instant,
-) -> Result<(), String> {
+) -> Result<(), Trouble> {
     if digests.is_empty() {
         return Ok(());
     }
@@ -153,20 +197,17 @@ async fn upload(
             Ok(_) => return Ok(()),
             Err(error) => error,
         };
-        // Refused is what a store says whose disk is full; others may have room soon.
-        if !error.is_unreachable() && !matches!(error, BlobError::Refused { .. }) {
-            return Err(format!(
-                "its outputs cannot be uploaded: {}",
-                with_causes(&error)
-            ));
+        let reason = || format!("its outputs cannot be uploaded: {}", with_causes(&error));
+        if matches!(error, BlobError::Rpc(RpcError::Full { .. })) {
+            return Err(Trouble::Full(reason()));
+        }
+        if !error.is_unreachable() {
+            return Err(Trouble::Other(reason()));
         }
         tracing::warn!(lease = %token, %error, "cannot upload outputs; trying again");
         shared.servers.turn_from(server);
         if !backoff.wait(end).await {
-            return Err(format!(
-                "its outputs cannot be uploaded: {}",
-                with_causes(&error)
-            ));
+            return Err(Trouble::Other(reason()));
         }
     }
     // The loop that tells the outcome finds the same.

@@ -1,25 +1,24 @@
-//! The replicas of the farm's scheduler: any of them serves any call.
-
-use std::sync::atomic::{AtomicUsize, Ordering};
+//! The farm as a worker reaches it.
 
 use gofarm_proto::v1::leases_client::LeasesClient;
-use gofarm_rpc::{Authorized, BlobClient, ConnectOptions, Connection, RpcError};
+use gofarm_rpc::{Authorized, BlobClient, ConnectOptions, Connection, Place, RpcError};
 
 /// A result carries its output along, which is up to 16 MiB.
 const LIMIT: usize = 64 << 20;
 
-/// Where the farm can be reached. One address is used until it fails, then the next.
+/// The replicas of the farm's scheduler: any of them serves any call, and one is used until it fails.
 #[derive(Debug)]
 pub struct Servers {
-    servers: Vec<Server>,
-    current: AtomicUsize,
+    connection: Connection,
+    blobs: BlobClient,
 }
 
-/// One address.
-#[derive(Debug)]
-pub(super) struct Server {
-    pub connection: Connection,
-    pub blobs: BlobClient,
+/// The one that is used just now, as far as known.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Server<'a> {
+    pub connection: &'a Connection,
+    pub blobs: &'a BlobClient,
+    place: Place,
 }
 
 impl Servers {
@@ -29,47 +28,29 @@ impl Servers {
     ///
     /// As [`Connection::connect`], and when there is no address at all.
     pub fn connect(urls: &[String], options: &ConnectOptions) -> Result<Servers, RpcError> {
-        let servers = urls
-            .iter()
-            .map(|url| {
-                let connection = Connection::connect(url, options.clone())?;
-                Ok(Server {
-                    blobs: BlobClient::new(connection.clone()),
-                    connection,
-                })
-            })
-            .collect::<Result<Vec<Server>, RpcError>>()?;
-        if servers.is_empty() {
-            return Err(RpcError::Address {
-                text: String::new(),
-                reason: "it is empty".to_owned(),
-            });
-        }
+        let connection = Connection::connect(&urls.join(","), options.clone())?;
         Ok(Servers {
-            servers,
-            current: AtomicUsize::new(0),
+            blobs: BlobClient::new(connection.clone()),
+            connection,
         })
     }
 
-    /// The address that works, as far as known.
-    pub(super) fn current(&self) -> &Server {
-        &self.servers[self.current.load(Ordering::Relaxed) % self.servers.len()]
+    pub(super) fn current(&self) -> Server<'_> {
+        Server {
+            connection: &self.connection,
+            blobs: &self.blobs,
+            place: self.connection.place(),
+        }
     }
 
-    /// A call to this address has failed for a reason that another may not have.
-    pub(super) fn turn_from(&self, failed: &Server) {
-        let current = self.current.load(Ordering::Relaxed);
-        if std::ptr::eq(&self.servers[current % self.servers.len()], failed) {
-            // If somebody else was faster, so much the better.
-            let next = current.wrapping_add(1);
-            let _ =
-                self.current
-                    .compare_exchange(current, next, Ordering::Relaxed, Ordering::Relaxed);
-        }
+    /// A call to this one has failed for a reason that another may not have. That it is not there, the connection has
+    /// noticed by itself.
+    pub(super) fn turn_from(&self, failed: Server<'_>) {
+        self.connection.turn_from(failed.place);
     }
 }
 
-impl Server {
+impl Server<'_> {
     pub fn leases(&self) -> LeasesClient<Authorized> {
         LeasesClient::new(self.connection.service())
             .max_decoding_message_size(LIMIT)

@@ -37,6 +37,8 @@ pub struct RemoteOptions {
     pub pool: String,
     /// What it can run: `os/arch`, and `os/arch/ID` for each C toolchain.
     pub platforms: Vec<String>,
+    /// What those C toolchains are called.
+    pub c_toolchains: Vec<v1::CToolchain>,
     /// Slots in all.
     pub slots: usize,
     /// Memory for tasks in all, bytes.
@@ -73,7 +75,7 @@ pub(super) struct Shared {
 impl Shared {
     /// Has the farm answer whatever call of this worker is waiting: what it gives in just the moment in which a call is
     /// broken off would be lost until its lease runs out.
-    async fn want_nothing(&self, what: &'static str) -> Result<(), RpcError> {
+    pub async fn want_nothing(&self, what: &'static str) -> Result<(), RpcError> {
         let options = &self.options;
         let server = self.servers.current();
         let request = v1::AcquireRequest {
@@ -86,6 +88,7 @@ impl Shared {
             free_memory: options.memory,
             wait_ms: 0,
             ahead: false,
+            c_toolchains: options.c_toolchains.clone(),
         };
         let answer = timeout(PATIENCE, server.leases().acquire(request)).await;
         let late = || tonic::Status::deadline_exceeded("no answer in time");
@@ -169,7 +172,9 @@ impl RemoteSource {
         };
         tracing::error!(%error, freed, "the disk is full; no tasks are taken for a while");
         let outcome = match give_back {
-            true => v1::outcome::Outcome::Released(v1::Released {}),
+            true => v1::outcome::Outcome::Released(v1::Released {
+                reason: with_causes(error),
+            }),
             false => v1::outcome::Outcome::Crashed(with_causes(error)),
         };
         report::report(&self.shared, token, outcome).await
@@ -214,7 +219,6 @@ impl LeaseSource for RemoteSource {
     }
 
     async fn complete(&self, token: LeaseToken, execution: Execution) -> Result<(), SourceError> {
-        self.shared.trouble.is_over();
         self.shared.ran(token, &execution);
         report::report(&self.shared, token, ended(execution)).await
     }
@@ -233,7 +237,7 @@ impl LeaseSource for RemoteSource {
     }
 
     async fn release(&self, token: LeaseToken) -> Result<(), SourceError> {
-        let released = v1::outcome::Outcome::Released(v1::Released {});
+        let released = v1::outcome::Outcome::Released(v1::Released::default());
         report::report(&self.shared, token, released).await
     }
 

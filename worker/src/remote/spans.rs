@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use gofarm_daemon::{Place, Span, now};
 use gofarm_proto::Digest;
 
+use super::report::Trouble;
 use super::source::Shared;
 use crate::error::{ExecuteError, Result};
 use crate::lease::LeaseToken;
@@ -82,7 +83,7 @@ impl Shared {
         token: LeaseToken,
         begun: SystemTime,
         outputs: &[Digest],
-        uploaded: &std::result::Result<(), String>,
+        uploaded: &std::result::Result<(), Trouble>,
     ) {
         let Some(traced) = self.held.traced(token).filter(|_| !outputs.is_empty()) else {
             return;
@@ -94,7 +95,7 @@ impl Shared {
             .with("gofarm.output_bytes", number(bytes));
         self.options.spans.record(match uploaded {
             Ok(()) => upload,
-            Err(reason) => upload.failed(reason.as_str()),
+            Err(trouble) => upload.failed(trouble.reason()),
         });
     }
 

@@ -25,6 +25,7 @@ impl Worker {
             .args(["--log-format", "json", "--cc", "none"])
             .args(more)
             .env_remove("GOFARM_TOKEN")
+            .env_remove("GOFARM_TOKEN_FILE")
             .env_remove("RUST_LOG")
             .envs(env.iter().copied())
             .stderr(Stdio::piped());

@@ -421,6 +421,13 @@ async fn exit_codes_say_whose_turn_it_is() {
             "OTEL_EXPORTER_OTLP_PROTOCOL=http/json",
         ),
         (good, &["--token-file", "/nowhere"], &[], 3, "/nowhere"),
+        (
+            good,
+            &[],
+            &[("GOFARM_TOKEN_FILE", "/nowhere")],
+            3,
+            "/nowhere",
+        ),
         (good, &["--cache-dir", file], &[], 3, file),
     ] {
         let folder = tempfile::tempdir().unwrap();
@@ -447,5 +454,9 @@ fn a_c_compiler_has_an_identity_alone_and_with_its_companions() {
     assert_eq!((c.len(), cpp.len()), (1, 1));
     let both = c_toolchains(&["gcc".to_owned(), "g++".to_owned()]).unwrap();
     assert_eq!(both.len(), 2);
-    assert!(both.contains(&c[0]) && both.contains(&format!("{}+{}", c[0], cpp[0])));
+    assert!(both.contains(&c[0]));
+    let identity = format!("{}+{}", c[0].identity, cpp[0].identity);
+    let name = format!("{} with {}", c[0].name, cpp[0].name);
+    assert!(both.contains(&gofarm_proto::v1::CToolchain { identity, name }));
+    assert!(c[0].name.starts_with("gcc "), "{:?}", c[0].name);
 }

@@ -292,6 +292,7 @@ impl RemoteWorker {
             worker: "w".to_owned(),
             pool: String::new(),
             platforms: vec![PLATFORM.to_owned()],
+            c_toolchains: Vec::new(),
             slots,
             memory: 1 << 30,
             scrub: ScrubOptions::default(),

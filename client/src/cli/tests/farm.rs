@@ -49,6 +49,11 @@ fn a_server_is_named_by_flag_or_variable() {
         .unwrap()
         .rooted_at(Path::new("/w"));
     assert_eq!(rooted.server.token_file, Some("/w/t".into()));
+    let variables = [("GOFARM_TOKEN_FILE", "/run/token")];
+    for (line, file) in [("submit .", "/run/token"), ("submit --token-file=t .", "t")] {
+        let read = with(line, "", &variables).unwrap();
+        assert_eq!(read.server.token_file, Some(file.into()));
+    }
     assert_eq!(rooted.server.ca, Some("/w/c".into()));
 }
 

@@ -22,6 +22,7 @@ mod story;
 #[cfg(test)]
 mod story_test;
 mod submission;
+mod waiting;
 mod wanted;
 mod watching;
 

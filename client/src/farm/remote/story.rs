@@ -3,7 +3,7 @@
 //! Whatever the farm says again (it lost the build and was given it a second time) is told once: a node that has its
 //! result keeps it until the farm says otherwise.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,6 +30,15 @@ pub(crate) enum Next {
     Over(BuildSummary),
 }
 
+/// What an action needs that waits for a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Need {
+    /// As in `AcquireRequest.platforms`.
+    pub platform: String,
+    /// What its C toolchain is called; empty without one.
+    pub c_toolchain: String,
+}
+
 /// How a node has ended, as far as it was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -52,6 +61,9 @@ pub(crate) struct Story<'a> {
     executed: Vec<usize>,
     /// How nodes ended that have ended otherwise the second time: by the kind, now, and when it was told.
     otherwise: Vec<(v1::Kind, Resolution, Resolution)>,
+    /// Nodes that wait for a worker, and those that have one.
+    queued: BTreeSet<usize>,
+    running: BTreeSet<usize>,
     /// By node: the attempt whose output was shown, and how much of it.
     shown: HashMap<u32, (u32, u64)>,
 }
@@ -74,6 +86,8 @@ impl<'a> Story<'a> {
             results: vec![None; nodes],
             executed: Vec::new(),
             otherwise: Vec::new(),
+            queued: BTreeSet::new(),
+            running: BTreeSet::new(),
             shown: HashMap::new(),
         }
     }
@@ -121,8 +135,43 @@ impl<'a> Story<'a> {
         Ok(Next::Go)
     }
 
+    /// What actions need that wait for a worker, each once. Nothing while any action has one.
+    pub(super) fn waits_for(&self) -> Vec<Need> {
+        let mut needs = Vec::new();
+        if !self.running.is_empty() {
+            return needs;
+        }
+        for &index in &self.queued {
+            let node = &self.graph.nodes[index];
+            let Some(platform) = &node.platform else {
+                continue;
+            };
+            let mut text = format!("{}/{}", platform.os, platform.arch);
+            if !platform.c_toolchain.is_empty() {
+                text = format!("{text}/{}", platform.c_toolchain);
+            }
+            let need = Need {
+                platform: text,
+                c_toolchain: node.c_toolchain_name.clone(),
+            };
+            if !needs.contains(&need) {
+                needs.push(need);
+            }
+        }
+        needs
+    }
+
     fn node(&mut self, node: NodeId, event: NodeEvent) {
         let index = node.0 as usize;
+        if !matches!(event, NodeEvent::Nondeterministic { .. }) {
+            self.queued.remove(&index);
+            self.running.remove(&index);
+        }
+        match &event {
+            NodeEvent::Queued => drop(self.queued.insert(index)),
+            NodeEvent::Started { .. } => drop(self.running.insert(index)),
+            _ => {}
+        }
         match &event {
             NodeEvent::Finished { how, result, .. } => {
                 if let (Some(End::Finished(told)), Some(old)) =

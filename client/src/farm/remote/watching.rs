@@ -12,6 +12,7 @@ use super::fetched::Stopped;
 use super::listener::{Heard, listen};
 use super::story::{Next, Story};
 use super::submission::Submission;
+use super::waiting::Waiting;
 use super::{CANCEL, Remote};
 
 /// What becomes of the build when its watcher is told to stop.
@@ -50,6 +51,7 @@ impl Remote {
         let mut errands: JoinSet<Option<String>> = JoinSet::new();
         let mut ticks = tokio::time::interval(TICK);
         let mut end_by: Option<Instant> = None;
+        let mut waiting = Waiting::new(self.connection.clone(), build.clone());
         loop {
             tokio::select! {
                 news = heard.recv() => match news {
@@ -102,7 +104,10 @@ impl Remote {
                         story.watch().warn(&warning);
                     }
                 }
-                _ = ticks.tick() => story.watch().tick(),
+                _ = ticks.tick() => {
+                    waiting.look(story);
+                    story.watch().tick();
+                }
             }
         }
     }

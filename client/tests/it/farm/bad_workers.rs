@@ -13,8 +13,8 @@ const SMALL: Size = Size {
     ..FARM
 };
 
-/// The worker, with this file system mounted at its cache folder; nothing, said aloud, where mounts are not allowed.
-fn mounted(site: &Site, recipe: Recipe, cache: &Path, options: &str) -> Option<Recipe> {
+/// Whether folders can be mounted; says aloud where they cannot.
+pub fn mounts_are_allowed(site: &Site) -> bool {
     let trial = ["-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"];
     let trial = site.command(Path::new("unshare"), &trial).run();
     if !trial.status.success() {
@@ -22,8 +22,12 @@ fn mounted(site: &Site, recipe: Recipe, cache: &Path, options: &str) -> Option<R
             "not tested: this machine does not allow mounts: {}",
             trial.stderr
         );
-        return None;
     }
+    trial.status.success()
+}
+
+/// The program, with this file system mounted at its folder.
+pub fn mounted(recipe: Recipe, cache: &Path, options: &str) -> Recipe {
     fs::create_dir_all(cache).unwrap();
     let script = format!(
         "mount -t tmpfs -o {options} tmpfs '{}' && exec \"$@\"",
@@ -32,11 +36,11 @@ fn mounted(site: &Site, recipe: Recipe, cache: &Path, options: &str) -> Option<R
     let mut args: Vec<String> = ["-rm", "sh", "-c", &script, "sh"].map(str::to_owned).into();
     args.push(recipe.program.to_string_lossy().into_owned());
     args.extend(recipe.args.iter().cloned());
-    Some(Recipe {
+    Recipe {
         program: PathBuf::from("unshare"),
         args,
         ..recipe
-    })
+    }
 }
 
 /// Builds with two good workers and one whose cache folder is such a file system.
@@ -45,9 +49,10 @@ fn built_all_the_same(options: &str, complaint: &str) {
     let mut farm = Farm::start(&site, SMALL);
     let recipe = farm.worker_recipe(&site, SMALL.workers, 2);
     let cache = farm.worker_cache(SMALL.workers);
-    let Some(bad) = mounted(&site, recipe, &cache, options) else {
+    if !mounts_are_allowed(&site) {
         return;
-    };
+    }
+    let bad = mounted(recipe, &cache, options);
     farm.workers.push(Service::start(bad));
     farm.all_join(&site);
     farm.submit(&site, &[]).run().ok();

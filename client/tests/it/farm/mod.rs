@@ -2,9 +2,13 @@
 
 mod bad_workers;
 mod fair_shares;
+mod full_store;
+mod hostile_text;
+mod no_c_toolchain;
 mod partition;
 mod parts_die;
 mod placement;
+mod several_addresses;
 mod sharing;
 mod store_damage;
 mod under_way;

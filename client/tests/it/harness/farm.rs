@@ -53,6 +53,17 @@ impl Farm {
 
     /// A farm over this store; `env` is for what reaches it.
     pub fn with_store(site: &Site, size: Size, store: &str, env: &[(&str, &str)]) -> Farm {
+        Farm::with_schedulers(site, size, store, env, &|recipe| recipe)
+    }
+
+    /// As [`with_store`](Farm::with_store), with schedulers that are called otherwise than usual.
+    pub fn with_schedulers(
+        site: &Site,
+        size: Size,
+        store: &str,
+        env: &[(&str, &str)],
+        called: &dyn Fn(Recipe) -> Recipe,
+    ) -> Farm {
         let folder = site.path("farm");
         let redis = Redis::start(&folder);
         let ports: Vec<u16> = (0..size.schedulers).map(|_| free_port()).collect();
@@ -66,7 +77,7 @@ impl Farm {
                 format!("--http=127.0.0.1:{}", free_port()),
                 format!("--lease-ttl={}s", size.lease_ttl.as_secs()),
             ];
-            recipe(site, &folder, &name, "gofarm-scheduler", &args, env)
+            called(recipe(site, &folder, &name, "gofarm-scheduler", &args, env))
         });
         let schedulers = schedulers.map(Service::start).collect();
         let front = Front::new(ports.clone());
@@ -147,6 +158,20 @@ impl Farm {
     /// The one address of the schedulers.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.front.port)
+    }
+
+    /// All addresses of the schedulers, as --server takes them.
+    pub fn urls(&self) -> String {
+        let urls = self.ports.iter();
+        let urls: Vec<String> = urls
+            .map(|port| format!("http://127.0.0.1:{port}"))
+            .collect();
+        urls.join(",")
+    }
+
+    /// Where each scheduler listens.
+    pub fn ports(&self) -> &[u16] {
+        &self.ports
     }
 
     /// A folder of this farm.

@@ -75,6 +75,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its process and all below it.
     pub fn family(&self) -> Vec<Process> {
         Process::family(self.child.id())

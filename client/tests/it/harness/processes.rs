@@ -114,6 +114,27 @@ fn all() -> impl Iterator<Item = i32> {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
+/// Whether a process has a connection to this port of the machine.
+pub fn connected_to(pid: u32, port: u16) -> bool {
+    let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return false;
+    };
+    let sockets: HashSet<String> = files
+        .filter_map(|file| {
+            let link = fs::read_link(file.ok()?.path()).ok()?;
+            let inode = link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?;
+            Some(inode.to_owned())
+        })
+        .collect();
+    let connections = fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap_or_default();
+    connections.lines().any(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        // The remote address, the state "established", and the inode.
+        matches!(fields[..], [_, _, remote, "01", _, _, _, _, _, inode, ..]
+            if remote.ends_with(&format!(":{port:04X}")) && sockets.contains(inode))
+    })
+}
+
 /// Processes whose command line, environment or working folder names a text; waits a moment for them to end.
 pub fn mentioning(text: &str) -> Vec<Process> {
     let begun = Instant::now();

@@ -103,6 +103,7 @@ macro_rules! lease_queue_conformance {
             rule_14_what_fits_nowhere_fails_with_the_reason,
             rule_14_what_fits_nowhere_does_not_block_what_fits,
             rule_14_a_pool_without_workers_fails_its_tasks,
+            rule_14_a_part_of_a_known_pool_that_nobody_serves_fails_sooner,
             rule_14_a_guessed_need_fails_nothing,
             rule_15_cancel_reaches_the_worker,
             rule_15_a_sharer_leaving_changes_nothing_for_the_others,

@@ -75,6 +75,45 @@ pub async fn rule_14_a_pool_without_workers_fails_its_tasks<S: Subject>() {
     assert_eq!(farm.lease("late").await.len(), 0);
 }
 
+/// Other parts of the pool have had workers for the grace period, and this one never had: none is to be expected. One that had
+/// a worker has all the time for it to come back.
+pub async fn rule_14_a_part_of_a_known_pool_that_nobody_serves_fails_sooner<S: Subject>() {
+    let farm = Fixture::<S>::start().await;
+    let of = |number: u8, part: &str| Task {
+        pool: format!("default:{part}").into(),
+        ..task(number)
+    };
+    let asks = |worker: &str, part: &str| LeaseRequest {
+        pools: [format!("default:{part}").into()].into(),
+        ..request(worker)
+    };
+    farm.queue.lease(asks("gone", "os/was")).await.unwrap();
+    farm.subject.advance(OPTIONS.worker_ttl).await;
+    farm.queue.lease(asks("w1", "os/is")).await.unwrap();
+    farm.queue.reap(10).await.unwrap();
+    farm.subject.advance(OPTIONS.placement_grace).await;
+    farm.queue.lease(asks("w1", "os/is")).await.unwrap();
+    farm.enqueue([of(1, "os/never"), of(2, "os/was")]).await;
+    farm.queue.reap(10).await.unwrap();
+    assert_eq!(farm.ends().await, []);
+    let sooner = OPTIONS.placement_grace / 5 + Duration::from_millis(50);
+    farm.subject.advance(sooner).await;
+    farm.queue.reap(10).await.unwrap();
+    let reason = reason(&farm, 1).await;
+    assert!(reason.contains("os/never"), "{reason}");
+    // Another pool says nothing of this one.
+    let other = Task {
+        pool: "other:os/never".into(),
+        ..task(3)
+    };
+    farm.enqueue([other]).await;
+    farm.subject.advance(sooner).await;
+    farm.queue.lease(asks("w1", "os/is")).await.unwrap();
+    farm.queue.reap(10).await.unwrap();
+    let ends = farm.ends().await;
+    assert!(ends.iter().all(|end| end.0 != 3), "{ends:?}");
+}
+
 /// A task with no recorded peak is taken by an idle worker of any size.
 pub async fn rule_14_a_guessed_need_fails_nothing<S: Subject>() {
     let farm = Fixture::<S>::start().await;

@@ -1,5 +1,7 @@
 //! What becomes of leases.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gofarm_proto::ActionKey;
@@ -7,6 +9,7 @@ use gofarm_proto::ActionKey;
 use super::leasing::after;
 use super::state::{Holding, Place, State};
 use crate::core::{Millis, Outcome, Task};
+use crate::queue::lease_queue::pool_of;
 use crate::queue::{FencingToken, LeaseId, News, QueueError, Reaped, Renewal, TaskOutput};
 
 impl State {
@@ -155,11 +158,19 @@ impl State {
         self.release_abandoned(limit, now);
         let options = self.options;
         let mut hopeless = Vec::new();
+        let mut known: HashMap<Arc<str>, Millis> = HashMap::new();
         for (name, pool) in &mut self.pools {
             pool.forget_workers(now, &options);
             pool.shares.forget(limit);
+            if let Some(since) = pool.known_since() {
+                let first = known.entry(pool_of(name).into()).or_insert(since);
+                *first = since.min(*first);
+            }
+        }
+        for (name, pool) in &self.pools {
             let room = limit - reaped.leases - hopeless.len();
-            hopeless.extend(pool.unplaceable(name, now, room, &options));
+            let known = known.get(pool_of(name)).copied();
+            hopeless.extend(pool.unplaceable(name, now, room, known, &options));
         }
         for (key, reason) in hopeless {
             self.end(&key, Outcome::Unplaceable { reason }, now);

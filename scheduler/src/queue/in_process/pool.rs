@@ -11,6 +11,7 @@ use super::ready::{Need, Place, Spot};
 use super::shares::Shares;
 use super::stragglers::Stragglers;
 use crate::core::{Millis, Task};
+use crate::queue::lease_queue::GRACE_OF_A_KNOWN_POOL;
 use crate::queue::{LeaseRequest, QueueOptions};
 
 #[derive(Debug)]
@@ -245,21 +246,32 @@ impl Pool {
         self.workers.len()
     }
 
-    /// At most `limit` tasks that no worker could take, each with the reason.
+    /// When the first worker showed itself, of a pool that has workers.
+    pub fn known_since(&self) -> Option<Millis> {
+        self.known_since.filter(|_| !self.workers.is_empty())
+    }
+
+    /// At most `limit` tasks that no worker could take, each with the reason. `known` is since when other parts of the pool
+    /// have workers.
     pub fn unplaceable(
         &self,
         name: &str,
         now: Millis,
         limit: usize,
+        known: Option<Millis>,
         options: &QueueOptions,
     ) -> Vec<(ActionKey, Arc<str>)> {
-        let grace = options.placement_grace.as_millis() as u64;
+        let mut grace = options.placement_grace.as_millis() as u64;
         let largest = self.workers.iter().max_by_key(|(_, w)| w.total_memory);
         let Some((largest, worker)) = largest else {
             let alone_since = self.abandoned.unwrap_or_default();
+            // A worker that was there may be starting again; one that never was is not to be expected.
+            if self.known_since.is_none() && known.is_some_and(|known| now.since(known) >= grace) {
+                grace /= u64::from(GRACE_OF_A_KNOWN_POOL);
+            }
             let reason: Arc<str> = format!(
                 "no worker of pool {name:?} has asked for tasks for {} s; start one, or choose another pool",
-                options.placement_grace.as_secs_f64()
+                Duration::from_millis(grace).as_secs_f64()
             )
             .into();
             return self

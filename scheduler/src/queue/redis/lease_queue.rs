@@ -1,6 +1,7 @@
 //! The contract, carried out by scripts.
 
 use super::*;
+use crate::queue::lease_queue::GRACE_OF_A_KNOWN_POOL;
 
 #[async_trait]
 impl LeaseQueue for RedisQueue {
@@ -210,10 +211,11 @@ impl LeaseQueue for RedisQueue {
             let answer = self.link.run(&script::REAP, &pool, |call| {
                 call.arg(room);
                 let grace = options.placement_grace;
-                for time in [options.worker_ttl, grace, options.owner_ttl] {
+                let known = grace / GRACE_OF_A_KNOWN_POOL;
+                for time in [options.worker_ttl, grace, options.owner_ttl, known] {
                     call.arg(time.as_millis() as u64);
                 }
-                call.arg(grace.as_secs_f64());
+                call.arg(grace.as_secs_f64()).arg(known.as_secs_f64());
             });
             let (leases, unplaceable, orphans, next): (usize, usize, usize, i64) = answer.await?;
             reaped.leases += leases;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use gofarm_proto::Digest;
 use tokio::sync::Notify;
 
+pub(super) use crate::queue::lease_queue::pool_of;
 use crate::queue::{FencingToken, QueueError};
 
 /// Leases of one life of a pool that tokens can tell apart; the bits above say which pool it is.
@@ -83,14 +84,6 @@ impl Pool {
 /// The counter as the scripts know it.
 pub(super) fn counter(token: FencingToken) -> u64 {
     token.counter & ((1 << COUNTER_BITS) - 1)
-}
-
-/// The pool that a part belongs to.
-pub(super) fn pool_of(part: &str) -> &str {
-    match part.split_once(':') {
-        Some((pool, _)) => pool,
-        None => part,
-    }
 }
 
 /// The same for all processes, so that a token says by itself where it belongs.

@@ -64,9 +64,7 @@ pub(super) async fn write(
     for (digest, stored) in digests.into_iter().zip(stored) {
         match stored {
             Ok(()) => {}
-            Err(error @ (StoreError::WrongBytes { .. } | StoreError::Full { .. })) => {
-                refuse(digest, error.to_string());
-            }
+            Err(error @ StoreError::WrongBytes { .. }) => refuse(digest, error.to_string()),
             // What would be the same for every blob, and may pass, fails the whole call, so that the caller makes it again.
             Err(error) => return Err(refusal(error)),
         }

@@ -15,8 +15,8 @@ pub(super) fn refusal(error: StoreError) -> Status {
         }
         _ => tracing::error!(%error, "the store refuses"),
     }
-    match (&error, error.class()) {
-        (StoreError::Full { .. }, _) => Status::resource_exhausted(text),
+    match (error.is_full(), error.class()) {
+        (true, _) => Status::resource_exhausted(text),
         (_, ErrorClass::Bug) => Status::internal(text),
         _ => Status::unavailable(text),
     }

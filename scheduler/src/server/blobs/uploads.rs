@@ -11,6 +11,7 @@ use tonic::Status;
 use super::compression::unpack;
 use super::refusal::refusal;
 use super::{PIECE, blocking};
+use crate::server::metrics::Room;
 
 /// How long an upload that nothing comes for is kept.
 const KEPT: Duration = Duration::from_secs(10 * 60);
@@ -85,7 +86,7 @@ impl Uploads {
         };
         let mut known = self.known();
         if known.by_name.len() >= MOST {
-            return Err(Status::resource_exhausted(format!(
+            return Err(Status::unavailable(format!(
                 "{MOST} uploads are under way here; try again in a moment"
             )));
         }
@@ -182,9 +183,14 @@ pub(super) fn stands_elsewhere(stands: u64, offset: u64) -> Status {
 impl Turn {
     /// Adds one message's bytes. Finished even when the call is dropped meanwhile, so that the upload always stands
     /// where it says.
-    pub(super) async fn write(&self, data: bytes::Bytes, packed: bool) -> Result<(), Status> {
-        let (upload, call) = (self.upload.clone(), self.call);
-        blocking(move || Ok(upload.write(call, &data, packed)))
+    pub(super) async fn write(
+        &self,
+        data: bytes::Bytes,
+        packed: bool,
+        room: &Room,
+    ) -> Result<(), Status> {
+        let (upload, call, room) = (self.upload.clone(), self.call, room.clone());
+        blocking(move || Ok(upload.write(call, &data, packed, &room)))
             .await
             .map_err(refusal)?
     }
@@ -202,7 +208,7 @@ impl Turn {
 }
 
 impl Upload {
-    fn write(&self, call: u64, data: &[u8], packed: bool) -> Result<(), Status> {
+    fn write(&self, call: u64, data: &[u8], packed: bool, room: &Room) -> Result<(), Status> {
         let plain = unpack(data, packed, PIECE).map_err(Status::invalid_argument)?;
         let mut state = self.state();
         state.is_turn_of(call)?;
@@ -214,6 +220,9 @@ impl Upload {
         written.map_err(|error| {
             // Half of a piece may have been written.
             state.incoming = None;
+            if error.is_full() {
+                room.is_full(&error);
+            }
             refusal(error)
         })
     }
@@ -243,7 +252,8 @@ mod tests {
         let digest = Digest::of(b"some bytes");
         let upload = uploads.begin("u", store.incoming(digest).unwrap()).unwrap();
         let turn = upload.take_turn(0).unwrap();
-        turn.write(b"some ".as_slice().into(), false).await.unwrap();
+        let (piece, room) = (b"some ".as_slice().into(), Room::default());
+        turn.write(piece, false, &room).await.unwrap();
         let written = Instant::now();
         assert!(uploads.sweep(written + KEPT / 2));
         assert_eq!(uploads.get("u", digest).unwrap().unwrap().received(), 5);
@@ -263,6 +273,6 @@ mod tests {
             begin(i).unwrap();
         }
         let status = begin(MOST).unwrap_err();
-        assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+        assert_eq!(status.code(), tonic::Code::Unavailable);
     }
 }

@@ -35,13 +35,13 @@ pub(super) async fn write(
     let turn = upload.take_turn(header.offset)?;
     let outcome = async {
         if !first.data.is_empty() {
-            turn.write(first.data, first.zstd).await?;
+            turn.write(first.data, first.zstd, store.room()).await?;
         }
         while let Some(message) = stream.message().await? {
             if message.header.is_some() {
                 return Err(Status::invalid_argument("a header after the first message"));
             }
-            turn.write(message.data, message.zstd).await?;
+            turn.write(message.data, message.zstd, store.room()).await?;
         }
         turn.whole()
     }

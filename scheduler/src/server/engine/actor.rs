@@ -136,6 +136,7 @@ impl Actor {
                 }
             }
             Message::News(news) => self.take_news(news),
+            Message::Explained(news) => self.one(news),
             Message::QueueTold(at_once) => self.queue_told(at_once),
             Message::QueueSeen(seen) => self.queue_seen(seen),
             Message::Answers(answers) => self.take_answers(answers),

@@ -16,6 +16,8 @@ pub(super) enum Message {
     /// A build taken over is read; `None`: there is nothing to be done for it.
     Adopted(BuildId, Option<Box<Opening>>),
     News(Result<Vec<News>, QueueError>),
+    /// The end of a task that no worker could take, with the reason in words.
+    Explained(News),
     /// What was to be told to the queue has been told; false if that took more than one try.
     QueueTold(bool),
     /// The queue's incarnation, after a round of reaping.

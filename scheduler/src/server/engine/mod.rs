@@ -24,6 +24,7 @@ mod resume;
 mod tenure;
 #[cfg(test)]
 pub(crate) mod tests;
+mod unplaceable;
 mod wants;
 mod whereabouts;
 
@@ -171,6 +172,7 @@ impl Engine {
         }
         let graph = opening::read_graph(store, &record).await?;
         let total = graph.nodes.len() as u32;
+        let c_toolchains = unplaceable::toolchain_names(&graph);
         let spec = opening::spec(&**registry, id, &record, graph).await?;
         let counts = v1::Counts {
             total,
@@ -183,7 +185,7 @@ impl Engine {
         let Some(ownership) = registry.submit(owner, &record).await? else {
             return Ok(false);
         };
-        let opening = Opening::new(ownership, record, spec);
+        let opening = Opening::new(ownership, record, spec, c_toolchains);
         let message = Message::Open(Box::new(opening));
         // Should this process end here, the build is known, and another replica takes it over.
         messages.send(message).await.map_err(|_| going_away())?;

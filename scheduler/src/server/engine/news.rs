@@ -8,7 +8,8 @@ use gofarm_proto::ActionKey;
 use super::actor::Actor;
 use super::message::Message;
 use super::opening::now_ms;
-use crate::core::{ActionResult, Event, Outcome, Straggler};
+use super::unplaceable::explained;
+use crate::core::{ActionResult, Event, Outcome, RunId, Straggler};
 use crate::queue::{News, QueueError};
 
 /// News taken at once.
@@ -36,7 +37,15 @@ impl Actor {
             Ok(news) => {
                 self.wait_for_news(Duration::ZERO);
                 for news in news {
-                    self.one(news);
+                    match news {
+                        News::Done {
+                            key,
+                            run,
+                            worker,
+                            outcome: Outcome::Unplaceable { reason },
+                        } => self.explain(key, run, worker, reason),
+                        news => self.one(news),
+                    }
                 }
             }
             Err(error) => {
@@ -47,7 +56,29 @@ impl Actor {
         }
     }
 
-    fn one(&mut self, news: News) {
+    /// Finds words for why no worker could take a task, with which its end is then told. Where the workers cannot be asked
+    /// about, the queue's own.
+    fn explain(&mut self, key: ActionKey, run: RunId, worker: Option<Arc<str>>, reason: Arc<str>) {
+        let part = self.outbox.task(&key).map(|task| task.pool.clone());
+        let builds = self.core.waiters(&key, run);
+        let builds = builds.filter_map(|(build, _)| self.builds.get(&build));
+        let names = builds.flat_map(|open| open.c_toolchains.clone()).collect();
+        let registry = self.registry.clone();
+        self.work.spawn(async move {
+            let reason = match (part, registry.workers().await) {
+                (Some(part), Ok(workers)) => explained(&reason, &part, &names, &workers).into(),
+                _ => reason,
+            };
+            Message::Explained(News::Done {
+                key,
+                run,
+                worker,
+                outcome: Outcome::Unplaceable { reason },
+            })
+        });
+    }
+
+    pub fn one(&mut self, news: News) {
         self.log_if_in_vain(&news);
         match &news {
             News::Log {

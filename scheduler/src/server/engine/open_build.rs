@@ -1,6 +1,6 @@
 //! A build that this replica owns.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use gofarm_proto::{Digest, v1};
 
@@ -20,6 +20,8 @@ pub(super) struct OpenBuild {
     running: HashSet<u32>,
     /// Nodes that the earlier owner had put into the queue. Found there, they are executed for this build.
     pub in_queue: HashSet<u32>,
+    /// What the C toolchains of its graph are called, by identity.
+    pub c_toolchains: HashMap<String, String>,
     /// Asked for and not there yet.
     pub wanted: HashSet<Digest>,
     /// To be asked for with the next event.
@@ -35,6 +37,7 @@ impl OpenBuild {
             actions: Actions::default(),
             running: HashSet::new(),
             in_queue: HashSet::new(),
+            c_toolchains: HashMap::new(),
             wanted: HashSet::new(),
             asking: Vec::new(),
         }

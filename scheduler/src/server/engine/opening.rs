@@ -13,6 +13,7 @@ use super::event_log::EventLog;
 use super::open_build::OpenBuild;
 use super::persist::Retry;
 use super::resume::Standing;
+use super::unplaceable::toolchain_names;
 use crate::core::{BuildId, BuildOptions, BuildSpec, Estimate, NodeId, Prior, platform_pool};
 use crate::server::metrics::MeteredStore;
 use crate::server::registry::{Ownership, Registry, RegistryError};
@@ -33,9 +34,16 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    pub fn new(ownership: Ownership, record: v1::Build, spec: BuildSpec) -> Opening {
+    pub fn new(
+        ownership: Ownership,
+        record: v1::Build,
+        spec: BuildSpec,
+        c_toolchains: HashMap<String, String>,
+    ) -> Opening {
+        let mut build = OpenBuild::new(ownership, record, EventLog::default());
+        build.c_toolchains = c_toolchains;
         Opening {
-            build: OpenBuild::new(ownership, record, EventLog::default()),
+            build,
             spec: Some(spec),
         }
     }
@@ -192,6 +200,7 @@ pub(super) async fn adopt(
     let graph = find_graph(&mut build, &mut standing, &*registry, &store, patience).await;
     let spec = match graph {
         Some(graph) => {
+            build.c_toolchains = toolchain_names(&graph);
             let options = build.record.options.clone().unwrap_or_default();
             let mut retry = Retry::within("reading history", HISTORY_PATIENCE);
             let history = loop {

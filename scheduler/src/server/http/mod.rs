@@ -2,6 +2,7 @@
 //!
 //! | path | answer |
 //! |---|---|
+//! | `/` | what there is |
 //! | `/healthz` | 200 while the process serves at all |
 //! | `/readyz` | 200 when what it depends on answers and it is not going away, else 503; which of them as JSON |
 //! | `/metrics` | OpenMetrics text |
@@ -31,6 +32,21 @@ pub use views::Views;
 use super::access::Access;
 use super::metrics::Metrics;
 
+/// What `/` says.
+const INDEX: &str = concat!(
+    "gofarm-scheduler ",
+    env!("CARGO_PKG_VERSION"),
+    "\n\n\
+     /healthz        200 while the process serves at all\n\
+     /readyz         200 when it can do its work, else 503; what is wrong as JSON\n\
+     /metrics        OpenMetrics, for Prometheus\n\
+     /builds         known builds as JSON, the latest first; /builds?open: those that are not over\n\
+     /workers        workers that were heard of lately as JSON; /workers/NAME: one\n\
+     /queues         what waits and runs, and slots by pool, as JSON\n\n\
+     /builds, /workers and /queues ask for the farm's token, if it has one, as authorization: Bearer TOKEN.\n\
+     Clients and workers talk gRPC, on another port. docs/deploy.md of the repository explains all of it.\n"
+);
+
 /// Everything of the table above.
 pub fn router<B: Builds, F: Farm>(
     readiness: Readiness,
@@ -42,6 +58,7 @@ pub fn router<B: Builds, F: Farm>(
         .router()
         .route_layer(middleware::from_fn_with_state(access, guard));
     Router::new()
+        .route("/", get(async || INDEX))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz).with_state(readiness))
         .route("/metrics", get(render).with_state(metrics))

@@ -22,6 +22,8 @@ type Answer = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 /// One thing that the process cannot do without.
 pub struct Check {
     name: &'static str,
+    /// Without it the process is not ready.
+    needed: bool,
     ask: Box<dyn Fn() -> Answer + Send + Sync>,
 }
 
@@ -33,7 +35,19 @@ impl Check {
     {
         Check {
             name,
+            needed: true,
             ask: Box::new(move || Box::pin(ask())),
+        }
+    }
+
+    /// As [`new`](Self::new), for what is told and does not decide: without it, a part of the work goes on.
+    pub fn told<A>(name: &'static str, ask: impl Fn() -> A + Send + Sync + 'static) -> Check
+    where
+        A: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        Check {
+            needed: false,
+            ..Check::new(name, ask)
         }
     }
 
@@ -99,8 +113,11 @@ impl Readiness {
             }
         };
         let closing = self.0.closing.load(Ordering::Relaxed);
+        let is_there = |check: &Check| {
+            !check.needed || checks.get(check.name).is_some_and(|answer| answer == OK)
+        };
         Report {
-            ready: !closing && checks.values().all(|answer| answer == OK),
+            ready: !closing && self.0.checks.iter().all(is_there),
             closing,
             checks,
         }
@@ -123,6 +140,17 @@ mod tests {
         assert!(!report.ready);
         assert_eq!(report.checks["queue"], "ok");
         assert_eq!(report.checks["store"], "no answer within 2 s");
+    }
+
+    #[tokio::test]
+    async fn what_is_only_told_does_not_decide() {
+        let readiness = Readiness::new(vec![
+            Check::new("queue", async || Ok(())),
+            Check::told("store_room", async || Err("the disk is full".to_owned())),
+        ]);
+        let report = readiness.report().await;
+        assert!(report.ready);
+        assert_eq!(report.checks["store_room"], "the disk is full");
     }
 
     #[tokio::test]

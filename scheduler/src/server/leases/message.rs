@@ -63,6 +63,7 @@ impl Asked {
                 seen_ms: 0,
                 platforms: message.platforms,
                 set_aside: String::new(),
+                c_toolchains: message.c_toolchains,
             },
         })
     }

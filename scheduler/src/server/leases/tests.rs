@@ -133,6 +133,7 @@ fn asks(worker: &str, wait_ms: u32) -> v1::AcquireRequest {
         free_memory: 1 << 29,
         wait_ms,
         ahead: false,
+        c_toolchains: Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@ mod calls;
 mod farm;
 mod queue;
 mod registry;
+mod room;
 mod rpc;
 mod store;
 mod tasks;
@@ -20,6 +21,7 @@ pub use calls::Calls;
 pub use farm::{FarmGauges, sample};
 pub use queue::MeteredQueue;
 pub use registry::MeteredRegistry;
+pub use room::Room;
 pub use rpc::{MeteredRpc, Rpc, RpcLayer};
 pub use store::MeteredStore;
 pub(crate) use tasks::kind_name;
@@ -36,6 +38,8 @@ pub struct Metrics {
     pub registry: Calls,
     /// The store.
     pub store: Calls,
+    /// Whether the store has room.
+    pub room: Room,
     /// Calls of clients and workers.
     pub rpc: Rpc,
     /// The state of the whole farm.
@@ -51,6 +55,7 @@ impl Metrics {
             queue: Calls::registered(&mut all, "queue", "the lease queue (Redis)"),
             registry: Calls::registered(&mut all, "registry", "the registry (Redis)"),
             store: Calls::registered(&mut all, "store", "the store"),
+            room: Room::registered(&mut all),
             rpc: Rpc::registered(&mut all),
             farm: FarmGauges::registered(&mut all),
             all,

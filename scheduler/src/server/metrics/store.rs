@@ -5,19 +5,23 @@ use std::fmt;
 use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_store::{BlobReader, FarmStore, Incoming, Recorded, Result, StoreError};
 
-use super::Calls;
+use super::{Calls, Room};
+
+/// With less room than this a disk is as good as full: many a program is larger, bytes.
+const TRIAL: usize = 4 << 20;
 
 /// The farm's store as one replica uses it, with every call timed. A blob that is not there is an answer, not a failed call.
 #[derive(Clone)]
 pub struct MeteredStore {
     inner: FarmStore,
     calls: Calls,
+    room: Room,
 }
 
 /// Timed for nobody.
 impl From<FarmStore> for MeteredStore {
     fn from(inner: FarmStore) -> MeteredStore {
-        MeteredStore::new(inner, Calls::default())
+        MeteredStore::new(inner, Calls::default(), Room::default())
     }
 }
 
@@ -29,8 +33,39 @@ impl fmt::Debug for MeteredStore {
 
 impl MeteredStore {
     /// Measures `inner`.
-    pub fn new(inner: FarmStore, calls: Calls) -> MeteredStore {
-        MeteredStore { inner, calls }
+    pub fn new(inner: FarmStore, calls: Calls, room: Room) -> MeteredStore {
+        MeteredStore { inner, calls, room }
+    }
+
+    /// Whether writes have found room.
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// Looks whether a store that was full has room again, by writing something now and then.
+    ///
+    /// # Errors
+    ///
+    /// Why it takes nothing.
+    pub async fn check_room(&self) -> Result<(), String> {
+        if self.room.is_to_be_tried() {
+            match self.try_to_write().await {
+                Ok(()) => self.room.is_back(),
+                error => self.room.note(&error),
+            }
+        }
+        self.room.why().map_or(Ok(()), Err)
+    }
+
+    /// Writes to the folder what is not kept, and then something small to all of the store.
+    async fn try_to_write(&self) -> Result<()> {
+        let trial = vec![0; TRIAL];
+        let mut incoming = self.inner.incoming(Digest::of(&trial)).await?;
+        let written = tokio::task::spawn_blocking(move || incoming.write(&trial));
+        written.await.map_err(|_| StoreError::ShuttingDown)??;
+        // Not what is there already.
+        let unique = uuid::Uuid::new_v4().as_bytes().to_vec();
+        self.inner.put_bytes(unique).await.map(drop)
     }
 
     /// See [`FarmStore::missing`].
@@ -62,6 +97,9 @@ impl MeteredStore {
     ) -> Result<Vec<Result<()>>> {
         let call = "write_batch";
         let written = self.time(call, self.inner.put_blobs(blobs)).await?;
+        for one in &written {
+            self.room.note(one);
+        }
         Ok(self.each(call, written))
     }
 
@@ -72,17 +110,26 @@ impl MeteredStore {
 
     /// See [`FarmStore::incoming`].
     pub async fn incoming(&self, digest: Digest) -> Result<Incoming> {
-        self.time("begin_write", self.inner.incoming(digest)).await
+        let begun = self.time("begin_write", self.inner.incoming(digest)).await;
+        begun.inspect_err(|error| {
+            if error.is_full() {
+                self.room.is_full(error);
+            }
+        })
     }
 
     /// See [`FarmStore::accept`].
     pub async fn accept(&self, incoming: Incoming) -> Result<()> {
-        self.time("end_write", self.inner.accept(incoming)).await
+        let accepted = self.time("end_write", self.inner.accept(incoming)).await;
+        self.room.note(&accepted);
+        accepted
     }
 
     /// See [`FarmStore::put_bytes`].
     pub async fn put_bytes(&self, bytes: Vec<u8>) -> Result<Digest> {
-        self.time("write", self.inner.put_bytes(bytes)).await
+        let written = self.time("write", self.inner.put_bytes(bytes)).await;
+        self.room.note(&written);
+        written
     }
 
     /// See [`FarmStore::action`].

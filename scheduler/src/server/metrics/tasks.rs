@@ -151,14 +151,14 @@ impl Tasks {
     }
 
     pub(super) fn open(&self, pool: &str, state: &'static str, change: i64) {
-        let pool = pool.to_owned();
+        let pool = label(pool);
         self.open
             .get_or_create(&InPool { pool, state })
             .inc_by(change);
     }
 
     pub(super) fn waited(&self, pool: &str, time: Duration) {
-        let pool = pool.to_owned();
+        let pool = label(pool);
         let wait = self.wait.get_or_create(&ByPool { pool });
         wait.observe(time.as_secs_f64());
     }
@@ -189,7 +189,7 @@ impl Tasks {
     }
 
     pub(super) fn leased(&self, pool: &str) {
-        let pool = pool.to_owned();
+        let pool = label(pool);
         self.leases.get_or_create(&ByPool { pool }).inc();
     }
 
@@ -207,7 +207,39 @@ pub(crate) fn kind_name(kind: v1::Kind) -> &'static str {
     }
 }
 
+/// A part of a pool as the value of a label: of the identities of C toolchains, which are hashes, the first digits, by which
+/// `gofarm workers` tells them apart as well.
+fn label(part: &str) -> String {
+    const DIGITS: usize = 8;
+    let Some((at, _)) = part.match_indices('/').nth(1) else {
+        return part.to_owned();
+    };
+    let identities = part[at + 1..].split('+');
+    let short = identities.map(|identity| identity.get(..DIGITS).unwrap_or(identity));
+    format!("{}/{}", &part[..at], short.collect::<Vec<_>>().join("+"))
+}
+
 /// For waiting and running: from a millisecond to 17 minutes.
 fn span() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 2.0, 21))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_have_no_whole_hashes() {
+        let (c, cpp) = ("0123456789abcdef".repeat(4), "f".repeat(64));
+        for (part, short) in [
+            ("default", "default".to_owned()),
+            ("default:linux/amd64", "default:linux/amd64".to_owned()),
+            (
+                &format!("default:linux/amd64/{c}+{cpp}"),
+                "default:linux/amd64/01234567+ffffffff".to_owned(),
+            ),
+        ] {
+            assert_eq!(label(part), short);
+        }
+    }
 }

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::bells::Bells;
 use super::moving_average::merge;
 use super::{
-    Append, Appended, Measurement, OWNERSHIP_TTL, Ownership, REMEMBERED, Registry, RegistryError,
-    Tenure, WORKER_LISTED, now_ms,
+    Append, Appended, Bounds, Measurement, OWNERSHIP_TTL, Ownership, REMEMBERED, Registry,
+    RegistryError, Tenure, WORKER_LISTED, now_ms,
 };
 use crate::core::{BuildId, Estimate};
 
@@ -23,6 +23,7 @@ use crate::core::{BuildId, Estimate};
 pub struct MemoryRegistry {
     state: Mutex<State>,
     bells: Arc<Bells>,
+    bounds: Bounds,
 }
 
 #[derive(Debug, Default)]
@@ -76,7 +77,29 @@ impl Known {
     }
 }
 
+impl State {
+    /// Of the builds that are over only the latest stay, so many.
+    fn forget_surplus(&mut self, most: usize) {
+        let over = self.builds.iter().filter(|(_, known)| known.is_over());
+        let mut over: Vec<(u64, BuildId)> = over
+            .map(|(build, known)| (known.record.finished_ms, *build))
+            .collect();
+        over.sort_unstable();
+        for (_, build) in over.iter().rev().skip(most) {
+            self.builds.remove(build);
+        }
+    }
+}
+
 impl MemoryRegistry {
+    /// With other bounds than the usual ones.
+    pub fn with_bounds(bounds: Bounds) -> MemoryRegistry {
+        MemoryRegistry {
+            bounds,
+            ..MemoryRegistry::default()
+        }
+    }
+
     /// Knows nothing yet.
     pub fn new() -> MemoryRegistry {
         MemoryRegistry::default()
@@ -177,6 +200,7 @@ impl Registry for MemoryRegistry {
             let over = Duration::from_millis(now_ms().saturating_sub(known.record.finished_ms));
             !known.is_over() || over < REMEMBERED
         });
+        state.forget_surplus(self.bounds.over);
         let open = state.builds.iter_mut();
         let open = open.filter(|(_, known)| !known.is_over() && known.deadline <= now);
         let taken = open.take(limit).map(|(build, known)| {
@@ -320,6 +344,12 @@ impl Registry for MemoryRegistry {
             let key = (pool.to_owned(), measurement.package.clone(), kind);
             let merged = merge(state.history.get(&key).copied(), measurement.measured);
             state.history.insert(key, merged);
+        }
+        // Which ones go is chance, as in the other registry.
+        let surplus = state.history.len().saturating_sub(self.bounds.history);
+        let gone: Vec<_> = state.history.keys().take(surplus).cloned().collect();
+        for key in gone {
+            state.history.remove(&key);
         }
         Ok(())
     }

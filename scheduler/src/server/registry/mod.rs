@@ -37,6 +37,25 @@ pub const OWNERSHIP_TTL: Duration = Duration::from_secs(5);
 /// How long a build that is over is remembered.
 pub const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How much of what is over is remembered, so that a farm that ends many builds has room for those that are open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Builds that are over; the latest stay. Each has a record of some hundred bytes, and events of up to 16 KiB until they
+    /// are archived or for as long as it is remembered: 80 MiB at most with the usual bound.
+    pub over: usize,
+    /// Recorded executions of a part of a pool, some 100 bytes each.
+    pub history: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds {
+            over: 5_000,
+            history: 100_000,
+        }
+    }
+}
+
 /// How long a worker is listed after it was last heard of.
 pub const WORKER_LISTED: Duration = Duration::from_secs(30);
 

@@ -1,5 +1,6 @@
 -- Ends what ran out of time, at most so much of it.
--- ARGV: incarnation, limit, worker ttl, placement grace, owner ttl (ms), the grace in seconds for a person.
+-- ARGV: incarnation, limit, worker ttl, placement grace, owner ttl (ms), the shorter grace of a known pool (ms), both graces in
+-- seconds for a person.
 -- Returns: leases that ran out, unplaceable tasks, tasks that only dropped owners wanted, ms until the next lease runs out or -1.
 
 local LIMIT, WORKER_TTL, GRACE = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -38,9 +39,19 @@ local function hopeless(key, task, reason)
   room = room - 1
 end
 
+-- Since when parts of the pool have workers.
+local known
+for _, name in ipairs(call('HKEYS', PARTS)) do
+  local since = call('EXISTS', serving_of(name)) == 1 and part_of(name).known
+  if since and (not known or since < known) then known = since end
+end
+
 -- Nobody is there for this part: those that wait too long.
 local function abandoned(name, part)
-  local reason = 'no worker of pool "' .. name .. '" has asked for tasks for ' .. ARGV[6]
+  local grace, seconds = GRACE, ARGV[7]
+  -- A worker that was there may be starting again; one that never was is not to be expected.
+  if not part.known and known and NOW - known >= GRACE then grace, seconds = tonumber(ARGV[6]), ARGV[8] end
+  local reason = 'no worker of pool "' .. name .. '" has asked for tasks for ' .. seconds
     .. ' s; start one, or choose another pool'
   local lists = { alone_of(name) }
   for class = 0, CLASSES - 1 do table.insert(lists, ready_of(name, class)) end
@@ -50,7 +61,7 @@ local function abandoned(name, part)
       if room <= 0 then return end
       local key = string.sub(member, 30)
       local task = load_task(key)
-      if NOW - math.max(task.since, part.abandoned or 0) >= GRACE then hopeless(key, task, reason) end
+      if NOW - math.max(task.since, part.abandoned or 0) >= grace then hopeless(key, task, reason) end
     end
   end
 end

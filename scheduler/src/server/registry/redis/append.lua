@@ -1,5 +1,5 @@
 -- Adds events to a build, for its owner.
--- KEYS: build, events, open, provided. ARGV: id, owner, epoch, last event that is there, record, 1 if it is over,
+-- KEYS: build, events, open, provided, over. ARGV: id, owner, epoch, last event that is there, record, 1 if it is over,
 -- time to be remembered in ms, channel, number of dropped events, those, then for each event: cursor, bytes.
 local held = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'last')
 if not held[1] then
@@ -28,6 +28,8 @@ redis.call('HSET', KEYS[1], 'last', last, 'record', ARGV[5])
 if ARGV[6] == '1' then
   redis.call('HSET', KEYS[1], 'finished', 1)
   redis.call('ZREM', KEYS[3], ARGV[1])
+  local time = redis.call('TIME')
+  redis.call('ZADD', KEYS[5], time[1] * 1000 + math.floor(time[2] / 1000), ARGV[1])
   redis.call('DEL', KEYS[4])
   redis.call('PEXPIRE', KEYS[1], ARGV[7])
   redis.call('PEXPIRE', KEYS[2], ARGV[7])

@@ -24,7 +24,11 @@ impl Keys {
 
     /// Stream: the event of cursor N has the id N-0.
     pub fn events(&self, build: BuildId) -> String {
-        format!("{}:events:{build}", self.tag)
+        format!("{}{build}", self.events_prefix())
+    }
+
+    pub fn events_prefix(&self) -> String {
+        format!("{}:events:", self.tag)
     }
 
     /// List: what watchers provide, until the owner hears it.
@@ -35,6 +39,11 @@ impl Keys {
     /// Sorted set: builds that are not over, by the end of their ownership, milliseconds of the server's clock.
     pub fn open(&self) -> String {
         format!("{}:open", self.tag)
+    }
+
+    /// Sorted set: builds that are over, by when that was.
+    pub fn over(&self) -> String {
+        format!("{}:over", self.tag)
     }
 
     /// Sorted set: known builds by the time of their submission.

@@ -19,8 +19,8 @@ use self::scripts::Scripts;
 use super::bells::Bells;
 use super::moving_average::{DURATION_WEIGHT, MEMORY_DECAY};
 use super::{
-    Append, Appended, Measurement, OWNERSHIP_TTL, Ownership, REMEMBERED, Registry, RegistryError,
-    Tenure, WORKER_LISTED, now_ms, record_id,
+    Append, Appended, Bounds, Measurement, OWNERSHIP_TTL, Ownership, REMEMBERED, Registry,
+    RegistryError, Tenure, WORKER_LISTED, now_ms, record_id,
 };
 use crate::core::{BuildId, Estimate};
 
@@ -37,6 +37,7 @@ pub struct RedisRegistry {
     keys: Keys,
     scripts: Scripts,
     bells: Arc<Bells>,
+    bounds: Bounds,
 }
 
 impl RedisRegistry {
@@ -63,7 +64,13 @@ impl RedisRegistry {
             keys,
             scripts: Scripts::new(),
             bells,
+            bounds: Bounds::default(),
         })
+    }
+
+    /// With other bounds than the usual ones.
+    pub fn with_bounds(self, bounds: Bounds) -> RedisRegistry {
+        RedisRegistry { bounds, ..self }
     }
 
     async fn look(
@@ -233,11 +240,12 @@ impl Registry for RedisRegistry {
     ) -> Result<Vec<Ownership>, RegistryError> {
         let script = &self.scripts.take_over;
         let mut call = script.key(self.keys.open());
-        call.key(self.keys.builds());
+        call.key(self.keys.builds()).key(self.keys.over());
         call.arg(self.keys.build_prefix()).arg(&**owner);
         call.arg(ms(OWNERSHIP_TTL)).arg(limit);
         let forgotten = now_ms().saturating_sub(ms(REMEMBERED));
-        call.arg(forgotten);
+        call.arg(forgotten).arg(self.bounds.over);
+        call.arg(self.keys.events_prefix());
         let taken: Vec<(String, u64)> = self.link.script("taking builds over", &call).await?;
         let taken = taken.into_iter().filter_map(|(build, epoch)| {
             Some(Ownership {
@@ -258,7 +266,7 @@ impl Registry for RedisRegistry {
         let mut call = self.scripts.append.key(self.keys.build(*build));
         call.key(self.keys.events(*build));
         call.key(self.keys.open());
-        call.key(self.keys.provided(*build));
+        call.key(self.keys.provided(*build)).key(self.keys.over());
         call.arg(build.to_string()).arg(&**owner).arg(*epoch);
         call.arg(append.after).arg(append.record.encode_to_vec());
         call.arg(u8::from(append.record.finished_ms != 0));
@@ -367,7 +375,7 @@ impl Registry for RedisRegistry {
         for measurements in measurements.chunks(BATCH) {
             let mut call = self.scripts.measured.key(self.keys.history(pool));
             call.arg(DURATION_WEIGHT).arg(MEMORY_DECAY);
-            call.arg(ms(HISTORY_KEPT));
+            call.arg(ms(HISTORY_KEPT)).arg(self.bounds.history);
             for Measurement {
                 package,
                 kind,

@@ -299,6 +299,96 @@ async fn suite(mut registry: impl FnMut() -> Arc<dyn Registry>) {
     workers_are_listed_by_name(&*registry()).await;
 }
 
+const FEW: Bounds = Bounds {
+    over: 20,
+    history: 50,
+};
+
+/// More builds and executions than are remembered; the first build stays open.
+async fn far_more_than_is_remembered(registry: &dyn Registry, builds: std::ops::Range<u128>) {
+    if builds.start == 1 {
+        submitted(registry, 0, "a").await;
+    }
+    for number in builds {
+        let held = submitted(registry, number, "a").await;
+        let mut over = append(&held, 0, 10);
+        over.record.finished_ms = now_ms() - 1000 + number as u64;
+        over.record.set_result(v1::BuildResult::Succeeded);
+        assert_eq!(registry.append(&over).await.unwrap(), Appended::Done);
+        let measurement = |action| Measurement {
+            package: format!("example.com/{number}/{action}").into(),
+            kind: v1::Kind::Compile,
+            measured: Estimate {
+                duration_ms: 1,
+                peak_memory: 1,
+            },
+        };
+        let measurements: Vec<Measurement> = (0..5).map(measurement).collect();
+        registry.measured("default", &measurements).await.unwrap();
+        // As an owner does every second.
+        registry.take_over(&owner("a"), 10).await.unwrap();
+    }
+}
+
+async fn the_latest_builds_that_are_over_are_remembered(registry: &dyn Registry) {
+    far_more_than_is_remembered(registry, 1..101).await;
+    let listed = registry.list(1000, false).await.unwrap();
+    assert_eq!(listed.len(), FEW.over + 1);
+    assert_eq!(registry.list(1000, true).await.unwrap().len(), 1);
+    assert!(registry.get(BuildId(0)).await.unwrap().is_some());
+    assert!(registry.get(BuildId(100)).await.unwrap().is_some());
+    assert_eq!(cursors(registry, BuildId(100), 0).await.len(), 10);
+    assert_eq!(registry.get(BuildId(80)).await.unwrap(), None);
+    let gone = registry.events(BuildId(80), 0, 100, Duration::ZERO).await;
+    assert_eq!(gone.unwrap(), None);
+    let actions: Vec<(Arc<str>, v1::Kind)> = (1..101)
+        .flat_map(|number| (0..5).map(move |action| (number, action)))
+        .map(|(number, action)| {
+            (
+                format!("example.com/{number}/{action}").into(),
+                v1::Kind::Compile,
+            )
+        })
+        .collect();
+    let known = registry.estimates("default", &actions).await.unwrap();
+    assert_eq!(known.iter().flatten().count(), FEW.history);
+}
+
+#[tokio::test]
+async fn what_is_over_is_bounded_in_memory() {
+    let registry = MemoryRegistry::with_bounds(FEW);
+    the_latest_builds_that_are_over_are_remembered(&registry).await;
+}
+
+#[tokio::test]
+async fn what_is_over_is_bounded_on_redis() {
+    let server = RedisServer::start();
+    let registry = RedisRegistry::connect(server.url(0), "test").unwrap();
+    let registry = registry.with_bounds(FEW);
+    the_latest_builds_that_are_over_are_remembered(&registry).await;
+    let (keys, bytes) = kept(&server);
+    // Record and events of each build that is over, the record of the open one; open, builds, over and the history.
+    assert_eq!(keys, 2 * FEW.over + 1 + 4);
+    far_more_than_is_remembered(&registry, 101..301).await;
+    let (later_keys, later_bytes) = kept(&server);
+    assert_eq!(later_keys, keys);
+    // What was left by three times as many builds is as much, give or take what the server rounds.
+    assert!(later_bytes < bytes * 5 / 4, "{later_bytes} after {bytes}");
+}
+
+/// Keys of the server, and the bytes that they take.
+fn kept(server: &RedisServer) -> (usize, u64) {
+    let mut redis = server.connection(0);
+    let keys: Vec<String> = ::redis::cmd("KEYS").arg("*").query(&mut redis).unwrap();
+    let bytes = keys.iter().map(|key| -> u64 {
+        let mut asked = ::redis::cmd("MEMORY");
+        asked.arg("USAGE").arg(key);
+        asked.query(&mut redis).unwrap()
+    });
+    let bytes = bytes.sum();
+    (keys.len(), bytes)
+}
+
 #[tokio::test]
 async fn in_memory() {
     suite(|| Arc::new(MemoryRegistry::new())).await;
