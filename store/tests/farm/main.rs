@@ -11,4 +11,7 @@ mod blobs;
 mod damage;
 mod outage;
 mod replica;
+mod retention;
 mod s3;
+mod taking_back;
+mod two;

@@ -7,6 +7,7 @@ mod parts_die;
 mod placement;
 mod sharing;
 mod store_damage;
+mod taking_back;
 mod under_way;
 
 use crate::harness::{FARM, Farm, S3, Site, Size, is_what_go_builds, same, summary};

@@ -55,7 +55,7 @@ fn record_id(record: &v1::Build) -> Result<BuildId, RegistryError> {
 }
 
 /// Milliseconds since the epoch.
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     let now = std::time::SystemTime::now();
     let now = now.duration_since(std::time::UNIX_EPOCH);
     now.map_or(0, |now| now.as_millis() as u64)

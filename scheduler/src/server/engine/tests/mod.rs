@@ -3,6 +3,7 @@
 mod placement;
 mod recovery;
 mod sources;
+mod taking_back;
 pub(crate) mod world;
 
 use std::sync::Arc;
