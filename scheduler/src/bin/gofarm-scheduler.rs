@@ -14,6 +14,7 @@ use gofarm_scheduler::queue::{InProcessQueue, LeaseQueue, MonotonicClock, RedisQ
 use gofarm_scheduler::server::access::{Access, Token};
 use gofarm_scheduler::server::blobs::{BlobsService, Presence};
 use gofarm_scheduler::server::builds::BuildsService;
+use gofarm_scheduler::server::collecting::collect;
 use gofarm_scheduler::server::engine::{Engine, EngineOptions};
 use gofarm_scheduler::server::farm::FarmService;
 use gofarm_scheduler::server::http::{self, Check, Readiness, Views};
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     match line.command {
         None => live(line.options.log_format, || run(line.options)),
         Some(Command::Invalidate(it)) => live(LogFormat::Text, || maintenance::invalidate(it)),
+        Some(Command::Gc(it)) => live(LogFormat::Text, || maintenance::gc(it)),
     }
 }
 
@@ -47,6 +49,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let stop = told_to_stop().context("signals cannot be caught")?;
     let access = Access::new(token(&options)?);
     listen::guarded(&options, &access).map_err(Misuse::new)?;
+    let retention = options.retention.checked()?;
     let tls = listen::server_tls(&options)?;
     let ports = Ports {
         grpc: listen::bind("--listen", options.listen).await?,
@@ -58,7 +61,8 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::new());
     let spans = Spans::from_environment("gofarm-scheduler", &replica).map_err(Misuse::new)?;
     let (files, url) = options.place.open()?;
-    let store = MeteredStore::new(files.clone(), metrics.store.clone());
+    let store =
+        MeteredStore::new(files.clone(), metrics.store.clone()).counting(metrics.lookups.clone());
     let (queue, registry) = shared_state(&options, &store).await?;
     let queue: Arc<dyn LeaseQueue> = Arc::new(MeteredQueue::new(queue, metrics.clone()));
     let registry = MeteredRegistry::new(registry, metrics.registry.clone());
@@ -75,6 +79,17 @@ async fn run(options: Options) -> anyhow::Result<()> {
     );
 
     tokio::spawn(hear_invalidations(files.clone(), engine.clone()));
+    if options.retention.bounds() {
+        let collections = metrics.collections.clone();
+        let (files, replica) = (files.clone(), replica.as_str().into());
+        tokio::spawn(collect(
+            files,
+            registry.clone(),
+            replica,
+            retention,
+            collections,
+        ));
+    }
     let readiness = readiness(&queue, &store);
     let builds = Arc::new(BuildsService::new(engine.clone()));
     let farm = Arc::new(FarmService::new(registry.clone()));

@@ -7,6 +7,7 @@ pub mod access;
 pub mod archive;
 pub mod blobs;
 pub mod builds;
+pub mod collecting;
 mod custody;
 pub mod engine;
 pub mod farm;

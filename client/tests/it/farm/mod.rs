@@ -5,6 +5,7 @@ mod fair_shares;
 mod partition;
 mod parts_die;
 mod placement;
+mod retention;
 mod sharing;
 mod store_damage;
 mod taking_back;

@@ -4,23 +4,27 @@ use crate::harness::{
     FARM, Farm, Finished, Invocation, S3, Site, Size, built, is_what_go_builds, summary,
 };
 
-const SMALL: Size = Size {
+pub const SMALL: Size = Size {
     schedulers: 1,
     workers: 1,
     slots: 2,
     ..FARM
 };
 
-/// `gofarm-scheduler invalidate` on the store of a farm.
-fn invalidate(site: &Site, store: &str, env: &[(&str, String)], args: &[&str]) -> Finished {
+/// A command of `gofarm-scheduler` on the store of a farm.
+pub fn operator(site: &Site, store: &str, env: &[(&str, String)], args: &[&str]) -> Finished {
     let store = format!("--store={store}");
     let local = format!("--local-dir={}", site.path("operator").display());
-    let args = [&["invalidate", &store, &local][..], args].concat();
+    let args = [args, &[&store, &local]].concat();
     let command = Invocation::new(&built("gofarm-scheduler"), &args, &site.path("farm"));
     let command = env
         .iter()
         .fold(command, |command, (name, value)| command.env(name, value));
     command.run()
+}
+
+fn invalidate(site: &Site, store: &str, env: &[(&str, String)], args: &[&str]) -> Finished {
+    operator(site, store, env, &[&["invalidate"], args].concat())
 }
 
 /// What a worker made is made again by the next build, and by that one only.

@@ -149,7 +149,7 @@ impl Actor {
             Message::Renewed(renewed) => self.renewed(*renewed),
             Message::Missing(missing, asked) => self.wants_answered(missing, &asked),
             Message::Measured => self.outbox.measured(),
-            Message::Archived => {}
+            Message::Archived | Message::Kept => {}
             Message::TakenBack(results) => self.taken_back(results),
         }
     }
@@ -166,6 +166,7 @@ impl Actor {
         self.look_for_wanted();
         self.back_up_stragglers();
         self.send_measurements();
+        self.keep_in_use();
     }
 
     fn open(&mut self, opening: Opening) {

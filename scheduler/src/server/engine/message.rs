@@ -31,6 +31,8 @@ pub(super) enum Message {
     Measured,
     /// Events of a build that is over have moved, or will not.
     Archived,
+    /// What a build needs has been used anew, or was not.
+    Kept,
     /// Results that were taken back: keys, and the blobs that they name.
     TakenBack(Vec<(ActionKey, Vec<Digest>)>),
 }

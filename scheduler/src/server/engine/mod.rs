@@ -15,6 +15,7 @@ mod actor;
 mod archiving;
 mod carry;
 mod event_log;
+mod keeping;
 mod message;
 mod news;
 mod open_build;

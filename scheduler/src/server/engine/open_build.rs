@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use gofarm_proto::{Digest, v1};
+use tokio::time::Instant;
 
 use super::actions::Actions;
 use super::event_log::EventLog;
@@ -24,6 +25,8 @@ pub(super) struct OpenBuild {
     pub wanted: HashSet<Digest>,
     /// To be asked for with the next event.
     pub asking: Vec<Digest>,
+    /// When all that it needs was last in use.
+    pub kept: Instant,
 }
 
 impl OpenBuild {
@@ -37,6 +40,7 @@ impl OpenBuild {
             in_queue: HashSet::new(),
             wanted: HashSet::new(),
             asking: Vec::new(),
+            kept: Instant::now(),
         }
     }
 

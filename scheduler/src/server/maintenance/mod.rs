@@ -2,9 +2,11 @@
 //!
 //! stdout is data, stderr is the rest.
 
+mod gc;
 mod invalidate;
 mod progress;
 
+pub use gc::gc;
 pub use invalidate::invalidate;
 use progress::Progress;
 

@@ -17,6 +17,14 @@ impl Progress {
         Progress { what, said }
     }
 
+    /// So much of all is done.
+    pub fn of_all(&mut self, done: u64, all: u64) {
+        if self.said.elapsed() >= EVERY {
+            self.said = Instant::now();
+            eprintln!("{}: {done} of {all}", self.what);
+        }
+    }
+
     /// So many of 256 parts of the store are done.
     pub fn parts(&mut self, done: u16) {
         if self.said.elapsed() >= EVERY {

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_store::{BlobReader, FarmStore, Incoming, Recorded, Result, StoreError};
 
-use super::Calls;
+use super::{Calls, Lookups};
 
 /// The farm's store as one replica uses it, with every call timed. A blob that is not there is an answer, not a failed call.
 #[derive(Clone)]
 pub struct MeteredStore {
     inner: FarmStore,
     calls: Calls,
+    lookups: Lookups,
     /// When the last probe was answered; none once a call has failed since.
     answered: Arc<Mutex<Option<Instant>>>,
 }
@@ -40,8 +41,14 @@ impl MeteredStore {
         MeteredStore {
             inner,
             calls,
+            lookups: Lookups::default(),
             answered: Arc::default(),
         }
+    }
+
+    /// Counts hits and misses, too.
+    pub fn counting(self, lookups: Lookups) -> MeteredStore {
+        MeteredStore { lookups, ..self }
     }
 
     /// Whether the store can be used, for a readiness that asks every second. A folder is looked at each time; an object store
@@ -68,7 +75,11 @@ impl MeteredStore {
 
     /// See [`FarmStore::missing`].
     pub async fn missing(&self, digests: Vec<Digest>) -> Result<Vec<Digest>> {
-        self.time("find_missing", self.inner.missing(digests)).await
+        let asked = digests.len();
+        let missing = self.time("find_missing", self.inner.missing(digests));
+        let missing = missing.await?;
+        self.lookups.blobs(asked, missing.len());
+        Ok(missing)
     }
 
     /// See [`FarmStore::read`].
@@ -115,7 +126,9 @@ impl MeteredStore {
 
     /// See [`FarmStore::action`].
     pub async fn action(&self, key: ActionKey) -> Result<Option<v1::ActionResult>> {
-        self.time("get_action", self.inner.action(key)).await
+        let found = self.time("get_action", self.inner.action(key)).await?;
+        self.lookups.result(found.is_some());
+        Ok(found)
     }
 
     /// See [`FarmStore::record_action`].

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use gofarm_proto::ActionKey;
 use gofarm_store::TakeBack;
 
-use super::{Options, StoreOptions, amount};
+use super::{Options, RetentionOptions, StoreOptions, amount};
 
 /// Decides what of each build runs, and hands it to workers.
 ///
@@ -32,6 +32,31 @@ pub struct CommandLine {
 pub enum Command {
     /// Take back results that are wrong, so that the next build makes them again
     Invalidate(Invalidate),
+    /// Remove from the store what its bounds do not keep
+    Gc(Gc),
+}
+
+/// Removes what was not used for --store-age, and what was used least recently where there is more than --store-size
+///
+/// The same that schedulers with these settings do every hour. Nothing goes that was used within two hours.
+#[derive(Clone, Debug, clap::Args)]
+#[command(max_term_width = 100)]
+pub struct Gc {
+    /// Only say what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Write one JSON object to stdout
+    #[arg(long)]
+    pub json: bool,
+
+    /// What stays.
+    #[command(flatten)]
+    pub retention: RetentionOptions,
+
+    /// The store.
+    #[command(flatten)]
+    pub place: StoreOptions,
 }
 
 /// Takes back the result of an action, or all that a worker made since a time

@@ -2,6 +2,7 @@
 
 mod amount;
 mod command;
+mod retention;
 mod store;
 
 use std::net::SocketAddr;
@@ -12,7 +13,8 @@ use gofarm_daemon::LogFormat;
 
 use crate::queue::QueueOptions;
 
-pub use command::{Command, CommandLine, Invalidate};
+pub use command::{Command, CommandLine, Gc, Invalidate};
+pub use retention::RetentionOptions;
 pub use store::{NoHome, StoreOptions};
 
 /// Decides what of each build runs, and hands it to workers.
@@ -33,6 +35,10 @@ pub struct Options {
     /// Where blobs and results are kept.
     #[command(flatten)]
     pub place: StoreOptions,
+
+    /// How much of that is kept.
+    #[command(flatten)]
+    pub retention: RetentionOptions,
 
     /// Address for clients and workers (gRPC)
     #[arg(

@@ -20,7 +20,7 @@ pub(crate) mod tests;
 pub use error::RegistryError;
 pub use log::{Append, Appended, LoggedEvent};
 pub use memory::MemoryRegistry;
-pub use ownership::{Ownership, Tenure};
+pub use ownership::{Duty, Ownership, Tenure};
 pub use redis::RedisRegistry;
 pub use registry::{Measurement, Registry};
 
