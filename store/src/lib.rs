@@ -65,8 +65,8 @@ pub use error::{ErrorClass, Result, StoreError};
 pub use evict::EvictReport;
 #[cfg(feature = "farm")]
 pub use farm_store::{
-    Amount, Collected, FarmStore, GRACE, NOTICED_WITHIN, Retention, TakeBack, TakenBackReport,
-    TakenBackResult,
+    Amount, Collected, Examined, FarmStore, Fault, GRACE, NOTICED_WITHIN, Retention, TakeBack,
+    TakenBackReport, TakenBackResult,
 };
 pub use file_index::{FileIndex, FileRecord};
 pub use go_hash::GoFileHash;

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -24,13 +25,16 @@ use gofarm_scheduler::server::maintenance;
 use gofarm_scheduler::server::metrics::{
     self, MeteredQueue, MeteredRegistry, MeteredStore, Metrics,
 };
-use gofarm_scheduler::server::options::{Command, CommandLine, Options};
+use gofarm_scheduler::server::options::{Command, CommandLine, Fsck, Options};
 use gofarm_scheduler::server::redis_server::{RedisServerError, redis_server};
 use gofarm_scheduler::server::registry::{MemoryRegistry, RedisRegistry, Registry};
 use gofarm_scheduler::server::roster::Roster;
 use gofarm_store::{FarmStore, NOTICED_WITHIN};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+
+/// What was looked at is not as it should be.
+const FAULTS: u8 = 1;
 
 /// How long the last spans may take.
 const LAST_SPANS: Duration = Duration::from_secs(3);
@@ -41,6 +45,20 @@ fn main() -> ExitCode {
         None => live(line.options.log_format, || run(line.options)),
         Some(Command::Invalidate(it)) => live(LogFormat::Text, || maintenance::invalidate(it)),
         Some(Command::Gc(it)) => live(LogFormat::Text, || maintenance::gc(it)),
+        Some(Command::Fsck(it)) => fsck(it),
+    }
+}
+
+/// Ends with [`FAULTS`] when something is wrong in the store.
+fn fsck(asked: Fsck) -> ExitCode {
+    let well = AtomicBool::new(true);
+    let ended = live(LogFormat::Text, async || {
+        well.store(maintenance::fsck(asked).await?, Ordering::Relaxed);
+        Ok(())
+    });
+    match well.into_inner() {
+        true => ended,
+        false => ExitCode::from(FAULTS),
     }
 }
 

@@ -140,7 +140,10 @@ impl Objects {
         Ok(entry.map(|entry| (entry, meta.last_modified.into())))
     }
 
-    async fn load(&self, name: &Path) -> object_store::Result<(ObjectMeta, bytes::Bytes)> {
+    pub(super) async fn load(
+        &self,
+        name: &Path,
+    ) -> object_store::Result<(ObjectMeta, bytes::Bytes)> {
         let found = self.store.get_opts(name, GetOptions::default()).await?;
         Ok((found.meta.clone(), found.bytes().await?))
     }

@@ -4,6 +4,7 @@ mod actions;
 mod address;
 mod collect;
 mod fetching;
+mod fsck;
 mod held;
 mod keys;
 mod notes;
@@ -28,6 +29,7 @@ use taken_back::TakenBack;
 use used::Id;
 
 pub use collect::{Amount, Collected, GRACE, Retention};
+pub use fsck::{Examined, Fault};
 pub use taken_back::{NOTICED_WITHIN, TakeBack, TakenBackReport, TakenBackResult};
 
 /// How often a blob may be evicted from the folder between being brought there and being opened.

@@ -145,6 +145,20 @@ impl Objects {
         Ok(absent.map(|(digest, _)| digest).collect())
     }
 
+    /// Those of the blobs that are not there, without noting that the others are used.
+    pub(super) async fn not_there(&self, digests: Vec<Digest>) -> Result<Vec<Digest>> {
+        let asked = stream::iter(digests)
+            .map(|digest| async move { Ok((digest, self.look_for(digest).await?)) });
+        let asked: Vec<(Digest, Seen)> = asked.buffered(QUESTIONS).try_collect().await?;
+        let absent = asked.into_iter().filter(|(_, seen)| *seen == Seen::Absent);
+        Ok(absent.map(|(digest, _)| digest).collect())
+    }
+
+    /// A blob was found wrong: it is not there any more.
+    pub(super) fn forget(&self, hash: &[u8; 32], size: u64) {
+        self.recent.remove(&Digest { hash: *hash, size });
+    }
+
     async fn look_for(&self, digest: Digest) -> Result<Seen> {
         let name = self.blob(&digest);
         match self.store.head(&name).await {

@@ -283,7 +283,7 @@ impl FarmStore {
         }
     }
 
-    async fn remove_entry(&self, key: ActionKey, entry: Entry) -> Result<bool> {
+    pub(super) async fn remove_entry(&self, key: ActionKey, entry: Entry) -> Result<bool> {
         match &self.objects {
             Some(objects) => {
                 let same = |found: &Entry| *found == entry;

@@ -9,6 +9,7 @@ mod actions;
 mod addresses;
 mod blobs;
 mod damage;
+mod fsck;
 mod outage;
 mod replica;
 mod retention;

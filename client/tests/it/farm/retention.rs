@@ -1,7 +1,7 @@
 //! A store that does not keep everything.
 
 use std::fs::{self, File, FileTimes};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::taking_back::{SMALL, operator};
@@ -18,6 +18,17 @@ fn make_old(store: &Path) {
             }
         }
     }
+}
+
+/// One of the blobs, always the same.
+fn some_blob(store: &Path) -> PathBuf {
+    let shards = fs::read_dir(store.join("cas")).unwrap();
+    let blobs = shards.flat_map(|shard| fs::read_dir(shard.unwrap().path()).unwrap());
+    let blobs = blobs.map(|blob| blob.unwrap().path());
+    blobs
+        .filter(|blob| fs::metadata(blob).unwrap().len() > 0)
+        .min()
+        .unwrap()
 }
 
 #[test]
@@ -48,6 +59,25 @@ fn what_was_collected_is_uploaded_and_made_again_by_the_next_build() {
     farm.submit(&site, &[]).run().ok();
     assert_eq!(summary(&site).actions.executed, 0);
     assert_eq!(gc(&[])["removed"]["results"], 0);
+
+    // All that it has is sound; a blob that is not is found, and repaired by the next build.
+    operator(&site, &store, &[], &["fsck"]).ok();
+    let blob = some_blob(&folder);
+    let mut bytes = fs::read(&blob).unwrap();
+    bytes[0] ^= 1;
+    // Another file in its place, since the blob may be one with that of a worker's cache.
+    fs::remove_file(&blob).unwrap();
+    fs::write(&blob, bytes).unwrap();
+    for (args, code) in [
+        (&["fsck"][..], 1),
+        (&["fsck", "--repair"], 1),
+        (&["fsck"], 0),
+    ] {
+        let looked = operator(&site, &store, &[], args).code(code);
+        let name = blob.file_name().unwrap().to_str().unwrap();
+        let named = looked.stdout.contains(&format!("wrong blob {name}"));
+        assert_eq!(named, code == 1, "{looked:?}");
+    }
 
     make_old(&folder);
     let removed = gc(&[]);

@@ -2,10 +2,12 @@
 //!
 //! stdout is data, stderr is the rest.
 
+mod fsck;
 mod gc;
 mod invalidate;
 mod progress;
 
+pub use fsck::fsck;
 pub use gc::gc;
 pub use invalidate::invalidate;
 use progress::Progress;

@@ -34,6 +34,28 @@ pub enum Command {
     Invalidate(Invalidate),
     /// Remove from the store what its bounds do not keep
     Gc(Gc),
+    /// Look at every blob and result of the store, and say what is wrong
+    Fsck(Fsck),
+}
+
+/// Hashes every blob and reads every result
+///
+/// Says on stdout what is wrong: blobs with other bytes than their names say, torn results, results whose blobs are missing. Ends
+/// with 1 when something is wrong, or was and has been repaired, with 0 when nothing is.
+#[derive(Clone, Debug, clap::Args)]
+#[command(max_term_width = 100)]
+pub struct Fsck {
+    /// Set aside what is wrong, and take back results without their blobs: the next build makes them again
+    #[arg(long)]
+    pub repair: bool,
+
+    /// Write one JSON object to stdout
+    #[arg(long)]
+    pub json: bool,
+
+    /// The store.
+    #[command(flatten)]
+    pub place: StoreOptions,
 }
 
 /// Removes what was not used for --store-age, and what was used least recently where there is more than --store-size

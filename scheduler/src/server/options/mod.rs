@@ -13,7 +13,7 @@ use gofarm_daemon::LogFormat;
 
 use crate::queue::QueueOptions;
 
-pub use command::{Command, CommandLine, Gc, Invalidate};
+pub use command::{Command, CommandLine, Fsck, Gc, Invalidate};
 pub use retention::RetentionOptions;
 pub use store::{NoHome, StoreOptions};
 
