@@ -5,13 +5,14 @@ use protox::prost::Message;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "gofarm/v1/digest.proto",
     "gofarm/v1/action.proto",
     "gofarm/v1/graph.proto",
     "gofarm/v1/blobs.proto",
     "gofarm/v1/builds.proto",
     "gofarm/v1/leases.proto",
+    "gofarm/v1/cache.proto",
 ];
 
 fn main() -> Result<()> {

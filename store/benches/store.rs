@@ -113,7 +113,9 @@ fn looking_up(c: &mut Criterion) {
             content_id: "47DEQpj8HBSa-_TImW-5".to_owned(),
             ..v1::ActionResult::default()
         };
-        store.record_action(key, &result).unwrap();
+        store
+            .record_action(key, &result, &v1::Provenance::default())
+            .unwrap();
     }
     c.bench_function("look up 600 actions", |b| {
         b.iter(|| {

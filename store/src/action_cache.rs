@@ -5,11 +5,11 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use gofarm_proto::{ActionKey, Digest, Message, v1};
+use gofarm_proto::{ActionKey, Digest, v1};
 
+use crate::custody::{self, Entry};
 use crate::disk::DiskStore;
 use crate::error::{Result, StoreError};
-use crate::frame;
 use crate::quarantine::Damaged;
 
 /// What became of a result that was recorded.
@@ -26,14 +26,18 @@ pub enum Recorded {
         valid: Box<v1::ActionResult>,
         /// Where the other one is kept for people to look at.
         finding: PathBuf,
+        /// Who made the one that was there before, if that is known.
+        first: Option<v1::Provenance>,
     },
+    /// Nothing is recorded: results of this maker, or of this key, have been taken back since it was made.
+    TakenBack,
 }
 
-/// An entry as it is on the disk.
-enum Entry {
+/// A file of the cache, as it is on the disk.
+enum Found {
     Absent,
     Damaged(Metadata),
-    Whole(Box<v1::ActionResult>, Metadata),
+    Whole(Box<Entry>, Metadata),
 }
 
 impl DiskStore {
@@ -41,32 +45,72 @@ impl DiskStore {
     /// [`found_damage`](DiskStore::found_damage)) and absent. Its outputs may be missing; see
     /// [`missing`](DiskStore::missing).
     pub fn action(&self, key: &ActionKey) -> Result<Option<v1::ActionResult>> {
+        Ok(self.entry(key)?.map(|entry| entry.result))
+    }
+
+    /// As [`action`](DiskStore::action), with who made it.
+    pub fn entry(&self, key: &ActionKey) -> Result<Option<Entry>> {
         let path = self.inner.layout.action(key);
-        match self.entry(key, &path)? {
-            Entry::Absent => Ok(None),
-            Entry::Damaged(metadata) => {
+        match self.look_up(key, &path)? {
+            Found::Absent => Ok(None),
+            Found::Damaged(metadata) => {
                 self.set_aside(&path, &metadata, Damaged::Action)?;
                 Ok(None)
             }
-            Entry::Whole(result, metadata) => {
+            Found::Whole(entry, metadata) => {
                 // Gone meanwhile or not, what was read is true.
                 self.mark_used(&path, &metadata)?;
-                Ok(Some(*result))
+                Ok(Some(*entry))
             }
         }
     }
 
-    /// Records what came of an action. The first result stays; see [`Recorded`]. The caller has stored the
-    /// outputs before.
+    /// As [`entry`](DiskStore::entry), without marking it as used: for who looks at all of them.
+    #[cfg(feature = "farm")]
+    pub(crate) fn peek_entry(&self, key: &ActionKey) -> Result<Option<Entry>> {
+        match self.look_up(key, &self.inner.layout.action(key))? {
+            Found::Whole(entry, _) => Ok(Some(*entry)),
+            Found::Absent | Found::Damaged(_) => Ok(None),
+        }
+    }
+
+    /// Takes an entry out of the cache if it is still one that `wrong` says so of.
+    #[cfg(feature = "farm")]
+    pub(crate) fn remove_action(
+        &self,
+        key: &ActionKey,
+        wrong: impl Fn(&Entry) -> bool,
+    ) -> Result<bool> {
+        let path = self.inner.layout.action(key);
+        // Looking and removing in one section: nothing that was recorded in between goes.
+        self.inner
+            .gate
+            .exclusive(|| match self.look_up(key, &path)? {
+                Found::Whole(entry, _) if wrong(&entry) => match fs::remove_file(&path) {
+                    Ok(()) => Ok(true),
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+                    Err(e) => Err(self.failed("take back", &path)(e)),
+                },
+                _ => Ok(false),
+            })
+    }
+
+    /// Records what came of an action, and who made it. The first result stays; see [`Recorded`]. The caller has stored
+    /// the outputs before.
     ///
     /// # Errors
     ///
     /// [`StoreError::BadResult`] for the result of a failed action and for malformed digests.
-    pub fn record_action(&self, key: &ActionKey, result: &v1::ActionResult) -> Result<Recorded> {
+    pub fn record_action(
+        &self,
+        key: &ActionKey,
+        result: &v1::ActionResult,
+        made: &v1::Provenance,
+    ) -> Result<Recorded> {
         let outputs =
             outputs(result).map_err(|reason| StoreError::BadResult { key: *key, reason })?;
         let path = self.inner.layout.action(key);
-        let framed = frame::wrap(&context(key), &result.encode_to_vec());
+        let framed = custody::wrap(key, result, made);
         let mut temporary = self.inner.own.file()?;
         temporary
             .file
@@ -81,33 +125,38 @@ impl DiskStore {
         let recorded = self
             .inner
             .gate
-            .exclusive(|| match self.entry(key, &path)? {
-                Entry::Absent => commit(&path).map(|()| Recorded::Stored),
-                Entry::Damaged(metadata) => {
+            .exclusive(|| match self.look_up(key, &path)? {
+                Found::Absent => commit(&path).map(|()| Recorded::Stored),
+                Found::Damaged(metadata) => {
                     self.set_aside_in_gate(&path, &metadata, Damaged::Action)?;
                     commit(&path).map(|()| Recorded::Stored)
                 }
-                Entry::Whole(first, _) if self::outputs(&first).as_ref() == Ok(&outputs) => {
+                Found::Whole(first, _) if self::outputs(&first.result).as_ref() == Ok(&outputs) => {
                     Ok(Recorded::AlreadyThere)
                 }
-                Entry::Whole(first, _) => {
-                    let finding = self.finding(key, &framed);
+                Found::Whole(first, _) => {
+                    let Entry {
+                        result: first,
+                        made: of_first,
+                    } = *first;
                     // A first result whose outputs are lost cannot be had again, since the action gives other
                     // ones: it would be run at every build.
                     let first_is_usable = self::outputs(&first)
                         .is_ok_and(|first| first.values().all(|(blob, _)| self.contains(blob)));
-                    if first_is_usable {
+                    let (valid, finding) = if first_is_usable {
+                        let finding = self.finding(key, result);
                         commit(&finding)?;
-                        return Ok(Recorded::NonDeterministic {
-                            valid: first,
-                            finding,
-                        });
-                    }
-                    fs::rename(&path, &finding).map_err(self.failed("set aside", &path))?;
-                    commit(&path)?;
+                        (first, finding)
+                    } else {
+                        let finding = self.finding(key, &first);
+                        fs::rename(&path, &finding).map_err(self.failed("set aside", &path))?;
+                        commit(&path)?;
+                        (result.clone(), finding)
+                    };
                     Ok(Recorded::NonDeterministic {
-                        valid: Box::new(result.clone()),
+                        valid: Box::new(valid),
                         finding,
+                        first: of_first,
                     })
                 }
             })?;
@@ -117,39 +166,29 @@ impl DiskStore {
         Ok(recorded)
     }
 
-    /// The same finding has the same name, so a build that is repeated does not pile them up.
-    fn finding(&self, key: &ActionKey, framed: &[u8]) -> PathBuf {
-        let content = Digest::of(framed).hex();
-        let name = format!("{}.{}", key.hex(), &content[..16]);
+    fn finding(&self, key: &ActionKey, result: &v1::ActionResult) -> PathBuf {
+        let name = custody::finding(key, result);
         self.inner.layout.findings().join(name)
     }
 
-    fn entry(&self, key: &ActionKey, path: &Path) -> Result<Entry> {
+    fn look_up(&self, key: &ActionKey, path: &Path) -> Result<Found> {
         let mut file = match File::open(path) {
             Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Entry::Absent),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
             Err(e) => return Err(self.failed("read", path)(e)),
         };
         let metadata = file.metadata().map_err(self.failed("read", path))?;
         if !metadata.is_file() {
-            return Ok(Entry::Damaged(metadata));
+            return Ok(Found::Damaged(metadata));
         }
         let mut framed = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
         file.read_to_end(&mut framed)
             .map_err(self.failed("read", path))?;
-        let result = frame::unwrap(&context(key), &framed)
-            .and_then(|body| v1::ActionResult::decode(body).ok())
-            .filter(|result| outputs(result).is_ok());
-        Ok(match result {
-            Some(result) => Entry::Whole(Box::new(result), metadata),
-            None => Entry::Damaged(metadata),
+        Ok(match custody::unwrap(key, &framed) {
+            Some(entry) => Found::Whole(Box::new(entry), metadata),
+            None => Found::Damaged(metadata),
         })
     }
-}
-
-/// An entry under another key is no entry.
-pub(crate) fn context(key: &ActionKey) -> Vec<u8> {
-    [b"gofarm action result 1 ".as_slice(), &key.0].concat()
 }
 
 /// What makes two results the same: their outputs. Logs and costs differ from run to run.

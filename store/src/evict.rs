@@ -147,4 +147,36 @@ impl DiskStore {
         }
         Ok(true)
     }
+
+    /// Removes those of the files that have not been used since they were looked at, nor since `limit`, nor since a living
+    /// session began, and says what they were. In an exclusive section of the gate, as [`remove_batch`](Self::remove_batch).
+    #[cfg(feature = "farm")]
+    pub(crate) fn remove_unused(
+        &self,
+        batch: &[Stored],
+        limit: SystemTime,
+    ) -> Result<Vec<(Kind, u64)>> {
+        self.inner.gate.exclusive(|| {
+            let limit = match session::oldest(&self.inner.layout)? {
+                Some(began) => limit.min(began),
+                None => limit,
+            };
+            let mut removed = Vec::new();
+            for file in batch {
+                let Ok(metadata) = fs::symlink_metadata(&file.path) else {
+                    continue;
+                };
+                if accessed(&metadata) != file.accessed || file.accessed + 2 * TOUCH_AFTER >= limit
+                {
+                    continue;
+                }
+                match fs::remove_file(&file.path) {
+                    Ok(()) => removed.push((file.kind, file.bytes)),
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                    Err(e) => return Err(self.failed("collect", &file.path)(e)),
+                }
+            }
+            Ok(removed)
+        })
+    }
 }

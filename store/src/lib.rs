@@ -12,6 +12,7 @@
 //! actions/ab/<64 hex digits>   action results, by action key
 //! quarantine/                  blobs and entries that turned out damaged
 //! findings/                    results of actions that gave different outputs for one key
+//! invalidations/               of a farm: notes of results that have been taken back
 //! sessions/                    one locked file for each running build
 //! tmp/<process>/               scratch and half-written files of one process, with its lock
 //! tally                        what the last scan and later additions say about the size
@@ -36,6 +37,7 @@
 
 mod access;
 mod action_cache;
+mod custody;
 mod disk;
 mod error;
 mod evict;
@@ -61,11 +63,15 @@ mod temporary;
 mod verification;
 
 pub use action_cache::Recorded;
+pub use custody::Entry;
 pub use disk::{DiskStore, DiskStoreOptions, FoundDamage};
 pub use error::{ErrorClass, Result, StoreError};
 pub use evict::EvictReport;
 #[cfg(feature = "farm")]
-pub use farm_store::FarmStore;
+pub use farm_store::{
+    Amount, Collected, Examined, FarmStore, Fault, GRACE, NOTICED_WITHIN, Retention, TakeBack,
+    TakenBackReport, TakenBackResult,
+};
 pub use file_index::{FileIndex, FileRecord};
 pub use go_hash::GoFileHash;
 pub use history::{Estimate, History};

@@ -47,7 +47,7 @@ pub(crate) struct Stored {
     pub(crate) path: PathBuf,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Blob,
     Action,

@@ -118,6 +118,7 @@ impl<'a> Driver<'a> {
             outcome: Outcome::BlobsMissing(digests),
             run,
             worker,
+            ..
         } = &news
         {
             let uploads = self.uploads.entry(*key).or_default();
@@ -218,8 +219,9 @@ impl<'a> Driver<'a> {
 
     fn record(&mut self, key: &ActionKey, result: &ActionResult) -> anyhow::Result<()> {
         let message = v1::ActionResult::from(result);
+        let made = this_process();
         if let Recorded::NonDeterministic { finding, .. } =
-            self.store.record_action(key, &message)?
+            self.store.record_action(key, &message, &made)?
         {
             self.watch.warn(&format!(
                 "an action came out differently than before: its tools are not deterministic; both results are in {}",
@@ -248,5 +250,20 @@ impl<'a> Driver<'a> {
             BuildEvent::Accepted { .. } => {}
         }
         self.watch.event(&event);
+    }
+}
+
+/// Who makes results here: this machine's process.
+fn this_process() -> v1::Provenance {
+    let system = rustix::system::uname();
+    let accepted = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    v1::Provenance {
+        worker: format!(
+            "{}/{}",
+            system.nodename().to_string_lossy(),
+            std::process::id()
+        ),
+        accepted_ms: u64::try_from(accepted.as_millis()).unwrap_or(u64::MAX),
+        ..v1::Provenance::default()
     }
 }

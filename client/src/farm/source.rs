@@ -77,7 +77,7 @@ impl QueueSource {
         };
         let ended = self.queue.complete(&id, outcome).await;
         match ended {
-            Ok(()) | Err(QueueError::Lost | QueueError::Stolen) => {}
+            Ok(_) | Err(QueueError::Lost | QueueError::Stolen) => {}
             Err(QueueError::NotUploaded { missing }) => {
                 // An output was evicted or lost between its making and this report: the action is not done.
                 let lost = Outcome::Crashed {

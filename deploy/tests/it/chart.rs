@@ -107,6 +107,8 @@ fn values_that_make_no_sense_are_refused() {
         (r#"redis.url="http://redis""#, "/redis/url"),
         (r#"store.url="ftp://bucket""#, "/store/url"),
         (r#"store.url="file:///var/lib/gofarm""#, "/store"),
+        (r#"store.age="a while""#, "/store/age"),
+        (r#"store.size="20""#, "/store/size"),
         (r#"token.existingSecret="""#, "/token/existingSecret"),
         (r#"scheduler.replicas=0"#, "/scheduler/replicas"),
         (r#"scheduler.replica=2"#, "/scheduler"),

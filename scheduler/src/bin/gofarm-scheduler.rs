@@ -1,42 +1,65 @@
 //! A scheduler of a farm.
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use gofarm_daemon::{Misuse, Spans, live};
+use gofarm_daemon::{LogFormat, Misuse, Spans, live};
+use gofarm_proto::FILE_DESCRIPTOR_SET;
 use gofarm_proto::v1::builds_server::BuildsServer;
 use gofarm_proto::v1::farm_server::FarmServer;
-use gofarm_proto::{Digest, FILE_DESCRIPTOR_SET};
 use gofarm_scheduler::queue::{InProcessQueue, LeaseQueue, MonotonicClock, RedisQueue};
 use gofarm_scheduler::server::access::{Access, Token};
 use gofarm_scheduler::server::blobs::{BlobsService, Presence};
 use gofarm_scheduler::server::builds::BuildsService;
+use gofarm_scheduler::server::collecting::collect;
 use gofarm_scheduler::server::engine::{Engine, EngineOptions};
 use gofarm_scheduler::server::farm::FarmService;
 use gofarm_scheduler::server::http::{self, Check, Readiness, Views};
 use gofarm_scheduler::server::leases::LeasesService;
 use gofarm_scheduler::server::listen::{self, Ports, Services, told_to_stop};
+use gofarm_scheduler::server::maintenance;
 use gofarm_scheduler::server::metrics::{
     self, MeteredQueue, MeteredRegistry, MeteredStore, Metrics,
 };
-use gofarm_scheduler::server::options::Options;
+use gofarm_scheduler::server::options::{Command, CommandLine, Fsck, Options};
 use gofarm_scheduler::server::redis_server::{RedisServerError, redis_server};
 use gofarm_scheduler::server::registry::{MemoryRegistry, RedisRegistry, Registry};
 use gofarm_scheduler::server::roster::Roster;
-use gofarm_store::{DiskStore, DiskStoreOptions, FarmStore, StoreError};
+use gofarm_store::{FarmStore, NOTICED_WITHIN};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+
+/// What was looked at is not as it should be.
+const FAULTS: u8 = 1;
 
 /// How long the last spans may take.
 const LAST_SPANS: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    live(options.log_format, || run(options))
+    let line = CommandLine::parse();
+    match line.command {
+        None => live(line.options.log_format, || run(line.options)),
+        Some(Command::Invalidate(it)) => live(LogFormat::Text, || maintenance::invalidate(it)),
+        Some(Command::Gc(it)) => live(LogFormat::Text, || maintenance::gc(it)),
+        Some(Command::Fsck(it)) => fsck(it),
+    }
+}
+
+/// Ends with [`FAULTS`] when something is wrong in the store.
+fn fsck(asked: Fsck) -> ExitCode {
+    let well = AtomicBool::new(true);
+    let ended = live(LogFormat::Text, async || {
+        well.store(maintenance::fsck(asked).await?, Ordering::Relaxed);
+        Ok(())
+    });
+    match well.into_inner() {
+        true => ended,
+        false => ExitCode::from(FAULTS),
+    }
 }
 
 async fn run(options: Options) -> anyhow::Result<()> {
@@ -44,6 +67,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let stop = told_to_stop().context("signals cannot be caught")?;
     let access = Access::new(token(&options)?);
     listen::guarded(&options, &access).map_err(Misuse::new)?;
+    let retention = options.retention.checked()?;
     let tls = listen::server_tls(&options)?;
     let ports = Ports {
         grpc: listen::bind("--listen", options.listen).await?,
@@ -54,8 +78,9 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let replica = uuid::Uuid::new_v4().simple().to_string();
     let metrics = Arc::new(Metrics::new());
     let spans = Spans::from_environment("gofarm-scheduler", &replica).map_err(Misuse::new)?;
-    let (files, url) = store(&options)?;
-    let store = MeteredStore::new(files.clone(), metrics.store.clone(), metrics.room.clone());
+    let (files, url) = options.place.open()?;
+    let store = MeteredStore::new(files.clone(), metrics.store.clone(), metrics.room.clone())
+        .counting(metrics.lookups.clone());
     let (queue, registry) = shared_state(&options, &store).await?;
     let queue: Arc<dyn LeaseQueue> = Arc::new(MeteredQueue::new(queue, metrics.clone()));
     let registry = MeteredRegistry::new(registry, metrics.registry.clone());
@@ -71,13 +96,26 @@ async fn run(options: Options) -> anyhow::Result<()> {
         store.clone(),
     );
 
-    let readiness = readiness(&queue, &files, &store, &metrics);
+    tokio::spawn(hear_invalidations(files.clone(), engine.clone()));
+    if options.retention.bounds() {
+        let collections = metrics.collections.clone();
+        let (files, replica) = (files.clone(), replica.as_str().into());
+        tokio::spawn(collect(
+            files,
+            registry.clone(),
+            replica,
+            retention,
+            collections,
+        ));
+    }
+    let readiness = readiness(&queue, &store);
     let builds = Arc::new(BuildsService::new(engine.clone()));
     let farm = Arc::new(FarmService::new(registry.clone()));
     let closing = CancellationToken::new();
     let roster = Arc::new(Roster::start(registry));
     let leases = LeasesService::new(queue.clone(), store.clone(), roster, closing.clone())
-        .with_spans(spans.clone());
+        .with_spans(spans.clone())
+        .of_replica(&replica);
     let (health, health_service) = tonic_health::server::health_reporter();
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -140,30 +178,6 @@ fn token(options: &Options) -> anyhow::Result<Option<Token>> {
     }
 }
 
-/// The store, and its URL for the log.
-fn store(options: &Options) -> anyhow::Result<(FarmStore, String)> {
-    let url = options.store_url()?;
-    // A store in a folder of this machine is that folder, and needs no other.
-    let folder = match url.strip_prefix("file://") {
-        Some(path) => PathBuf::from(path),
-        None => options.local_folder()?,
-    };
-    let bounds = DiskStoreOptions {
-        max_bytes: options.local_size,
-        ..DiskStoreOptions::default()
-    };
-    let local = DiskStore::open(&folder, bounds)
-        .with_context(|| format!("the folder {} cannot be used", Path::display(&folder)))?;
-    let cannot = || format!("the store {url} cannot be used; see --store");
-    let store = match FarmStore::open(&url, local) {
-        Err(error @ StoreError::Address { .. }) => {
-            return Err(Misuse::new(anyhow::Error::from(error).context(cannot())).into());
-        }
-        opened => opened.with_context(cannot)?,
-    };
-    Ok((store, url))
-}
-
 /// What replicas share: in Redis, or of this process alone.
 async fn shared_state(
     options: &Options,
@@ -193,15 +207,8 @@ async fn shared_state(
 }
 
 /// Ready when Redis and the store answer.
-fn readiness(
-    queue: &Arc<dyn LeaseQueue>,
-    store: &FarmStore,
-    written: &MeteredStore,
-    metrics: &Arc<Metrics>,
-) -> Readiness {
-    let written = written.clone();
-    let queue = queue.clone();
-    let (store, metrics) = (store.clone(), metrics.clone());
+fn readiness(queue: &Arc<dyn LeaseQueue>, store: &MeteredStore) -> Readiness {
+    let (queue, store, written) = (queue.clone(), store.clone(), store.clone());
     Readiness::new(vec![
         Check::new("queue", move || {
             let queue = queue.clone();
@@ -211,13 +218,8 @@ fn readiness(
             }
         }),
         Check::new("store", move || {
-            let (store, metrics) = (store.clone(), metrics.clone());
-            async move {
-                // Asks for a blob that nobody has, so that the answer is not one that is remembered.
-                let nobodys = Digest::of(uuid::Uuid::new_v4().as_bytes());
-                let asked = metrics.store.time("probe", store.missing(vec![nobodys]));
-                asked.await.map(drop).map_err(|error| error.to_string())
-            }
+            let store = store.clone();
+            async move { store.probe().await.map_err(|error| error.to_string()) }
         }),
         // Without room, what is stored can still be read: builds that are cached go on, so calls stay welcome.
         Check::told("store_room", move || {
@@ -234,6 +236,24 @@ async fn keep_size(store: FarmStore) {
         ticks.tick().await;
         if let Err(error) = store.evict().await {
             tracing::warn!(%error, "the local folder was not brought below its size");
+        }
+    }
+}
+
+/// Keeps an ear on what operators take back; never ends. What cannot be read now is read the next time.
+async fn hear_invalidations(store: FarmStore, engine: Engine) {
+    let mut ticks = tokio::time::interval(NOTICED_WITHIN);
+    loop {
+        ticks.tick().await;
+        match store.notice_invalidations().await {
+            Ok(results) if results.is_empty() => {}
+            Ok(results) => {
+                tracing::info!(results = results.len(), "results have been taken back");
+                engine.taken_back(results).await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "whether results have been taken back cannot be seen; trying again");
+            }
         }
     }
 }

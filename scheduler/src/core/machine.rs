@@ -197,6 +197,14 @@ impl Core {
         unmade.copied().collect()
     }
 
+    /// The keys whose results an open build has taken.
+    pub fn results(&self, build: BuildId) -> Vec<ActionKey> {
+        let nodes = self.builds.get(&build).map(|build| &build.nodes);
+        let done = nodes.into_iter().flatten();
+        let done = done.filter(|node| node.result.is_some());
+        done.map(|node| node.key).collect()
+    }
+
     fn task_joined(&mut self, key: ActionKey, run: RunId) {
         match self.flights.get_mut(&key) {
             Some(flight) if flight.task.run == run => flight.joined = true,

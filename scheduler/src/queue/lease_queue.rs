@@ -1,5 +1,6 @@
 //! The contract of a lease queue.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -144,13 +145,14 @@ pub trait LeaseQueue: Send + Sync {
     /// [`QueueOptions::log_backlog`], never an end.
     async fn append_log(&self, outputs: &[TaskOutput]) -> Result<Vec<Renewal>, QueueError>;
 
-    /// Ends a lease with the outcome of the run. The outputs of a success are in the store before.
+    /// Ends a lease with the outcome of the run, and says which worker held it. The outputs of a success are in the store
+    /// before.
     ///
     /// # Errors
     ///
     /// [`QueueError::Lost`] and [`QueueError::Stolen`], also when it is told a second time;
     /// [`QueueError::NotUploaded`].
-    async fn complete(&self, lease: &LeaseId, outcome: Outcome) -> Result<(), QueueError>;
+    async fn complete(&self, lease: &LeaseId, outcome: Outcome) -> Result<Arc<str>, QueueError>;
 
     /// Gives a task back that did not come to an end for no fault of its own: the worker is going away.
     ///
@@ -158,7 +160,7 @@ pub trait LeaseQueue: Send + Sync {
     ///
     /// [`QueueError::Lost`] and [`QueueError::Stolen`].
     async fn release(&self, lease: &LeaseId) -> Result<(), QueueError> {
-        self.complete(lease, Outcome::Released).await
+        self.complete(lease, Outcome::Released).await.map(drop)
     }
 
     /// Ends leases that have run out, tasks that no worker could ever take and tasks that only owners want who are

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gofarm_proto::ActionKey;
 
+use super::FencingToken;
 use crate::core::{Event, Outcome, RunId};
 
 /// A scheduler process, as the queue knows it. Unique; a restarted process is another owner.
@@ -51,6 +52,8 @@ pub enum News {
         run: RunId,
         /// Who had it, if anyone.
         worker: Option<Arc<str>>,
+        /// The lease that ended it, if its holder did.
+        lease: Option<FencingToken>,
         /// How it ended.
         outcome: Outcome,
     },
@@ -68,6 +71,7 @@ impl News {
                 key,
                 run,
                 worker,
+                lease: _,
                 outcome,
             } => Event::TaskDone {
                 key,

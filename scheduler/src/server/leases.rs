@@ -13,8 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gofarm_daemon::Spans;
-use gofarm_proto::{ActionKey, v1};
-use gofarm_store::Recorded;
+use gofarm_proto::v1;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -23,7 +22,8 @@ use tonic::{Request, Response, Status};
 use self::message::Asked;
 use self::standing::{Allowance, Standings, Verdict};
 use crate::core::{ActionResult, Outcome};
-use crate::queue::{Lease, LeaseQueue, QueueError};
+use crate::queue::{Lease, LeaseId, LeaseQueue, QueueError};
+use crate::server::custody::{provenance, told};
 use crate::server::metrics::MeteredStore;
 
 /// The longest wait for a first task that a worker may ask for.
@@ -46,6 +46,7 @@ pub struct LeasesService {
     spans: Spans,
     workers: Arc<dyn WorkerTable>,
     closing: CancellationToken,
+    replica: Arc<str>,
     standings: Mutex<Standings>,
     /// Cancelled to answer the calls with which a worker waits.
     waiting: Mutex<HashMap<Arc<str>, CancellationToken>>,
@@ -66,6 +67,7 @@ impl LeasesService {
             spans: Spans::off(),
             workers,
             closing,
+            replica: "".into(),
             standings: Mutex::default(),
             waiting: Mutex::default(),
         }
@@ -74,6 +76,12 @@ impl LeasesService {
     /// Tells workers whose spans are wanted.
     pub fn with_spans(self, spans: Spans) -> LeasesService {
         LeasesService { spans, ..self }
+    }
+
+    /// Names this replica in what is noted of results.
+    pub fn of_replica(self, replica: &str) -> LeasesService {
+        let replica = replica.into();
+        LeasesService { replica, ..self }
     }
 
     /// The tonic service, with room for batches of results that carry their output along.
@@ -177,16 +185,12 @@ impl LeasesService {
 
     /// A result that counts is in the action cache before anybody else hears of it: the owner of its build may just
     /// have died, and whoever takes over looks there.
-    async fn record(&self, key: ActionKey, result: &ActionResult) {
-        let recorded = self
-            .store
-            .record_action(key, v1::ActionResult::from(result))
-            .await;
-        match recorded {
-            Ok(Recorded::NonDeterministic { .. }) => {
-                tracing::warn!(%key, "an action gave another result than before; both are kept");
-            }
-            Ok(_) => {}
+    async fn record(&self, lease: &LeaseId, worker: &str, result: &ActionResult) {
+        let key = lease.key;
+        let made = provenance(worker, Some(lease.token), &self.replica);
+        let result = v1::ActionResult::from(result);
+        match self.store.record_action(key, result, made.clone()).await {
+            Ok(recorded) => told(&key, &recorded, &made),
             // The owner of the build records it again.
             Err(error) => tracing::warn!(%key, %error, "cannot record the result of an action"),
         }
@@ -290,9 +294,9 @@ impl v1::leases_server::Leases for LeasesService {
         }
         let mut response = v1::CompleteResponse::default();
         let state = match self.queue.complete(&lease, outcome).await {
-            Ok(()) => {
+            Ok(worker) => {
                 if let Some(result) = result {
-                    self.record(lease.key, &result).await;
+                    self.record(&lease, &worker, &result).await;
                 }
                 if !crashed {
                     judge(verdict);

@@ -197,7 +197,7 @@ impl Farm {
             format!("queue: complete {key} {:?} with {how}: {done:?}", id.token)
         });
         match done {
-            Ok(()) => {
+            Ok(_) => {
                 if let Err(offence) = self.ledger.completed(id, outcome, now) {
                     self.violated(offence);
                 }

@@ -2,14 +2,18 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
-use gofarm_proto::{ActionKey, Digest, Message, v1};
+use gofarm_proto::{ActionKey, v1};
 use object_store::path::Path;
-use object_store::{Error, GetOptions, ObjectMeta, ObjectStore, PutMode, PutPayload};
+use object_store::{
+    Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload,
+};
 
 use super::objects::Objects;
-use crate::action_cache::{context, outputs};
-use crate::frame;
+use super::used::{Id, is_old};
+use crate::action_cache::outputs;
+use crate::custody::{self, Entry};
 use crate::{DiskStore, Recorded, Result, StoreError};
 
 /// How often an entry may vanish between being in the way and being read.
@@ -17,13 +21,49 @@ const TRIES: usize = 4;
 
 impl Objects {
     /// The result recorded for this key. A damaged entry is set aside and absent.
-    pub(super) async fn action(
+    pub(super) async fn action(&self, key: &ActionKey, local: &DiskStore) -> Result<Option<Entry>> {
+        let name = self.sharded("actions", &key.hex());
+        let Some((entry, written)) = self.entry(key, &name, local).await? else {
+            return Ok(None);
+        };
+        if is_old(written) {
+            let blobs = entry.blobs();
+            let blobs = blobs.iter().map(Id::blob);
+            self.note_used(blobs.chain([Id::action(key)]).collect())
+                .await;
+        }
+        Ok(Some(entry))
+    }
+
+    /// As [`action`](Self::action), without noting that it is used.
+    pub(super) async fn peek_action(
         &self,
         key: &ActionKey,
         local: &DiskStore,
-    ) -> Result<Option<v1::ActionResult>> {
+    ) -> Result<Option<Entry>> {
         let name = self.sharded("actions", &key.hex());
-        self.entry(key, &name, local).await
+        let found = self.entry(key, &name, local).await?;
+        Ok(found.map(|(entry, _)| entry))
+    }
+
+    /// Takes an entry out of the cache if it is still one that `wrong` says so of. An object store has no way to look and
+    /// to remove in one step: what is recorded just in between goes as well, and is made once more.
+    pub(super) async fn remove_action(
+        &self,
+        key: &ActionKey,
+        local: &DiskStore,
+        wrong: impl Fn(&Entry) -> bool,
+    ) -> Result<bool> {
+        let name = self.sharded("actions", &key.hex());
+        match self.entry(key, &name, local).await? {
+            Some((entry, _)) if wrong(&entry) => {}
+            _ => return Ok(false),
+        }
+        match self.store.delete(&name).await {
+            Ok(()) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(self.failed("take back", &name)(error)),
+        }
     }
 
     /// As [`DiskStore::record_action`]: the first result stays, unless its outputs are lost.
@@ -31,11 +71,12 @@ impl Objects {
         &self,
         key: &ActionKey,
         result: &v1::ActionResult,
+        by: &v1::Provenance,
         local: &DiskStore,
     ) -> Result<Recorded> {
         let made = outputs(result).map_err(|reason| StoreError::BadResult { key: *key, reason })?;
         let name = self.sharded("actions", &key.hex());
-        let framed = frame::wrap(&context(key), &result.encode_to_vec());
+        let framed = custody::wrap(key, result, by);
         for _ in 0..TRIES {
             // Of two replicas with two results, one creates the entry.
             match self.store_entry(&name, &framed, PutMode::Create).await {
@@ -43,30 +84,34 @@ impl Objects {
                 Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
                 Err(error) => return Err(self.failed("record an action as", &name)(error)),
             }
-            let Some(first) = self.entry(key, &name, local).await? else {
+            let Some((first, _)) = self.entry(key, &name, local).await? else {
                 continue;
             };
-            let blobs: Vec<Digest> = match outputs(&first) {
+            match outputs(&first.result) {
                 Ok(of_first) if of_first == made => return Ok(Recorded::AlreadyThere),
-                Ok(of_first) => of_first.into_values().map(|(blob, _)| blob).collect(),
+                Ok(_) => {}
                 Err(reason) => return Err(StoreError::BadResult { key: *key, reason }),
-            };
-            if self.absent(blobs).await?.is_empty() {
-                let finding = self.keep_finding(key, &framed).await?;
-                return Ok(Recorded::NonDeterministic {
-                    valid: Box::new(first),
-                    finding,
-                });
             }
-            // Its outputs cannot be had again, since the action gives other ones: it would be run at every build.
-            let of_first = frame::wrap(&context(key), &first.encode_to_vec());
-            let finding = self.keep_finding(key, &of_first).await?;
-            self.store_entry(&name, &framed, PutMode::Overwrite)
-                .await
-                .map_err(self.failed("record an action as", &name))?;
+            let usable = self.absent(first.blobs()).await?.is_empty();
+            let Entry {
+                result: first,
+                made: of_first,
+            } = first;
+            let (valid, finding) = if usable {
+                (first, self.keep_finding(key, result, &framed).await?)
+            } else {
+                // Its outputs cannot be had again, since the action gives other ones: it would be run at every build.
+                let kept = custody::wrap(key, &first, &of_first.clone().unwrap_or_default());
+                let finding = self.keep_finding(key, &first, &kept).await?;
+                self.store_entry(&name, &framed, PutMode::Overwrite)
+                    .await
+                    .map_err(self.failed("record an action as", &name))?;
+                (result.clone(), finding)
+            };
             return Ok(Recorded::NonDeterministic {
-                valid: Box::new(result.clone()),
+                valid: Box::new(valid),
                 finding,
+                first: of_first,
             });
         }
         Err(StoreError::Objects {
@@ -81,23 +126,24 @@ impl Objects {
         key: &ActionKey,
         name: &Path,
         local: &DiskStore,
-    ) -> Result<Option<v1::ActionResult>> {
+    ) -> Result<Option<(Entry, SystemTime)>> {
         let (meta, framed) = match self.load(name).await {
             Ok(loaded) => loaded,
             Err(Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(self.failed("read", name)(error)),
         };
-        let result = frame::unwrap(&context(key), &framed)
-            .and_then(|body| v1::ActionResult::decode(body).ok())
-            .filter(|result| outputs(result).is_ok());
-        if result.is_none() {
+        let entry = custody::unwrap(key, &framed);
+        if entry.is_none() {
             local.inner.corrupt_actions.fetch_add(1, Ordering::Relaxed);
             self.set_aside(name, &meta).await?;
         }
-        Ok(result)
+        Ok(entry.map(|entry| (entry, meta.last_modified.into())))
     }
 
-    async fn load(&self, name: &Path) -> object_store::Result<(ObjectMeta, bytes::Bytes)> {
+    pub(super) async fn load(
+        &self,
+        name: &Path,
+    ) -> object_store::Result<(ObjectMeta, bytes::Bytes)> {
         let found = self.store.get_opts(name, GetOptions::default()).await?;
         Ok((found.meta.clone(), found.bytes().await?))
     }
@@ -113,10 +159,13 @@ impl Objects {
         Ok(())
     }
 
-    /// The same finding has the same name, so a build that is repeated does not pile them up.
-    async fn keep_finding(&self, key: &ActionKey, framed: &[u8]) -> Result<PathBuf> {
-        let content = Digest::of(framed).hex();
-        let name = self.below(&["findings", &format!("{}.{}", key.hex(), &content[..16])]);
+    async fn keep_finding(
+        &self,
+        key: &ActionKey,
+        result: &v1::ActionResult,
+        framed: &[u8],
+    ) -> Result<PathBuf> {
+        let name = self.below(&["findings", &custody::finding(key, result)]);
         self.store_entry(&name, framed, PutMode::Overwrite)
             .await
             .map_err(self.failed("keep a finding as", &name))?;

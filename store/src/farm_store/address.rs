@@ -22,7 +22,7 @@ const RETRIES: usize = 6;
 /// What an address names.
 pub(super) enum Address {
     Folder(PathBuf),
-    Objects(Objects),
+    Objects(Box<Objects>),
 }
 
 /// Reads an address, and for an object store the environment.
@@ -58,7 +58,8 @@ pub(super) fn parse<'a>(
     let store = built.map_err(|e| refuse(e.to_string()))?;
     let prefix = Path::parse(prefix.trim_end_matches('/')).map_err(|e| refuse(e.to_string()))?;
     let url = url.trim_end_matches('/').to_owned();
-    Ok(Address::Objects(Objects::new(store, prefix, url)))
+    let objects = Objects::new(store, prefix, url);
+    Ok(Address::Objects(Box::new(objects)))
 }
 
 type Built = object_store::Result<Box<dyn ObjectStore>>;

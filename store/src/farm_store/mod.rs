@@ -2,11 +2,17 @@
 
 mod actions;
 mod address;
+mod collect;
 mod fetching;
+mod fsck;
 mod held;
+mod keys;
+mod notes;
 mod objects;
 mod recent;
 mod sound;
+mod taken_back;
+mod used;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -16,12 +22,17 @@ use std::time::Instant;
 use futures::{StreamExt, stream};
 use gofarm_proto::{ActionKey, Digest, v1};
 
-use crate::{
-    BlobReader, DiskStore, EvictReport, FoundDamage, Incoming, Recorded, Result, StoreError,
-};
+use crate::layout::unique_name;
+use crate::{BlobReader, DiskStore, EvictReport, FoundDamage, Incoming, Result, StoreError};
 use fetching::Fetching;
 use held::Held;
 use objects::Objects;
+use taken_back::TakenBack;
+use used::Id;
+
+pub use collect::{Amount, Collected, GRACE, Retention};
+pub use fsck::{Examined, Fault};
+pub use taken_back::{NOTICED_WITHIN, TakeBack, TakenBackReport, TakenBackResult};
 
 /// How often a blob may be evicted from the folder between being brought there and being opened.
 const TRIES: usize = 3;
@@ -39,13 +50,14 @@ const AT_ONCE: usize = 32;
 /// - What comes from it is compared with its digest. A damaged object is moved below `quarantine/` and is missing
 ///   from then on, so that its action runs again.
 /// - Requests are tried again for up to 20 seconds, and none takes longer than 30.
-/// - Nothing is ever removed: a lifecycle rule of the bucket does that. A blob that it removed too early is made
-///   again.
+/// - Nothing is removed but by [`collect`](Self::collect). A blob that is removed too early, by that or by a lifecycle rule of
+///   the bucket, is made again.
 #[derive(Debug, Clone)]
 pub struct FarmStore {
     local: DiskStore,
     held: Arc<Held>,
     fetching: Arc<Fetching>,
+    taken_back: Arc<TakenBack>,
     objects: Option<Arc<Objects>>,
 }
 
@@ -55,6 +67,7 @@ impl FarmStore {
         FarmStore {
             held: Arc::new(Held::begin(&local)),
             fetching: Arc::default(),
+            taken_back: Arc::default(),
             objects: None,
             local,
         }
@@ -95,7 +108,7 @@ impl FarmStore {
                 Ok(FarmStore::on_disk(store))
             }
             address::Address::Objects(objects) => Ok(FarmStore {
-                objects: Some(Arc::new(objects)),
+                objects: Some(Arc::from(objects)),
                 ..FarmStore::on_disk(local)
             }),
         }
@@ -128,6 +141,36 @@ impl FarmStore {
                 drop(incoming);
                 Ok(())
             }
+        }
+    }
+
+    /// Asks whether the store answers: for a readiness that is asked every second. Cheap on a folder; with an object store one
+    /// request, which also finds a bucket that is not there, unlike a question for a blob.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub async fn probe(&self) -> Result<()> {
+        match &self.objects {
+            Some(objects) => objects.check().await,
+            None => {
+                let nobodys = Digest::of(unique_name().as_bytes());
+                self.missing(vec![nobodys]).await.map(drop)
+            }
+        }
+    }
+
+    /// Whether each question costs a request to somebody else's server.
+    pub fn is_remote(&self) -> bool {
+        self.objects.is_some()
+    }
+
+    /// Whether there is a store at this address. Writes nothing, unlike [`check`](Self::check).
+    pub async fn exists(&self) -> Result<bool> {
+        match &self.objects {
+            Some(objects) => objects.exists().await,
+            // It was made when it was opened, if not before.
+            None => Ok(true),
         }
     }
 
@@ -167,6 +210,10 @@ impl FarmStore {
     /// One that [`StoreError::is_lost_blob`] knows when the store lacks it.
     pub async fn fetch(&self, digest: Digest) -> Result<PathBuf> {
         let found = self.blocking(move |local| local.check(&digest)).await;
+        if let (Some(objects), Ok(_)) = (&self.objects, &found) {
+            // The folder has it, and so the object store is not asked: noted with whatever is noted next.
+            objects.used.add([Id::blob(&digest)]);
+        }
         match (&self.objects, found) {
             (Some(objects), Err(error)) if error.is_lost_blob() => {
                 // Many workers want the same blob at the same moment; one of them brings it.
@@ -282,31 +329,15 @@ impl FarmStore {
 
     /// The recorded result of an action, if there is one. Its blobs may be gone.
     pub async fn action(&self, key: ActionKey) -> Result<Option<v1::ActionResult>> {
-        match &self.objects {
-            Some(objects) => objects.action(&key, &self.local).await,
-            None => self.blocking(move |local| local.action(&key)).await,
-        }
+        Ok(self.entry(key).await?.map(|entry| entry.result))
     }
 
-    /// Records the result of an action whose outputs are in the store. Idempotent; a differing result for one key is
-    /// kept aside.
-    pub async fn record_action(
-        &self,
-        key: ActionKey,
-        result: v1::ActionResult,
-    ) -> Result<Recorded> {
-        match &self.objects {
-            Some(objects) => objects.record_action(&key, &result, &self.local).await,
-            None => {
-                self.blocking(move |local| local.record_action(&key, &result))
-                    .await
-            }
-        }
-    }
-
-    /// Brings the folder below its size bound if it is above, sparing what was used in the last ten minutes. To be
-    /// called every minute or so; see [`DiskStore::evict`] for its cost.
+    /// Brings the folder below its size bound if it is above, sparing what was used in the last ten minutes, and notes what of an
+    /// object store was used. To be called every minute or so; see [`DiskStore::evict`] for its cost.
     pub async fn evict(&self) -> Result<EvictReport> {
+        if let Some(objects) = &self.objects {
+            objects.write_used().await?;
+        }
         let held = Arc::clone(&self.held);
         self.blocking(move |local| {
             held.turn(local)?;

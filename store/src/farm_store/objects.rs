@@ -17,6 +17,7 @@ use object_store::{
 use super::blocking;
 use super::recent::Recent;
 use super::sound::Sound;
+use super::used::{Id, Used, is_old};
 use crate::layout::unique_name;
 use crate::{BlobReader, DiskStore, Result, StoreError};
 
@@ -40,6 +41,8 @@ const QUESTIONS: usize = 64;
 /// cas/ab/<64 hex digits>           blobs
 /// actions/ab/<64 hex digits>       action results, with a checksum
 /// findings/<key>.<hash>            results of actions that gave different outputs for one key
+/// invalidations/<time>-<unique>    notes of results that have been taken back
+/// used/<time>-<unique>             notes of what was used, see `used.rs`
 /// quarantine/<64 hex digits>.<n>   blobs and entries that turned out damaged
 /// ```
 pub(super) struct Objects {
@@ -48,6 +51,7 @@ pub(super) struct Objects {
     url: String,
     pub(super) recent: Recent,
     pub(super) sound: Sound,
+    pub(super) used: Used,
 }
 
 impl fmt::Debug for Objects {
@@ -64,6 +68,7 @@ impl Objects {
             url,
             recent: Recent::new(Instant::now()),
             sound: Sound::default(),
+            used: Used::new(Instant::now()),
         }
     }
 
@@ -108,6 +113,16 @@ impl Objects {
         })
     }
 
+    /// Whether a store of this or another format is there.
+    pub(super) async fn exists(&self) -> Result<bool> {
+        let name = self.below(&["format"]);
+        match self.store.head(&name).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(self.failed("look at", &name)(error)),
+        }
+    }
+
     /// Those of the blobs that are not there, in order.
     pub(super) async fn missing(&self, digests: Vec<Digest>) -> Result<Vec<Digest>> {
         let now = Instant::now();
@@ -121,31 +136,50 @@ impl Objects {
             .collect())
     }
 
-    /// Those of the blobs that are not there, whatever was seen lately.
+    /// Those of the blobs that are not there, whatever was seen lately. That the others are in use is noted.
     pub(super) async fn absent(&self, digests: Vec<Digest>) -> Result<HashSet<Digest>> {
-        stream::iter(digests)
-            .map(|digest| async move { Ok((digest, self.has(digest).await?)) })
-            .buffer_unordered(QUESTIONS)
-            .try_filter_map(|(digest, there)| async move { Ok((!there).then_some(digest)) })
-            .try_collect()
-            .await
+        let asked = stream::iter(digests)
+            .map(|digest| async move { Ok((digest, self.look_for(digest).await?)) });
+        let asked: Vec<(Digest, Seen)> = asked.buffer_unordered(QUESTIONS).try_collect().await?;
+        let old = asked.iter().filter(|(_, seen)| *seen == Seen::Old);
+        self.note_used(old.map(|(digest, _)| Id::blob(digest)).collect())
+            .await;
+        let absent = asked.into_iter().filter(|(_, seen)| *seen == Seen::Absent);
+        Ok(absent.map(|(digest, _)| digest).collect())
     }
 
-    async fn has(&self, digest: Digest) -> Result<bool> {
+    /// Those of the blobs that are not there, without noting that the others are used.
+    pub(super) async fn not_there(&self, digests: Vec<Digest>) -> Result<Vec<Digest>> {
+        let asked = stream::iter(digests)
+            .map(|digest| async move { Ok((digest, self.look_for(digest).await?)) });
+        let asked: Vec<(Digest, Seen)> = asked.buffered(QUESTIONS).try_collect().await?;
+        let absent = asked.into_iter().filter(|(_, seen)| *seen == Seen::Absent);
+        Ok(absent.map(|(digest, _)| digest).collect())
+    }
+
+    /// A blob was found wrong: it is not there any more.
+    pub(super) fn forget(&self, hash: &[u8; 32], size: u64) {
+        self.recent.remove(&Digest { hash: *hash, size });
+    }
+
+    async fn look_for(&self, digest: Digest) -> Result<Seen> {
         let name = self.blob(&digest);
         match self.store.head(&name).await {
             Ok(meta) if meta.size == digest.size => {
                 self.recent.insert(digest, Instant::now());
-                Ok(true)
+                Ok(match is_old(meta.last_modified.into()) {
+                    true => Seen::Old,
+                    false => Seen::Young,
+                })
             }
             Ok(meta) => {
                 self.set_aside(&name, &meta).await?;
                 self.recent.remove(&digest);
-                Ok(false)
+                Ok(Seen::Absent)
             }
             Err(Error::NotFound { .. }) => {
                 self.recent.remove(&digest);
-                Ok(false)
+                Ok(Seen::Absent)
             }
             Err(error) => Err(self.failed("look at", &name)(error)),
         }
@@ -155,7 +189,9 @@ impl Objects {
     pub(super) async fn put(&self, digest: Digest, local: &DiskStore) -> Result<()> {
         // Asked all the same: whoever brings a blob may have heard of another replica that it is gone, and might not be there
         // to bring it again.
-        if self.recent.contains(&digest, Instant::now()) && self.has(digest).await? {
+        if self.recent.contains(&digest, Instant::now())
+            && self.absent(vec![digest]).await?.is_empty()
+        {
             return Ok(());
         }
         let name = self.blob(&digest);
@@ -210,6 +246,9 @@ impl Objects {
         };
         if meta.size != digest.size {
             return Err(self.damaged(digest, &name, &meta, local).await);
+        }
+        if is_old(meta.last_modified.into()) {
+            self.note_used(vec![Id::blob(&digest)]).await;
         }
         let store = local.clone();
         let mut incoming = blocking(move || store.incoming(digest)).await?;
@@ -345,6 +384,15 @@ impl Objects {
             source: Box::new(source),
         }
     }
+}
+
+/// What a look found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Absent,
+    /// Written a short while ago.
+    Young,
+    Old,
 }
 
 async fn piece(mut reader: BlobReader) -> Result<(Vec<u8>, BlobReader)> {

@@ -9,6 +9,7 @@ use gofarm_proto::Digest;
 use object_store::{Error, ObjectMeta, ObjectStoreExt};
 
 use super::objects::{Objects, PART, PARTS};
+use super::used::Id;
 use crate::{DiskStore, Result};
 
 /// Blobs up to this size are read many at once: 8 MiB of memory in all.
@@ -70,6 +71,9 @@ impl Objects {
                 .await?;
             unsound.extend(some);
         }
+        // Whoever asked relies on the others, so none of them may be collected now.
+        let sound = digests.iter().filter(|digest| !unsound.contains(*digest));
+        self.note_used(sound.map(Id::blob).collect()).await;
         Ok(digests
             .into_iter()
             .filter(|digest| unsound.contains(digest))

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use gofarm_proto::{ActionKey, Digest};
+use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_store::Recorded;
 
 use crate::replica::{Replica, blob, noise, result, soon};
@@ -24,10 +24,14 @@ async fn what_one_replica_records_another_finds() {
     let key = key("compile fmt");
     assert_eq!(soon(b.store.action(key)).await.unwrap(), None);
     let made = result(&[("pkg.x", Digest::of(b"export"))]);
-    let recorded = soon(a.store.record_action(key, made.clone())).await;
+    let recorded = soon(
+        a.store
+            .record_action(key, made.clone(), v1::Provenance::default()),
+    )
+    .await;
     assert_eq!(recorded.unwrap(), Recorded::Stored);
     assert_eq!(soon(b.store.action(key)).await.unwrap(), Some(made.clone()));
-    let recorded = soon(b.store.record_action(key, made)).await;
+    let recorded = soon(b.store.record_action(key, made, v1::Provenance::default())).await;
     assert_eq!(recorded.unwrap(), Recorded::AlreadyThere);
 }
 
@@ -42,12 +46,19 @@ async fn the_first_of_two_results_stays_while_its_outputs_do() {
         result(&[("a.out", first_blob)]),
         result(&[("a.out", second_blob)]),
     );
-    soon(a.store.record_action(key, first.clone()))
-        .await
-        .unwrap();
+    soon(
+        a.store
+            .record_action(key, first.clone(), v1::Provenance::default()),
+    )
+    .await
+    .unwrap();
     for _ in 0..2 {
-        let recorded = soon(b.store.record_action(key, second.clone())).await;
-        let Recorded::NonDeterministic { valid, finding } = recorded.unwrap() else {
+        let recorded = soon(
+            b.store
+                .record_action(key, second.clone(), v1::Provenance::default()),
+        )
+        .await;
+        let Recorded::NonDeterministic { valid, finding, .. } = recorded.unwrap() else {
             panic!("not noticed");
         };
         assert_eq!(*valid, first);
@@ -56,7 +67,11 @@ async fn the_first_of_two_results_stays_while_its_outputs_do() {
     }
 
     fs::remove_file(s3.object(&blob(&first_blob))).unwrap();
-    let recorded = soon(b.store.record_action(key, second.clone())).await;
+    let recorded = soon(
+        b.store
+            .record_action(key, second.clone(), v1::Provenance::default()),
+    )
+    .await;
     let Recorded::NonDeterministic { valid, .. } = recorded.unwrap() else {
         panic!("not noticed");
     };
@@ -77,8 +92,12 @@ async fn of_results_that_come_at_once_one_is_the_first() {
         }
         let (a, b) = soon(async {
             tokio::join!(
-                replicas[0].store.record_action(key, results[0].clone()),
-                replicas[1].store.record_action(key, results[1].clone()),
+                replicas[0]
+                    .store
+                    .record_action(key, results[0].clone(), v1::Provenance::default()),
+                replicas[1]
+                    .store
+                    .record_action(key, results[1].clone(), v1::Provenance::default()),
             )
         })
         .await;
@@ -101,9 +120,12 @@ async fn a_torn_entry_is_set_aside() {
     let (a, b) = (Replica::of(&s3), Replica::of(&s3));
     let key = key("compile net/http");
     let made = result(&[("pkg.x", Digest::of(b"export"))]);
-    soon(a.store.record_action(key, made.clone()))
-        .await
-        .unwrap();
+    soon(
+        a.store
+            .record_action(key, made.clone(), v1::Provenance::default()),
+    )
+    .await
+    .unwrap();
     let object = entry(&s3, &key);
     let whole = fs::read(&object).unwrap();
     overwrite(&object, &whole[..whole.len() - 1]);
@@ -111,6 +133,6 @@ async fn a_torn_entry_is_set_aside() {
     assert_eq!(b.store.found_damage().actions, 1);
     assert!(!object.exists());
     assert_eq!(s3.names("some/prefix/quarantine").len(), 1);
-    let recorded = soon(b.store.record_action(key, made)).await;
+    let recorded = soon(b.store.record_action(key, made, v1::Provenance::default())).await;
     assert_eq!(recorded.unwrap(), Recorded::Stored);
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use gofarm_proto::{ActionKey, Digest};
+use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_store::{DiskStore, StoreError};
 
 use crate::fixture::{Fixture, bounded, result, used_ago};
@@ -130,7 +130,10 @@ fn action_results_age_like_blobs() {
     let fixture = Fixture::bounded(6);
     let keys: Vec<_> = (0..8).map(|n| ActionKey([n; 32])).collect();
     for key in &keys {
-        fixture.store.record_action(key, &result(&[])).unwrap();
+        fixture
+            .store
+            .record_action(key, &result(&[]), &v1::Provenance::default())
+            .unwrap();
     }
     for path in fixture.files("actions") {
         used_ago(&path, 5 * HOUR);

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::thread::{ScopedJoinHandle, scope, sleep};
 use std::time::Duration;
 
-use gofarm_proto::{ActionKey, Digest};
+use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_store::{Recorded, StoreError};
 
 use crate::fixture::{Fixture, overwrite, result};
@@ -64,10 +64,17 @@ fn a_result_that_comes_while_another_is_recorded_is_the_first() {
     const KEY: ActionKey = ActionKey([1; 32]);
     let (fixture, other) = (Fixture::new(), Fixture::new());
     let first = result(&[("o", Digest::of(b""))]);
-    other.store.record_action(&KEY, &first).unwrap();
+    other
+        .store
+        .record_action(&KEY, &first, &v1::Provenance::default())
+        .unwrap();
     let turn = take_turn(&fixture);
     scope(|scope| {
-        let record = scope.spawn(|| fixture.store.record_action(&KEY, &first));
+        let record = scope.spawn(|| {
+            fixture
+                .store
+                .record_action(&KEY, &first, &v1::Provenance::default())
+        });
         waits(&record);
         let shard = fixture.store.root().join("actions/01");
         fs::create_dir(&shard).unwrap();

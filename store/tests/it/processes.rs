@@ -5,7 +5,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use gofarm_proto::{ActionKey, Digest};
+use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_store::{DiskStore, Recorded, StoreError};
 
 use crate::child::{Process, plays, say};
@@ -61,7 +61,7 @@ fn a_process_killed_while_it_puts_leaves_no_torn_blob() {
             let key = ActionKey(Digest::of(&n.to_le_bytes()).hash);
             let output = Digest::of(&content(n));
             store
-                .record_action(&key, &result(&[("o", output)]))
+                .record_action(&key, &result(&[("o", output)]), &v1::Provenance::default())
                 .unwrap();
         }
     }
@@ -213,7 +213,10 @@ fn processes_with_different_results_agree_on_one() {
         let store = open(&root, 1 << 20);
         let mine = store.put_bytes(&std::process::id().to_le_bytes()).unwrap();
         let mine = result(&[("binary", mine)]);
-        let valid = match store.record_action(&KEY, &mine).unwrap() {
+        let valid = match store
+            .record_action(&KEY, &mine, &v1::Provenance::default())
+            .unwrap()
+        {
             Recorded::NonDeterministic { valid, .. } => *valid,
             _ => mine,
         };

@@ -8,9 +8,11 @@ mod no_c_toolchain;
 mod partition;
 mod parts_die;
 mod placement;
+mod retention;
 mod several_addresses;
 mod sharing;
 mod store_damage;
+mod taking_back;
 mod under_way;
 
 use crate::harness::{FARM, Farm, S3, Site, Size, is_what_go_builds, same, summary};

@@ -196,13 +196,15 @@ pub async fn backup_the_first_result_ends_both<S: Subject>() {
             .queue
             .complete(&leases[quick], success(Some(blob)))
             .await;
-        done.unwrap();
+        // Who held the lease is what the queue says, to the caller and to the owner.
+        assert_eq!(*done.unwrap(), *["w1", "w2"][quick]);
         is_lost(&farm, leases[1 - quick], Renewal::Lost).await;
         let news = farm.news().await;
-        let News::Done { worker, .. } = &news[0] else {
+        let News::Done { worker, lease, .. } = &news[0] else {
             panic!("{news:?}");
         };
         assert_eq!(worker.as_deref(), Some(["w1", "w2"][quick]));
+        assert_eq!(*lease, Some(leases[quick].token));
         assert_eq!(ends(news), [(1, RunId(1), success(Some(blob)))]);
         assert_eq!(farm.queue.stats().await.unwrap().leased, 0);
         // The key runs again, and who was late then is late still.

@@ -16,9 +16,9 @@ async fn refused<S: Subject>(farm: &Fixture<S>, stale: &LeaseId, stolen: bool) {
     assert_eq!(queue.renew(&[*stale]).await.unwrap(), [renewal]);
     let failed = Outcome::Crashed { reason: "x".into() };
     for result in [
-        queue.complete(stale, success(None)).await,
-        queue.complete(stale, failed).await,
-        queue.complete(stale, Outcome::Cancelled).await,
+        queue.complete(stale, success(None)).await.map(drop),
+        queue.complete(stale, failed).await.map(drop),
+        queue.complete(stale, Outcome::Cancelled).await.map(drop),
         queue.release(stale).await,
     ] {
         match result {

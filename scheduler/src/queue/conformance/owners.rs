@@ -129,7 +129,10 @@ pub async fn rule_11_outcomes_that_count_are_told_from_those_that_do_not<S: Subj
                 farm.queue.reap(10).await.unwrap();
             }
             Outcome::Released => farm.queue.release(&lease).await.unwrap(),
-            _ => farm.queue.complete(&lease, outcome.clone()).await.unwrap(),
+            _ => {
+                let ended = farm.queue.complete(&lease, outcome.clone()).await;
+                assert_eq!(*ended.unwrap(), *"w1");
+            }
         }
         let news = farm.news().await;
         let News::Done { worker, .. } = &news[1] else {

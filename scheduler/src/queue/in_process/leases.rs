@@ -64,10 +64,14 @@ impl State {
         lease: &LeaseId,
         outcome: Outcome,
         now: Millis,
-    ) -> Result<(), QueueError> {
+    ) -> Result<Arc<str>, QueueError> {
         self.check(lease, now)?;
+        let entry = self.entries.get(&lease.key);
+        let holding = entry.and_then(|entry| entry.place.lease(lease.token));
+        let worker = holding.map(|holding| holding.worker.clone());
+        let worker = worker.ok_or(QueueError::Lost)?;
         self.end_lease(&lease.key, lease.token, outcome, now);
-        Ok(())
+        Ok(worker)
     }
 
     /// Ends a lease, and with it the task, unless another worker goes on with that: only what is true of the action itself

@@ -175,7 +175,7 @@ impl LeaseQueue for InProcessQueue {
         Ok(renewals)
     }
 
-    async fn complete(&self, lease: &LeaseId, outcome: Outcome) -> Result<(), QueueError> {
+    async fn complete(&self, lease: &LeaseId, outcome: Outcome) -> Result<Arc<str>, QueueError> {
         if let Outcome::Succeeded(result) = &outcome {
             // Fenced before as well, so that a stale holder does not make the store work.
             self.state().check(lease, self.clock.now())?;
@@ -187,11 +187,11 @@ impl LeaseQueue for InProcessQueue {
                 return Err(QueueError::NotUploaded { missing });
             }
         }
-        self.state().complete(lease, outcome, self.clock.now())?;
+        let worker = self.state().complete(lease, outcome, self.clock.now())?;
         self.news.notify_waiters();
         // A worker that was kept free may have become so.
         self.work.notify_waiters();
-        Ok(())
+        Ok(worker)
     }
 
     async fn reap(&self, limit: usize) -> Result<Reaped, QueueError> {

@@ -174,6 +174,7 @@ impl State {
             key,
             run,
             worker: None,
+            lease: None,
             outcome: Outcome::Cancelled,
         };
         let entry = self.entries.get_mut(&key);
@@ -259,12 +260,12 @@ impl State {
         let Some(entry) = self.entries.remove(key) else {
             return;
         };
-        let worker = match entry.place {
+        let (worker, lease) = match entry.place {
             Place::Waiting(waiting) => {
                 if let Some(pool) = self.pools.get_mut(&entry.task.pool) {
                     pool.remove(&entry.task, waiting, &self.options);
                 }
-                None
+                (None, None)
             }
             Place::Leased(runs) => {
                 if let Some(pool) = self.pools.get_mut(&entry.task.pool) {
@@ -275,7 +276,7 @@ impl State {
                     self.let_go(&entry.task, second, now);
                     self.seconds -= 1;
                 }
-                Some(runs.first.worker)
+                (Some(runs.first.worker), Some(runs.first.token))
             }
         };
         for interest in entry.owners {
@@ -283,6 +284,7 @@ impl State {
                 key: *key,
                 run: interest.run,
                 worker: worker.clone(),
+                lease,
                 outcome: outcome.clone(),
             };
             self.mailboxes.tell(&interest.owner, news);

@@ -179,7 +179,7 @@ impl LeaseQueue for RedisQueue {
         Ok(answers.into_iter().map(renewal).collect())
     }
 
-    async fn complete(&self, lease: &LeaseId, outcome: Outcome) -> Result<(), QueueError> {
+    async fn complete(&self, lease: &LeaseId, outcome: Outcome) -> Result<Arc<str>, QueueError> {
         let Some(pool) = self.pool_of(lease).await? else {
             return Err(QueueError::Lost);
         };

@@ -7,7 +7,7 @@ use prost::Message;
 
 use crate::convert::{self, Malformed};
 use crate::core::{BuildId, Outcome, Priority, RunId, Share, Task};
-use crate::queue::News;
+use crate::queue::{FencingToken, News};
 
 /// What of a task its worker needs and the scripts do not look at.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -117,10 +117,24 @@ pub(super) fn inverted(priority: Priority) -> [u8; 8] {
     (!low).to_be_bytes()
 }
 
-/// The kind of news that an outcome becomes, and the bytes of it.
-pub(super) fn encode_outcome(outcome: &Outcome) -> (&'static str, Vec<u8>) {
+/// The kind of news that an outcome becomes, and the bytes of it; the lease is the one that ends with it.
+pub(super) fn encode_outcome(
+    outcome: &Outcome,
+    FencingToken {
+        incarnation,
+        counter,
+    }: FencingToken,
+) -> (&'static str, Vec<u8>) {
     match (convert::outcome_message(outcome), outcome) {
-        (Some(message), _) => ("D", message.encode_to_vec()),
+        (Some(message), _) => {
+            let token = v1::FencingToken {
+                incarnation,
+                counter,
+            };
+            let mut bytes = message.encode_to_vec();
+            bytes.extend(v1::Ended { lease: Some(token) }.encode_to_vec());
+            ("D", bytes)
+        }
         (None, Outcome::Unplaceable { reason }) => ("U", reason.as_bytes().to_vec()),
         (None, _) => ("X", Vec::new()),
     }
@@ -160,9 +174,23 @@ pub(super) fn decode_news(bytes: &[u8]) -> Result<News, Malformed> {
                 key,
                 run,
                 worker: (!worker.is_empty()).then(|| text(worker)),
+                lease: lease(*kind, rest),
                 outcome: outcome(*kind, rest)?,
             }
         }
+    })
+}
+
+/// The lease that an outcome came with.
+fn lease(kind: u8, bytes: &[u8]) -> Option<FencingToken> {
+    let ended = (kind == b'D').then(|| v1::Ended::decode(bytes).ok())??;
+    let v1::FencingToken {
+        incarnation,
+        counter,
+    } = ended.lease?;
+    Some(FencingToken {
+        incarnation,
+        counter,
     })
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Return {
     outcome: Vec<u8>,
     /// It is true of the action itself, whoever has run it.
     of_the_action: bool,
-    answer: oneshot::Sender<Result<(), QueueError>>,
+    answer: oneshot::Sender<Result<Arc<str>, QueueError>>,
 }
 
 /// Ends that wait for the step before; those beyond wait to be let in.
@@ -39,10 +39,13 @@ pub(super) fn open(link: Arc<Link>, pool: Arc<Pool>) -> Returns {
                     call.arg(&one.outcome);
                 }
             });
-            let states: Result<Vec<String>, QueueError> = answer.await;
+            let states: Result<Vec<(String, String)>, QueueError> = answer.await;
             for (at, one) in batch.drain(..).enumerate() {
                 let answer = match &states {
-                    Ok(states) => held(states.get(at).map_or("lost", String::as_str)),
+                    Ok(states) => match states.get(at) {
+                        Some((state, worker)) => held(state).map(|()| worker.as_str().into()),
+                        None => Err(QueueError::Lost),
+                    },
                     Err(QueueError::Unavailable { reason }) => Err(QueueError::Unavailable {
                         reason: reason.clone(),
                     }),
@@ -56,13 +59,13 @@ pub(super) fn open(link: Arc<Link>, pool: Arc<Pool>) -> Returns {
     sender
 }
 
-/// Ends a lease.
+/// Ends a lease, and says who held it.
 pub(super) async fn complete(
     returns: &Returns,
     lease: &LeaseId,
     outcome: &Outcome,
-) -> Result<(), QueueError> {
-    let (kind, bytes) = record::encode_outcome(outcome);
+) -> Result<Arc<str>, QueueError> {
+    let (kind, bytes) = record::encode_outcome(outcome, lease.token);
     let (answer, answered) = oneshot::channel();
     let one = Return {
         lease: *lease,

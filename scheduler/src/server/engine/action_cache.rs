@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gofarm_proto::{ActionKey, v1};
-use gofarm_store::{Recorded, StoreError};
+use gofarm_store::StoreError;
 
 use super::persist::Retry;
 use crate::core::ActionResult;
+use crate::server::custody::told;
 use crate::server::metrics::MeteredStore;
 
 /// A store that does not answer for so long is taken not to have it. Then the action runs again.
@@ -66,18 +67,18 @@ async fn look(
     Ok(Some(result))
 }
 
-/// Writes a result into the action cache.
-pub(super) async fn record(store: &MeteredStore, key: ActionKey, result: &ActionResult) {
+/// Writes a result into the action cache, with who made it.
+pub(super) async fn record(
+    store: &MeteredStore,
+    key: ActionKey,
+    result: &ActionResult,
+    made: v1::Provenance,
+) {
     let mut retry = Retry::within("recording a result", RECORD_PATIENCE);
     loop {
         let message = v1::ActionResult::from(result);
-        let error = match store.record_action(key, message).await {
-            Ok(Recorded::NonDeterministic { finding, .. }) => {
-                let finding = finding.display();
-                tracing::warn!(%key, %finding, "an action came out differently than before: its tools are not deterministic; both results are kept aside");
-                return;
-            }
-            Ok(_) => return,
+        let error = match store.record_action(key, message, made.clone()).await {
+            Ok(recorded) => return told(&key, &recorded, &made),
             Err(error) => error,
         };
         if !retry.again(&error).await {

@@ -213,6 +213,7 @@ impl Actor {
             run,
             worker,
             outcome,
+            ..
         } = news
         else {
             return;

@@ -19,7 +19,8 @@ use super::opening::{Opening, now_ms};
 use super::wants::Wants;
 use super::whereabouts::Whereabouts;
 use crate::core::{BuildEvent, BuildId, Core, Effect, Event, Millis, Stragglers};
-use crate::queue::{Clock, LeaseQueue, MonotonicClock, Owner};
+use crate::queue::{Clock, FencingToken, LeaseQueue, MonotonicClock, Owner};
+use crate::server::custody::provenance;
 use crate::server::metrics::MeteredStore;
 use crate::server::registry::{Ownership, Registry};
 
@@ -149,7 +150,8 @@ impl Actor {
             Message::Renewed(renewed) => self.renewed(*renewed),
             Message::Missing(missing, asked) => self.wants_answered(missing, &asked),
             Message::Measured => self.outbox.measured(),
-            Message::Archived => {}
+            Message::Archived | Message::Kept => {}
+            Message::TakenBack(results) => self.taken_back(results),
         }
     }
 
@@ -165,6 +167,7 @@ impl Actor {
         self.look_for_wanted();
         self.back_up_stragglers();
         self.send_measurements();
+        self.keep_in_use();
     }
 
     fn open(&mut self, opening: Opening) {
@@ -199,6 +202,11 @@ impl Actor {
 
     /// Tells the core, and sees to what follows.
     pub fn step(&mut self, event: Event) {
+        self.step_made(event, None);
+    }
+
+    /// As [`step`](Self::step), for the end of a run that this worker had under this lease.
+    pub fn step_made(&mut self, event: Event, made: Option<(Arc<str>, Option<FencingToken>)>) {
         let effects = self.core.step(event, self.now());
         for effect in effects {
             match effect {
@@ -230,6 +238,14 @@ impl Actor {
                 Effect::CancelTask { key, .. } => {
                     self.stragglers.ended(&key);
                     self.outbox.put(effect);
+                }
+                Effect::Record { key, result } => {
+                    let (worker, lease) = match &made {
+                        Some((worker, lease)) => (&**worker, *lease),
+                        None => ("", None),
+                    };
+                    let made = provenance(worker, lease, &self.owner);
+                    self.outbox.record(key, result, made);
                 }
                 effect => self.outbox.put(effect),
             }

@@ -38,7 +38,7 @@ pub(super) struct Outbox {
     telling_queue: bool,
     lookups: Vec<(ActionKey, bool)>,
     lookups_under_way: usize,
-    records: Vec<(ActionKey, Arc<ActionResult>)>,
+    records: Vec<(ActionKey, Arc<ActionResult>, v1::Provenance)>,
     records_under_way: usize,
     /// Results on their way into the action cache: whoever asks meanwhile is answered with them.
     recording: HashMap<ActionKey, Arc<ActionResult>>,
@@ -64,12 +64,20 @@ impl Outbox {
                 self.queue.push(ToQueue::Enqueue(Box::new(task)));
             }
             Effect::CancelTask { key, run } => self.cancel(key, run),
-            Effect::Record { key, result } => {
-                self.recording.insert(key, result.clone());
-                self.records.push((key, result));
-            }
-            Effect::Notify { .. } => {}
+            // With who made it: see `record`.
+            Effect::Record { .. } | Effect::Notify { .. } => {}
         }
+    }
+
+    /// A result that is to be in the action cache.
+    pub fn record(&mut self, key: ActionKey, result: Arc<ActionResult>, made: v1::Provenance) {
+        self.recording.insert(key, result.clone());
+        self.records.push((key, result, made));
+    }
+
+    /// Nobody is answered any more with a result that was taken back on its way into the action cache.
+    pub fn taken_back(&mut self, key: &ActionKey) {
+        self.recording.remove(key);
     }
 
     pub fn cancel(&mut self, key: ActionKey, run: RunId) {
@@ -248,10 +256,10 @@ impl Actor {
             let records: Vec<_> = outbox.records.drain(..count).collect();
             let store = self.store.clone();
             self.work.spawn(async move {
-                let records = stream::iter(records).map(|(key, result)| {
+                let records = stream::iter(records).map(|(key, result, made)| {
                     let store = store.clone();
                     async move {
-                        record(&store, key, &result).await;
+                        record(&store, key, &result, made).await;
                         key
                     }
                 });

@@ -33,6 +33,10 @@ pub(super) enum Message {
     Measured,
     /// Events of a build that is over have moved, or will not.
     Archived,
+    /// What a build needs has been used anew, or was not.
+    Kept,
+    /// Results that were taken back: keys, and the blobs that they name.
+    TakenBack(Vec<(ActionKey, Vec<Digest>)>),
 }
 
 /// An answer of the action cache.

@@ -15,6 +15,7 @@ mod actor;
 mod archiving;
 mod carry;
 mod event_log;
+mod keeping;
 mod message;
 mod news;
 mod open_build;
@@ -32,7 +33,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gofarm_daemon::Spans;
-use gofarm_proto::{Digest, v1};
+use gofarm_proto::{ActionKey, Digest, v1};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -190,6 +191,13 @@ impl Engine {
         // Should this process end here, the build is known, and another replica takes it over.
         messages.send(message).await.map_err(|_| going_away())?;
         Ok(true)
+    }
+
+    /// Has builds under way make again what was taken back: keys, and the blobs of the results. One that was made again
+    /// meanwhile by somebody else is made once more, which only costs time.
+    pub async fn taken_back(&self, results: Vec<(ActionKey, Vec<Digest>)>) {
+        // A replica that goes away has no builds any more; their next owner asks the action cache.
+        let _ = self.shared.messages.send(Message::TakenBack(results)).await;
     }
 
     /// What this engine shares with other replicas.

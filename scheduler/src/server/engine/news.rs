@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gofarm_proto::ActionKey;
+use gofarm_proto::{ActionKey, Digest};
 
 use super::actor::Actor;
 use super::message::Message;
@@ -43,6 +43,7 @@ impl Actor {
                             run,
                             worker,
                             outcome: Outcome::Unplaceable { reason },
+                            ..
                         } => self.explain(key, run, worker, reason),
                         news => self.one(news),
                     }
@@ -73,6 +74,8 @@ impl Actor {
                 key,
                 run,
                 worker,
+                // Nobody has held it.
+                lease: None,
                 outcome: Outcome::Unplaceable { reason },
             })
         });
@@ -110,6 +113,7 @@ impl Actor {
                 run,
                 worker,
                 outcome,
+                ..
             } => {
                 // What is told of an earlier run once more says nothing of this one.
                 let task = self.outbox.task(key);
@@ -145,8 +149,22 @@ impl Actor {
             }
             News::Forgotten => {}
         }
+        let made = match &news {
+            News::Done { worker, lease, .. } => worker.clone().map(|worker| (worker, *lease)),
+            _ => None,
+        };
         if let Some(event) = news.event() {
-            self.step(event);
+            self.step_made(event, made);
+        }
+    }
+
+    /// Results were taken back by an operator: builds under way that have used one have its action run again, as if its
+    /// blobs were lost.
+    pub fn taken_back(&mut self, results: Vec<(ActionKey, Vec<Digest>)>) {
+        for (key, outputs) in results {
+            self.outbox.taken_back(&key);
+            let digests = outputs.into();
+            self.step(Event::OutputsMissing { key, digests });
         }
     }
 

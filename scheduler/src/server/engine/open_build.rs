@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use gofarm_proto::{Digest, v1};
+use tokio::time::Instant;
 
 use super::actions::Actions;
 use super::event_log::EventLog;
@@ -26,6 +27,8 @@ pub(super) struct OpenBuild {
     pub wanted: HashSet<Digest>,
     /// To be asked for with the next event.
     pub asking: Vec<Digest>,
+    /// When all that it needs was last in use.
+    pub kept: Instant,
 }
 
 impl OpenBuild {
@@ -40,6 +43,7 @@ impl OpenBuild {
             c_toolchains: HashMap::new(),
             wanted: HashSet::new(),
             asking: Vec::new(),
+            kept: Instant::now(),
         }
     }
 

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use async_trait::async_trait;
-use gofarm_proto::Digest;
 use gofarm_proto::v1::leases_server::Leases;
+use gofarm_proto::{ActionKey, Digest};
 use gofarm_store::{DiskStore, DiskStoreOptions, FarmStore};
 
 use super::*;
@@ -365,4 +365,18 @@ async fn malformed_requests_are_refused() {
         let refused = farm.service.acquire(Request::new(request)).await;
         assert_eq!(refused.unwrap_err().code(), tonic::Code::InvalidArgument);
     }
+}
+
+#[tokio::test]
+async fn the_maker_of_a_result_is_who_held_the_lease_whatever_the_completion_says() {
+    let farm = Farm::new();
+    let key = farm.enqueue(1).await;
+    let lease = farm.acquire("w", 0).await.remove(0);
+    farm.store.put_bytes(b"output".to_vec()).await.unwrap();
+    let output = success(&[Digest::of(b"output")]);
+    farm.complete("somebody else", &lease, output).await;
+    let made = farm.store.entry(key).await.unwrap().unwrap().made.unwrap();
+    assert_eq!(made.worker, "w");
+    assert_eq!(made.lease, lease.id.unwrap().token);
+    assert!(made.accepted_ms > 0);
 }

@@ -4,6 +4,7 @@
 //! state (`gofarm_farm_*`) is the same at every replica, and the greatest counts.
 
 mod calls;
+mod collections;
 mod farm;
 mod queue;
 mod registry;
@@ -18,6 +19,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
 pub use calls::Calls;
+pub use collections::{Collections, Lookups};
 pub use farm::{FarmGauges, sample};
 pub use queue::MeteredQueue;
 pub use registry::MeteredRegistry;
@@ -40,6 +42,10 @@ pub struct Metrics {
     pub store: Calls,
     /// Whether the store has room.
     pub room: Room,
+    /// Hits and misses of the store.
+    pub lookups: Lookups,
+    /// What the store has, and what was removed from it.
+    pub collections: Collections,
     /// Calls of clients and workers.
     pub rpc: Rpc,
     /// The state of the whole farm.
@@ -56,6 +62,8 @@ impl Metrics {
             registry: Calls::registered(&mut all, "registry", "the registry (Redis)"),
             store: Calls::registered(&mut all, "store", "the store"),
             room: Room::registered(&mut all),
+            lookups: Lookups::registered(&mut all),
+            collections: Collections::registered(&mut all),
             rpc: Rpc::registered(&mut all),
             farm: FarmGauges::registered(&mut all),
             all,

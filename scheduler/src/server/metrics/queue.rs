@@ -191,12 +191,12 @@ impl LeaseQueue for MeteredQueue {
         Ok(renewals)
     }
 
-    async fn complete(&self, lease: &LeaseId, outcome: Outcome) -> Result<(), QueueError> {
+    async fn complete(&self, lease: &LeaseId, outcome: Outcome) -> Result<Arc<str>, QueueError> {
         let begun = Instant::now();
         let answer = self.inner.complete(lease, outcome).await;
         self.metrics.queue.took("complete", begun.elapsed());
         match &answer {
-            Ok(()) => {}
+            Ok(_) => {}
             Err(QueueError::Lost) => self.metrics.tasks.refused("complete", "lost"),
             Err(QueueError::Stolen) => self.metrics.tasks.refused("complete", "stolen"),
             Err(QueueError::NotUploaded { .. }) => {

@@ -10,7 +10,7 @@ use gofarm_proto::v1;
 use super::Calls;
 use crate::core::{BuildId, Estimate};
 use crate::server::registry::{
-    Append, Appended, Measurement, Ownership, Registry, RegistryError, Tenure,
+    Append, Appended, Duty, Measurement, Ownership, Registry, RegistryError, Tenure,
 };
 
 /// A registry as one replica uses it, with every call timed that does not wait for something to happen.
@@ -144,5 +144,25 @@ impl Registry for MeteredRegistry {
 
     async fn workers(&self) -> Result<Vec<v1::Worker>, RegistryError> {
         self.calls.time("workers", self.inner.workers()).await
+    }
+
+    async fn take_duty(
+        &self,
+        duty: &str,
+        replica: &Arc<str>,
+        ttl: Duration,
+    ) -> Result<Option<Duty>, RegistryError> {
+        let call = self.inner.take_duty(duty, replica, ttl);
+        self.calls.time("take_duty", call).await
+    }
+
+    async fn duty_done(
+        &self,
+        duty: &str,
+        replica: &Arc<str>,
+        held: &Duty,
+    ) -> Result<bool, RegistryError> {
+        let call = self.inner.duty_done(duty, replica, held);
+        self.calls.time("duty_done", call).await
     }
 }

@@ -1,11 +1,13 @@
 //! A store that is measured.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_store::{BlobReader, FarmStore, Incoming, Recorded, Result, StoreError};
 
-use super::{Calls, Room};
+use super::{Calls, Lookups, Room};
 
 /// With less room than this a disk is as good as full: many a program is larger, bytes.
 const TRIAL: usize = 4 << 20;
@@ -16,7 +18,13 @@ pub struct MeteredStore {
     inner: FarmStore,
     calls: Calls,
     room: Room,
+    lookups: Lookups,
+    /// When the last probe was answered; none once a call has failed since.
+    answered: Arc<Mutex<Option<Instant>>>,
 }
+
+/// How long an answer of an object store holds, unless a call fails: each question is paid for.
+const PROBED: Duration = Duration::from_secs(60);
 
 /// Timed for nobody.
 impl From<FarmStore> for MeteredStore {
@@ -34,7 +42,13 @@ impl fmt::Debug for MeteredStore {
 impl MeteredStore {
     /// Measures `inner`.
     pub fn new(inner: FarmStore, calls: Calls, room: Room) -> MeteredStore {
-        MeteredStore { inner, calls, room }
+        MeteredStore {
+            inner,
+            calls,
+            room,
+            lookups: Lookups::default(),
+            answered: Arc::default(),
+        }
     }
 
     /// Whether writes have found room.
@@ -68,9 +82,40 @@ impl MeteredStore {
         self.inner.put_bytes(unique).await.map(drop)
     }
 
+    /// Counts hits and misses, too.
+    pub fn counting(self, lookups: Lookups) -> MeteredStore {
+        MeteredStore { lookups, ..self }
+    }
+
+    /// Whether the store can be used, for a readiness that asks every second. A folder is looked at each time; an object store
+    /// is asked once a minute, and at once when a call has failed since it answered.
+    pub async fn probe(&self) -> Result<()> {
+        if self.inner.is_remote() && self.answered().is_some_and(|at| at.elapsed() < PROBED) {
+            return Ok(());
+        }
+        let asked = Instant::now();
+        self.time("probe", self.inner.probe()).await?;
+        *self.answered() = Some(asked);
+        Ok(())
+    }
+
+    fn answered(&self) -> MutexGuard<'_, Option<Instant>> {
+        // One word: whatever a panic left is as good as any.
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self, call: &'static str) {
+        *self.answered() = None;
+        self.calls.failed(call);
+    }
+
     /// See [`FarmStore::missing`].
     pub async fn missing(&self, digests: Vec<Digest>) -> Result<Vec<Digest>> {
-        self.time("find_missing", self.inner.missing(digests)).await
+        let asked = digests.len();
+        let missing = self.time("find_missing", self.inner.missing(digests));
+        let missing = missing.await?;
+        self.lookups.blobs(asked, missing.len());
+        Ok(missing)
     }
 
     /// See [`FarmStore::unsound`].
@@ -134,7 +179,9 @@ impl MeteredStore {
 
     /// See [`FarmStore::action`].
     pub async fn action(&self, key: ActionKey) -> Result<Option<v1::ActionResult>> {
-        self.time("get_action", self.inner.action(key)).await
+        let found = self.time("get_action", self.inner.action(key)).await?;
+        self.lookups.result(found.is_some());
+        Ok(found)
     }
 
     /// See [`FarmStore::record_action`].
@@ -142,8 +189,9 @@ impl MeteredStore {
         &self,
         key: ActionKey,
         result: v1::ActionResult,
+        made: v1::Provenance,
     ) -> Result<Recorded> {
-        let call = self.inner.record_action(key, result);
+        let call = self.inner.record_action(key, result, made);
         self.time("record_action", call).await
     }
 
@@ -151,7 +199,7 @@ impl MeteredStore {
     fn each<T>(&self, call: &'static str, outcomes: Vec<Result<T>>) -> Vec<Result<T>> {
         let mut errors = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
         if errors.any(is_the_stores) {
-            self.calls.failed(call);
+            self.failed(call);
         }
         outcomes
     }
@@ -161,13 +209,13 @@ impl MeteredStore {
         call: &'static str,
         future: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         let answer = future.await;
         self.calls.took(call, begun.elapsed());
         if let Err(error) = &answer
             && is_the_stores(error)
         {
-            self.calls.failed(call);
+            self.failed(call);
         }
         answer
     }

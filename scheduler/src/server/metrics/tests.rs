@@ -215,3 +215,48 @@ fn actions_are_counted_by_kind_and_ending() {
     let line = r#"gofarm_actions_total{kind="compile",how="cached"} 2"#;
     assert!(metrics.render().contains(line), "{}", metrics.render());
 }
+
+#[tokio::test]
+async fn hits_and_misses_and_what_was_removed_are_counted() {
+    let metrics = Metrics::new();
+    let folder = tempfile::tempdir().unwrap();
+    let disk = gofarm_store::DiskStore::open(folder.path(), Default::default()).unwrap();
+    let store = gofarm_store::FarmStore::on_disk(disk);
+    let store = super::MeteredStore::new(store, metrics.store.clone(), metrics.room.clone());
+    let store = store.counting(metrics.lookups.clone());
+    let blob = store.put_bytes(b"blob".to_vec()).await.unwrap();
+    let asked = vec![blob, Digest::of(b"1"), Digest::of(b"2")];
+    assert_eq!(store.missing(asked).await.unwrap().len(), 2);
+    assert_eq!(store.action(ActionKey([1; 32])).await.unwrap(), None);
+    metrics.collections.collected(&gofarm_store::Collected {
+        before: gofarm_store::Amount {
+            blobs: 5,
+            blob_bytes: 500,
+            results: 2,
+            result_bytes: 20,
+        },
+        removed: gofarm_store::Amount {
+            blobs: 3,
+            blob_bytes: 300,
+            results: 0,
+            result_bytes: 0,
+        },
+        ..gofarm_store::Collected::default()
+    });
+    let text = metrics.render();
+    for line in [
+        r#"gofarm_store_lookups_total{kind="blob",found="yes"} 1"#,
+        r#"gofarm_store_lookups_total{kind="blob",found="no"} 2"#,
+        r#"gofarm_store_lookups_total{kind="result",found="no"} 1"#,
+        r#"gofarm_store_objects{kind="blob"} 2"#,
+        r#"gofarm_store_bytes{kind="blob"} 200"#,
+        r#"gofarm_store_objects{kind="result"} 2"#,
+        r#"gofarm_store_removed_total{kind="blob"} 3"#,
+        r#"gofarm_store_removed_bytes_total{kind="blob"} 300"#,
+    ] {
+        assert!(
+            text.lines().any(|other| other == line),
+            "{line} is not in\n{text}"
+        );
+    }
+}

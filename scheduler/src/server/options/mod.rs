@@ -1,6 +1,9 @@
 //! The command line of `gofarm-scheduler`, and the environment behind it.
 
 mod amount;
+mod command;
+mod retention;
+mod store;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,6 +12,10 @@ use std::time::Duration;
 use gofarm_daemon::LogFormat;
 
 use crate::queue::QueueOptions;
+
+pub use command::{Command, CommandLine, Fsck, Gc, Invalidate};
+pub use retention::RetentionOptions;
+pub use store::{NoHome, StoreOptions};
 
 /// Decides what of each build runs, and hands it to workers.
 ///
@@ -25,19 +32,13 @@ pub struct Options {
     #[arg(long, env = "GOFARM_REDIS_CA", value_name = "FILE", requires = "redis")]
     pub redis_ca: Option<PathBuf>,
 
-    /// Where blobs and results are kept for all: file:///folder, s3://bucket/prefix, gs://bucket/prefix or
-    /// az://container/prefix [default: a folder below $XDG_STATE_HOME or ~/.local/state]
-    #[arg(long, env = "GOFARM_STORE", value_name = "URL")]
-    pub store: Option<String>,
+    /// Where blobs and results are kept.
+    #[command(flatten)]
+    pub place: StoreOptions,
 
-    /// Folder of this machine through which blobs pass on their way to and from s3, gs and az
-    /// [default: below $XDG_CACHE_HOME or ~/.cache]
-    #[arg(long, env = "GOFARM_LOCAL_DIR", value_name = "FOLDER")]
-    pub local_dir: Option<PathBuf>,
-
-    /// How much that folder keeps, or the store itself where it is a folder; what was used least recently goes first
-    #[arg(long, env = "GOFARM_LOCAL_SIZE", value_name = "SIZE", default_value = "20GiB", value_parser = amount::size)]
-    pub local_size: u64,
+    /// How much of that is kept.
+    #[command(flatten)]
+    pub retention: RetentionOptions,
 
     /// Address for clients and workers (gRPC)
     #[arg(
@@ -110,52 +111,7 @@ pub struct Options {
     pub log_format: LogFormat,
 }
 
-/// No folder was named, and there is no home folder to take one in.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "neither {variable} nor HOME names an absolute folder, so there is no place for {what}; name one with {flag}"
-)]
-pub struct NoHome {
-    variable: &'static str,
-    what: &'static str,
-    flag: &'static str,
-}
-
 impl Options {
-    /// The URL of the store: as given, else a folder for state below the user's home.
-    ///
-    /// # Errors
-    ///
-    /// There is no home.
-    pub fn store_url(&self) -> Result<String, NoHome> {
-        if let Some(url) = &self.store {
-            return Ok(url.clone());
-        }
-        let state = below_home("XDG_STATE_HOME", ".local/state").ok_or(NoHome {
-            variable: "XDG_STATE_HOME",
-            what: "the store",
-            flag: "--store",
-        })?;
-        Ok(format!("file://{}", state.join("gofarm/store").display()))
-    }
-
-    /// The folder through which blobs pass: as given, else one for caches below the user's home.
-    ///
-    /// # Errors
-    ///
-    /// There is no home.
-    pub fn local_folder(&self) -> Result<PathBuf, NoHome> {
-        if let Some(folder) = &self.local_dir {
-            return Ok(folder.clone());
-        }
-        let cache = below_home("XDG_CACHE_HOME", ".cache").ok_or(NoHome {
-            variable: "XDG_CACHE_HOME",
-            what: "passing blobs",
-            flag: "--local-dir",
-        })?;
-        Ok(cache.join("gofarm/scheduler"))
-    }
-
     /// The times that the queue works with. Those that follow from the time to live of a lease shrink with it, so that a
     /// farm whose leases are short notices everything soon.
     pub fn queue(&self) -> QueueOptions {
@@ -166,16 +122,6 @@ impl Options {
             ..usual
         }
     }
-}
-
-/// A folder by the rules of the XDG base directory specification: a relative value counts as none.
-fn below_home(variable: &str, otherwise: &str) -> Option<PathBuf> {
-    let absolute = |name: &str| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(otherwise)))
 }
 
 #[cfg(test)]

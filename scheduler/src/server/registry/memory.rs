@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::bells::Bells;
 use super::moving_average::merge;
 use super::{
-    Append, Appended, Bounds, Measurement, OWNERSHIP_TTL, Ownership, REMEMBERED, Registry,
+    Append, Appended, Bounds, Duty, Measurement, OWNERSHIP_TTL, Ownership, REMEMBERED, Registry,
     RegistryError, Tenure, WORKER_LISTED, now_ms,
 };
 use crate::core::{BuildId, Estimate};
@@ -31,6 +31,7 @@ struct State {
     builds: HashMap<BuildId, Known>,
     history: HashMap<(String, Arc<str>, i32), Estimate>,
     workers: BTreeMap<String, (Instant, v1::Worker)>,
+    duties: HashMap<String, (Arc<str>, Instant, Duty)>,
 }
 
 #[derive(Debug)]
@@ -369,5 +370,55 @@ impl Registry for MemoryRegistry {
             ..worker.clone()
         });
         Ok(listed.collect())
+    }
+
+    async fn take_duty(
+        &self,
+        duty: &str,
+        replica: &Arc<str>,
+        ttl: Duration,
+    ) -> Result<Option<Duty>, RegistryError> {
+        let now = Instant::now();
+        let mut state = self.state();
+        let none = || {
+            (
+                Arc::from(""),
+                now,
+                Duty {
+                    epoch: 0,
+                    done_ms: 0,
+                },
+            )
+        };
+        let held = state.duties.entry(duty.to_owned()).or_insert_with(none);
+        let (owner, until, duty) = held;
+        if owner != replica {
+            if *until > now {
+                return Ok(None);
+            }
+            *owner = replica.clone();
+            duty.epoch += 1;
+        }
+        *until = now + ttl;
+        Ok(Some(*duty))
+    }
+
+    async fn duty_done(
+        &self,
+        duty: &str,
+        replica: &Arc<str>,
+        held: &Duty,
+    ) -> Result<bool, RegistryError> {
+        let mut state = self.state();
+        let Some((owner, until, duty)) = state.duties.get_mut(duty) else {
+            return Ok(false);
+        };
+        if owner != replica || duty.epoch != held.epoch {
+            return Ok(false);
+        }
+        *owner = "".into();
+        *until = Instant::now();
+        duty.done_ms = now_ms();
+        Ok(true)
     }
 }

@@ -20,7 +20,7 @@ pub(crate) mod tests;
 pub use error::RegistryError;
 pub use log::{Append, Appended, LoggedEvent};
 pub use memory::MemoryRegistry;
-pub use ownership::{Ownership, Tenure};
+pub use ownership::{Duty, Ownership, Tenure};
 pub use redis::RedisRegistry;
 pub use registry::{Measurement, Registry};
 
@@ -74,7 +74,7 @@ fn record_id(record: &v1::Build) -> Result<BuildId, RegistryError> {
 }
 
 /// Milliseconds since the epoch.
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     let now = std::time::SystemTime::now();
     let now = now.duration_since(std::time::UNIX_EPOCH);
     now.map_or(0, |now| now.as_millis() as u64)

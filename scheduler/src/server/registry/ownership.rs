@@ -21,6 +21,15 @@ pub struct Ownership {
     pub epoch: u64,
 }
 
+/// A duty that one replica has at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Duty {
+    /// Goes up whenever the duty changes hands.
+    pub epoch: u64,
+    /// When it was last done, milliseconds since the epoch; 0 when that is not known.
+    pub done_ms: u64,
+}
+
 /// What a renewal found.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tenure {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gofarm_proto::v1;
 
-use super::{Append, Appended, Ownership, RegistryError, Tenure};
+use super::{Append, Appended, Duty, Ownership, RegistryError, Tenure};
 use crate::core::{BuildId, Estimate};
 
 /// What an execution took.
@@ -114,4 +114,20 @@ pub trait Registry: Send + Sync {
 
     /// Workers that were noted within [`WORKER_LISTED`](super::WORKER_LISTED), by name.
     async fn workers(&self) -> Result<Vec<v1::Worker>, RegistryError>;
+
+    /// Gives a replica a duty, or prolongs it, for so long. `None` when another one has it.
+    async fn take_duty(
+        &self,
+        duty: &str,
+        replica: &Arc<str>,
+        ttl: Duration,
+    ) -> Result<Option<Duty>, RegistryError>;
+
+    /// Notes that a duty is done, now, and gives it up. False, and nothing is changed, if it is another one's by now.
+    async fn duty_done(
+        &self,
+        duty: &str,
+        replica: &Arc<str>,
+        held: &Duty,
+    ) -> Result<bool, RegistryError>;
 }

@@ -182,7 +182,7 @@ async fn stopped_and_continued() {
     // Whether the completion was carried out when Redis went on is not known, but its end is told either way.
     insist(async || match queue.complete(&held, success(None)).await {
         Err(QueueError::Lost) => Ok(()),
-        other => other,
+        other => other.map(drop),
     })
     .await;
     let news = insist(async || queue.news(&owner(), 100, Duration::ZERO).await).await;

@@ -1,8 +1,10 @@
 //! Engines over a queue and a store in this process, and a registry in memory or on a real redis-server.
 
+mod keeping;
 mod placement;
 mod recovery;
 mod sources;
+mod taking_back;
 pub(crate) mod world;
 
 use std::sync::Arc;

@@ -66,6 +66,11 @@ impl Keys {
         format!("{}:workers:seen", self.tag)
     }
 
+    /// Hash: owner, epoch, until and done of something that one replica does at a time.
+    pub fn duty(&self, name: &str) -> String {
+        format!("{}:duty:{name}", self.tag)
+    }
+
     /// Channel: ids of builds with new events, and `control`.
     pub fn bell(&self) -> String {
         format!("{}:bell", self.tag)

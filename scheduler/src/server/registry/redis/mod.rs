@@ -19,7 +19,7 @@ use self::scripts::Scripts;
 use super::bells::Bells;
 use super::moving_average::{DURATION_WEIGHT, MEMORY_DECAY};
 use super::{
-    Append, Appended, Bounds, Measurement, OWNERSHIP_TTL, Ownership, REMEMBERED, Registry,
+    Append, Appended, Bounds, Duty, Measurement, OWNERSHIP_TTL, Ownership, REMEMBERED, Registry,
     RegistryError, Tenure, WORKER_LISTED, now_ms, record_id,
 };
 use crate::core::{BuildId, Estimate};
@@ -410,6 +410,29 @@ impl Registry for RedisRegistry {
         }
         workers.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(workers)
+    }
+
+    async fn take_duty(
+        &self,
+        duty: &str,
+        replica: &Arc<str>,
+        ttl: Duration,
+    ) -> Result<Option<Duty>, RegistryError> {
+        let mut call = self.scripts.lead.key(self.keys.duty(duty));
+        call.arg(&**replica).arg(ms(ttl));
+        let (epoch, done_ms): (u64, u64) = self.link.script("taking a duty", &call).await?;
+        Ok((epoch > 0).then_some(Duty { epoch, done_ms }))
+    }
+
+    async fn duty_done(
+        &self,
+        duty: &str,
+        replica: &Arc<str>,
+        held: &Duty,
+    ) -> Result<bool, RegistryError> {
+        let mut call = self.scripts.led.key(self.keys.duty(duty));
+        call.arg(&**replica).arg(held.epoch).arg(now_ms());
+        self.link.script("noting that a duty is done", &call).await
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Scripts {
     pub measured: Script,
     pub note_worker: Script,
     pub workers: Script,
+    pub lead: Script,
+    pub led: Script,
 }
 
 impl Scripts {
@@ -31,6 +33,8 @@ impl Scripts {
             measured: Script::new(include_str!("measured.lua")),
             note_worker: Script::new(include_str!("note_worker.lua")),
             workers: Script::new(include_str!("workers.lua")),
+            lead: Script::new(include_str!("lead.lua")),
+            led: Script::new(include_str!("led.lua")),
         }
     }
 }

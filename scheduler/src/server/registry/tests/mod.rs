@@ -286,6 +286,28 @@ async fn workers_are_listed_by_name(registry: &dyn Registry) {
     assert!(workers.iter().all(|worker| worker.seen_ms < 20_000));
 }
 
+async fn a_duty_is_one_replicas_at_a_time(registry: &dyn Registry) {
+    const LONG: Duration = Duration::from_secs(60);
+    let (a, b) = (owner("a"), owner("b"));
+    let first = registry.take_duty("d", &a, LONG).await.unwrap().unwrap();
+    assert_eq!(first.done_ms, 0);
+    assert_eq!(registry.take_duty("d", &b, LONG).await.unwrap(), None);
+    let other = registry.take_duty("e", &b, LONG).await.unwrap();
+    assert!(other.is_some());
+    // Prolonged, for a moment.
+    let again = registry.take_duty("d", &a, Duration::from_millis(1)).await;
+    assert_eq!(again.unwrap(), Some(first));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let second = registry.take_duty("d", &b, LONG).await.unwrap().unwrap();
+    assert!(second.epoch > first.epoch);
+    assert!(!registry.duty_done("d", &a, &first).await.unwrap());
+    assert!(registry.duty_done("d", &b, &second).await.unwrap());
+    let third = registry.take_duty("d", &a, LONG).await.unwrap().unwrap();
+    assert!(third.epoch > second.epoch && third.done_ms > 0);
+    // The token of another time.
+    assert!(!registry.duty_done("d", &a, &first).await.unwrap());
+}
+
 async fn suite(mut registry: impl FnMut() -> Arc<dyn Registry>) {
     a_build_is_known_once(&*registry()).await;
     events_are_fenced_and_told_once(&*registry()).await;
@@ -297,6 +319,7 @@ async fn suite(mut registry: impl FnMut() -> Arc<dyn Registry>) {
     an_owner_hears_what_others_say(registry()).await;
     history_follows_what_is_measured(&*registry()).await;
     workers_are_listed_by_name(&*registry()).await;
+    a_duty_is_one_replicas_at_a_time(&*registry()).await;
 }
 
 const FEW: Bounds = Bounds {

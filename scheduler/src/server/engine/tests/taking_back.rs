@@ -1,0 +1,42 @@
+//! Results that are taken back while a build uses them.
+
+use gofarm_proto::ActionKey;
+use gofarm_store::TakeBack;
+
+use super::*;
+
+#[tokio::test]
+async fn a_build_under_way_makes_again_what_was_taken_back() {
+    let world = World::start();
+    let registry = memory();
+    let engine = world.engine("a", &registry);
+    let request = world.chain(1, &["one", "hold"]).await;
+    engine.submit(request).await.unwrap();
+    world.until_executing("hold").await;
+
+    // The owner of the build has recorded it, and knows who made it.
+    let key = ActionKey::new(&Digest::of(&action("one")), []);
+    until(|| async { world.store.entry(key).await.unwrap().is_some() }).await;
+    let made = world.store.entry(key).await.unwrap().unwrap().made.unwrap();
+    assert_eq!((&*made.worker, &*made.replica), ("worker", "a"));
+    assert!(made.lease.is_some());
+
+    let what = TakeBack::Key(key);
+    let took = world.store.take_back(&what, false, |_| {}).await.unwrap();
+    assert_eq!(took.results.len(), 1);
+    engine
+        .taken_back(world.store.notice_invalidations().await.unwrap())
+        .await;
+    let second = world.engine("b", &registry);
+    // Who comes later gets what is made now.
+    let request = world.chain(2, &["one"]).await;
+    second.submit(request).await.unwrap();
+    world.gate.send_replace(true);
+    for build in [1, 2] {
+        let events = to_the_end(&*registry, build, 0).await;
+        let finished = finished(&events);
+        assert_eq!(finished.result(), v1::BuildResult::Succeeded);
+    }
+    assert_eq!(world.executions("one"), 2);
+    assert!(world.store.entry(key).await.unwrap().is_some());
+}
