@@ -260,18 +260,12 @@ pub(crate) fn module_root(env: &GoEnv) -> Option<String> {
 
 /// What cmd/go appends to the names of programs (`buildModeInit` in cmd/go/internal/work/init.go).
 fn exe_suffix(env: &GoEnv, nodes: &[PlannedNode]) -> String {
-    let libraries = nodes.iter().filter(|node| node.c_library);
-    let runs = libraries
-        .flat_map(|node| &node.action.steps)
-        .filter_map(|step| match &step.step {
-            Some(v1::step::Step::Run(run)) => Some(run),
-            _ => None,
-        });
-    for run in runs {
-        if run.argv.iter().any(|arg| arg == "-buildmode=c-archive") {
-            return ".a".to_owned();
-        }
-        return String::new();
-    }
-    env.get("GOEXE").to_owned()
+    let Some(library) = nodes.iter().find(|node| node.c_library) else {
+        return env.get("GOEXE").to_owned();
+    };
+    let is_archive = library.action.steps.iter().any(|step| match &step.step {
+        Some(v1::step::Step::Run(run)) => run.argv.iter().any(|arg| arg == "-buildmode=c-archive"),
+        _ => false,
+    });
+    if is_archive { ".a" } else { "" }.to_owned()
 }

@@ -1,6 +1,7 @@
 //! An action as the worker uses it: decoded, checked against its specification, its inputs resolved.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use gofarm_proto::v1::{Action, input::Source, step};
 use gofarm_proto::{Digest, Message};
@@ -91,8 +92,21 @@ fn resolve_inputs(action: &Action, produced: &[Digest]) -> Result<Vec<ResolvedIn
 }
 
 fn check_places(action: &Action, inputs: Vec<ResolvedInput>) -> Result<Vec<ResolvedInput>, String> {
+    let paths: HashSet<&Path> = action
+        .places
+        .iter()
+        .map(|place| Path::new(&place.path))
+        .collect();
     for place in &action.places {
         check_place(&place.path)?;
+        // A link must not lead to where another is to be made.
+        if Path::new(&place.path)
+            .ancestors()
+            .skip(1)
+            .any(|folder| paths.contains(folder))
+        {
+            return Err(format!("{:?} lies below another place", place.path));
+        }
         let staged = inputs
             .iter()
             .any(|input| input.path == place.input && !input.by_reference);
@@ -151,4 +165,58 @@ fn check_paths(action: &Action) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use gofarm_proto::v1::{Input, Place};
+
+    use super::*;
+
+    fn refused(places: &[(&str, &str)]) -> bool {
+        let input = "/__gofarm__/ext/0/x.h";
+        let digest = Digest::of(b"x");
+        let action = Action {
+            inputs: vec![Input {
+                path: input.to_owned(),
+                source: Some(Source::Digest(digest.into())),
+                ..Input::default()
+            }],
+            places: places
+                .iter()
+                .map(|(path, input)| Place {
+                    path: (*path).to_owned(),
+                    input: (*input).to_owned(),
+                })
+                .collect(),
+            ..Action::default()
+        };
+        Definition::resolve(&digest, &action.encode_to_vec(), &[]).is_err()
+    }
+
+    #[test]
+    fn inputs_are_shown_only_where_nothing_else_is() {
+        let input = "/__gofarm__/ext/0/x.h";
+        assert!(!refused(&[("/home/u/x.h", input), ("/tmp/x.h", input)]));
+        for path in [
+            "",
+            "/",
+            "x.h",
+            "/tmp",
+            "/home/../etc/x",
+            "/home//x",
+            "/home/x/",
+            "/etc/passwd",
+            "/usr/include/x.h",
+            "/dev/null",
+            "/proc/1/x",
+            "/__gofarm__/w/x.h",
+            "/__gofarm_cas__/x",
+            "/home/\0",
+        ] {
+            assert!(refused(&[(path, input)]), "{path:?}");
+        }
+        assert!(refused(&[("/home/u", "/__gofarm__/ext/0/y.h")]));
+        assert!(refused(&[("/home/u", input), ("/home/u/x.h", input)]));
+    }
 }
