@@ -95,7 +95,7 @@ impl FarmStore {
                 Ok(FarmStore::on_disk(store))
             }
             address::Address::Objects(objects) => Ok(FarmStore {
-                objects: Some(Arc::new(objects)),
+                objects: Some(objects),
                 ..FarmStore::on_disk(local)
             }),
         }
