@@ -11,10 +11,10 @@ use gofarm_proto::Digest;
 
 use crate::error::{Result, StoreError, io_error};
 use crate::gate::Gate;
+use crate::known::Verification;
 use crate::layout::{Layout, unique_name};
 use crate::tally::Tally;
 use crate::temporary::ProcessFolder;
-use crate::verification::Verification;
 
 /// The layout that this version reads and writes.
 const FORMAT: &str = "gofarm cache 1";

@@ -50,6 +50,7 @@ mod go_hash;
 mod history;
 mod incoming;
 mod ingest;
+mod known;
 mod layout;
 mod quarantine;
 mod reader;

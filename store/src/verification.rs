@@ -11,13 +11,11 @@
 //! What this process has written was hashed on its way, which counts: to read it again at once would read the same pages of
 //! memory. What the disk makes of them is seen when the time is up.
 
-use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,32 +25,14 @@ use crate::access::TRIES;
 use crate::disk::DiskStore;
 use crate::error::{Result, StoreError};
 use crate::ingest::hash;
+use crate::known::Stamp;
 use crate::seal::{is_sealed, is_unwritten};
-
-/// Blobs in one generation of what is remembered: some 20 MB in all. A blob that is forgotten is hashed once more.
-const MOST: usize = 100_000;
 
 /// Below this many bytes a second thread costs more than it saves.
 const WORTH_A_THREAD: u64 = 4 << 20;
 
 /// More threads than this wait for memory.
 const THREADS: usize = 4;
-
-/// Locks for [`DiskStore::own_change`]: enough that two blobs rarely share one.
-const STRIPES: usize = 64;
-
-/// What a store has verified. Shared by all its clones.
-#[derive(Debug)]
-pub(crate) struct Verification {
-    known: Mutex<Known>,
-    /// Blobs that a thread is hashing.
-    hashing: Mutex<HashSet<Digest>>,
-    /// Rung when one is done.
-    hashed: Condvar,
-    stripes: [Mutex<()>; STRIPES],
-    blobs: AtomicU64,
-    bytes: AtomicU64,
-}
 
 /// What verifying has cost a process since it opened the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,158 +59,11 @@ pub struct Verified {
     pub reading: Reading,
 }
 
-/// When a blob was hashed, and the file that it was.
-#[derive(Debug, Clone, Copy)]
-struct Seen {
-    stamp: Stamp,
-    at: Instant,
-}
-
-/// Tells a sealed file from another, and from itself after any change: size, mode and modification time are in the seal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Stamp {
-        Stamp {
-            inode: metadata.ino(),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-}
-
-/// Two generations: the older one goes when the younger one is full.
-#[derive(Debug)]
-struct Known {
-    most: usize,
-    young: HashMap<Digest, Seen>,
-    old: HashMap<Digest, Seen>,
-}
-
-impl Known {
-    fn new(most: usize) -> Known {
-        Known {
-            most,
-            young: HashMap::new(),
-            old: HashMap::new(),
-        }
-    }
-
-    fn get(&self, digest: &Digest) -> Option<&Seen> {
-        self.young.get(digest).or_else(|| self.old.get(digest))
-    }
-
-    fn insert(&mut self, digest: Digest, seen: Seen) {
-        if self.young.len() >= self.most && !self.young.contains_key(&digest) {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(digest, seen);
-    }
-
-    fn remove(&mut self, digest: &Digest) {
-        self.young.remove(digest);
-        self.old.remove(digest);
-    }
-
-    /// Our own doing has changed the file's times from `before` to `after`.
-    fn shift(&mut self, digest: &Digest, before: Stamp, after: Stamp) {
-        if let Some(seen) = self.get(digest).copied()
-            && seen.stamp == before
-            && before.inode == after.inode
-        {
-            let stamp = after;
-            self.insert(*digest, Seen { stamp, ..seen });
-        }
-    }
-}
-
-/// The right to hash a blob. Given back when this is dropped.
-struct Turn<'a> {
-    verification: &'a Verification,
-    digest: Digest,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.verification.hashing().remove(&self.digest);
-        self.verification.hashed.notify_all();
-    }
-}
-
-impl Verification {
-    pub(crate) fn new() -> Verification {
-        Verification {
-            known: Mutex::new(Known::new(MOST)),
-            hashing: Mutex::default(),
-            hashed: Condvar::new(),
-            stripes: std::array::from_fn(|_| Mutex::new(())),
-            blobs: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-        }
-    }
-
-    // Whatever panicked meanwhile, each change of these is one step.
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn hashing(&self) -> MutexGuard<'_, HashSet<Digest>> {
-        self.hashing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Nobody else hashes this blob meanwhile. Nothing when somebody did just now: it is to be looked at again.
-    fn turn(&self, digest: &Digest) -> Option<Turn<'_>> {
-        let mut hashing = self.hashing();
-        if hashing.insert(*digest) {
-            return Some(Turn {
-                verification: self,
-                digest: *digest,
-            });
-        }
-        while hashing.contains(digest) {
-            hashing = self
-                .hashed
-                .wait(hashing)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        None
-    }
-
-    /// Whether the file is the one that was hashed, less than `within` ago.
-    fn knows(&self, digest: &Digest, file: &Metadata, within: Duration, now: Instant) -> bool {
-        let known = self.known();
-        known.get(digest).is_some_and(|seen| {
-            seen.stamp == Stamp::of(file) && now.saturating_duration_since(seen.at) < within
-        })
-    }
-
-    /// The blob has been hashed, and was this file before that.
-    fn saw(&self, digest: &Digest, file: &Metadata, at: Instant) {
-        let stamp = Stamp::of(file);
-        self.known().insert(*digest, Seen { stamp, at });
-    }
-
-    /// When the blob was last hashed, as far as that is remembered.
-    pub(crate) fn last(&self, digest: &Digest) -> Option<Instant> {
-        self.known().get(digest).map(|seen| seen.at)
-    }
-
-    pub(crate) fn forget(&self, digest: &Digest) {
-        self.known().remove(digest);
-    }
-}
-
 impl DiskStore {
     /// What verifying has cost this process.
     pub fn verified_bytes(&self) -> VerifiedBytes {
-        let verification = &self.inner.verification;
-        VerifiedBytes {
-            blobs: verification.blobs.load(Ordering::Relaxed),
-            bytes: verification.bytes.load(Ordering::Relaxed),
-        }
+        let (blobs, bytes) = self.inner.verification.counted();
+        VerifiedBytes { blobs, bytes }
     }
 
     /// As [`check`](DiskStore::check), and makes sure that the blob has the bytes of its digest: hashes it unless this process
@@ -321,6 +154,19 @@ impl DiskStore {
         inode: u64,
         now: Instant,
     ) -> Result<bool> {
+        let verification = &self.inner.verification;
+        let _turn = loop {
+            if let Some(turn) = verification.turn(digest) {
+                break turn;
+            }
+            // Somebody else has just hashed it.
+            if let Ok(file) = fs::symlink_metadata(path)
+                && file.ino() == inode
+                && verification.knows(digest, &file, Duration::MAX, now)
+            {
+                return Ok(true);
+            }
+        };
         match self.hashed(digest, path, now)? {
             Some((file, found)) => Ok(file.ino() == inode && found == *digest),
             None => Ok(false),
@@ -332,25 +178,12 @@ impl DiskStore {
     ///
     /// Between the two looks at the file, some microseconds, somebody else's write would be taken for ours.
     pub fn own_change<T>(&self, digest: &Digest, change: impl FnOnce() -> T) -> T {
-        let verification = &self.inner.verification;
-        if verification.known().get(digest).is_none() {
-            return change();
-        }
-        let stripe = &verification.stripes[usize::from(digest.hash[0]) % STRIPES];
-        // It guards nothing that a panic could leave half done.
-        let _alone = stripe.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.path(digest);
         let stamp = || {
-            let file = fs::symlink_metadata(&path).ok();
-            file.filter(|file| is_sealed(file, digest.size))
-                .map(|file| Stamp::of(&file))
+            let file = fs::symlink_metadata(&path).ok()?;
+            is_sealed(&file, digest.size).then(|| Stamp::of(&file))
         };
-        let before = stamp();
-        let outcome = change();
-        if let (Some(before), Some(after)) = (before, stamp()) {
-            verification.known().shift(digest, before, after);
-        }
-        outcome
+        self.inner.verification.own_change(digest, stamp, change)
     }
 
     /// The blob has just been read and hashed; the file was this before. One that is not sealed is looked at again anyway.
@@ -421,8 +254,7 @@ impl DiskStore {
         }
         let found = hash(&file).map_err(self.failed("verify", path))?;
         let verification = &self.inner.verification;
-        verification.blobs.fetch_add(1, Ordering::Relaxed);
-        verification.bytes.fetch_add(found.size, Ordering::Relaxed);
+        verification.count(found.size);
         if found == *digest && is_sealed(&before, digest.size) {
             verification.saw(digest, &before, now);
         }
@@ -474,52 +306,5 @@ fn open_unnoticed(path: &Path) -> io::Result<File> {
     match opened {
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => File::open(path),
         opened => opened,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn seen(inode: u64) -> Seen {
-        Seen {
-            stamp: Stamp {
-                inode,
-                changed: (0, 0),
-            },
-            at: Instant::now(),
-        }
-    }
-
-    #[test]
-    fn what_is_remembered_is_bounded_and_the_latest_stays() {
-        let mut known = Known::new(10);
-        let digests: Vec<Digest> = (0..100u8).map(|n| Digest::of(&[n])).collect();
-        for digest in &digests {
-            known.insert(*digest, seen(1));
-            assert!(known.young.len() + known.old.len() <= 20);
-        }
-        assert!(digests[90..].iter().all(|d| known.get(d).is_some()));
-        assert!(known.get(&digests[0]).is_none());
-    }
-
-    #[test]
-    fn a_change_of_ours_counts_only_from_what_was_seen() {
-        let stamp = |inode, seconds| Stamp {
-            inode,
-            changed: (seconds, 0),
-        };
-        let digest = Digest::of(b"a");
-        let mut known = Known::new(10);
-        known.insert(digest, seen(1));
-        let now = |known: &Known| known.get(&digest).unwrap().stamp;
-        known.shift(&digest, stamp(1, 0), stamp(1, 1));
-        assert_eq!(now(&known), stamp(1, 1));
-        // Somebody has written before ours.
-        known.shift(&digest, stamp(1, 2), stamp(1, 3));
-        assert_eq!(now(&known), stamp(1, 1));
-        // Another file has taken its place.
-        known.shift(&digest, stamp(1, 1), stamp(2, 3));
-        assert_eq!(now(&known), stamp(1, 1));
     }
 }

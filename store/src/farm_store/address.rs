@@ -1,6 +1,7 @@
 //! What the address of a store means.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
@@ -22,7 +23,7 @@ const RETRIES: usize = 6;
 /// What an address names.
 pub(super) enum Address {
     Folder(PathBuf),
-    Objects(Box<Objects>),
+    Objects(Arc<Objects>),
 }
 
 /// Reads an address, and for an object store the environment.
@@ -58,8 +59,7 @@ pub(super) fn parse<'a>(
     let store = built.map_err(|e| refuse(e.to_string()))?;
     let prefix = Path::parse(prefix.trim_end_matches('/')).map_err(|e| refuse(e.to_string()))?;
     let url = url.trim_end_matches('/').to_owned();
-    let objects = Objects::new(store, prefix, url);
-    Ok(Address::Objects(Box::new(objects)))
+    Ok(Address::Objects(Arc::new(Objects::new(store, prefix, url))))
 }
 
 type Built = object_store::Result<Box<dyn ObjectStore>>;

@@ -108,7 +108,7 @@ impl FarmStore {
                 Ok(FarmStore::on_disk(store))
             }
             address::Address::Objects(objects) => Ok(FarmStore {
-                objects: Some(Arc::from(objects)),
+                objects: Some(objects),
                 ..FarmStore::on_disk(local)
             }),
         }

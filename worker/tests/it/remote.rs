@@ -262,7 +262,16 @@ async fn the_program_finds_damage_in_its_cache_while_it_has_nothing_to_do() {
     let key = farm.submit(&copies("copy", input), &[]).await;
     succeeded(farm.outcome(key).await);
     let hex = input.hex();
-    damage(&cache.path().join("cas").join(&hex[..2]).join(&hex), true);
+    let blob = cache.path().join("cas").join(&hex[..2]).join(&hex);
+    // In one step, since the scrub may come at any moment.
+    let beside = cache.path().join("damaged");
+    std::fs::copy(&blob, &beside).unwrap();
+    let sealed = std::fs::metadata(&blob).unwrap().modified().unwrap();
+    let times = std::fs::FileTimes::new().set_modified(sealed);
+    let file = std::fs::File::open(&beside).unwrap();
+    file.set_times(times).unwrap();
+    damage(&beside, true);
+    std::fs::rename(&beside, &blob).unwrap();
     let worker = worker.until_said("has been set aside").await;
     let worker = worker.until_said("scrubbed the local cache").await;
     let key = farm.submit(&copies("once more", input), &[]).await;
