@@ -34,6 +34,7 @@
 
 mod access;
 mod action_cache;
+mod adopt;
 mod disk;
 mod error;
 mod evict;
@@ -47,6 +48,7 @@ mod history;
 mod incoming;
 mod ingest;
 mod layout;
+mod link;
 mod quarantine;
 mod reader;
 mod scan;
