@@ -30,8 +30,10 @@ mod sandbox_view;
 mod slots;
 mod staging;
 mod task;
+mod tree;
 mod tuning;
 mod undeclared;
+mod virtual_path;
 mod virtual_text;
 mod workspace;
 

@@ -1,17 +1,18 @@
 //! Puts an action's inputs where it expects them.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use gofarm_proto::{Digest, EXEC_ROOT, IN_DIR, WORK_DIR};
+use gofarm_proto::{Digest, IN_DIR, WORK_DIR};
 use gofarm_store::{DiskStore, StoreError};
+use gofarm_tree::TreePath;
 
 use crate::by_reference::References;
 use crate::definition::Definition;
 use crate::error::{ExecuteError, Result};
 use crate::log::PathsBack;
 use crate::sandbox_view::STORE_IN_SANDBOX;
+use crate::tree::{ActionTree, Trouble, Uncollected, checked};
 use crate::virtual_text::ExecRoot;
 use crate::workspace::Workspace;
 
@@ -33,46 +34,46 @@ pub(crate) fn require_inputs(store: &DiskStore, definition: &Definition) -> Resu
 
 /// Links every input that has to stand at its path into a workspace.
 pub(crate) fn stage(
-    store: &DiskStore,
     definition: &Definition,
     root: &ExecRoot,
+    tree: &ActionTree,
     workspace: &Workspace,
 ) -> Result<()> {
-    workspace.lay_out(&folders(definition))?;
-    for input in definition.inputs.iter().filter(|input| !input.by_reference) {
-        match store.link(&input.digest, &root.file(&input.path)) {
-            // A folder that another input needs.
-            Err(StoreError::Exists { .. }) => {
-                return Err(ExecuteError::Malformed {
-                    label: definition.action.label.clone(),
-                    problem: format!("its input {} is the folder of another input", input.path),
-                });
-            }
-            other => other?,
-        }
-    }
-    Ok(())
+    let label = &definition.action.label;
+    let folders = folders(definition).map_err(|why| why.into_error(label, root.folder()))?;
+    workspace.lay_out(&folders)?;
+    let staged = definition
+        .inputs
+        .iter()
+        .filter(|input| !input.by_reference)
+        .map(|input| (input.path.as_str(), &input.digest));
+    tree.link(staged).map_err(|why| match why {
+        // A folder that another input needs.
+        Uncollected::Store(StoreError::Exists { path }) => ExecuteError::Malformed {
+            label: label.clone(),
+            problem: format!(
+                "its input {} is the folder of another input",
+                path.display()
+            ),
+        },
+        why => why.into_error(label, root.folder()),
+    })
 }
 
-/// The folders of all inputs, with their parents, and those that tools may list or write to even when they are empty.
-fn folders(definition: &Definition) -> BTreeSet<PathBuf> {
-    let mut folders: BTreeSet<PathBuf> = [WORK_DIR, IN_DIR].map(relative).into();
+/// The folders of all inputs, with their parents, and those that tools may list or write to even when they are empty. Sorted.
+fn folders(definition: &Definition) -> Result<Vec<TreePath<'_>>, Trouble> {
+    let mut folders = BTreeSet::new();
+    for folder in [WORK_DIR, IN_DIR] {
+        folders.insert(checked(folder)?.below());
+    }
     for input in definition.inputs.iter().filter(|input| !input.by_reference) {
-        let mut path = relative(&input.path);
+        let mut above = checked(&input.path)?.below().parent();
         // Where one is known, so are those above it.
-        while path.pop() && !path.as_os_str().is_empty() && !folders.contains(&path) {
-            folders.insert(path.clone());
+        while let Some(folder) = above.filter(|folder| folders.insert(*folder)) {
+            above = folder.parent();
         }
     }
-    folders
-}
-
-fn relative(path: &str) -> PathBuf {
-    Path::new(path.trim_start_matches(EXEC_ROOT).trim_start_matches('/')).to_owned()
-}
-
-pub(crate) fn make_folder(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).map_err(ExecuteError::io("making the folder", folder))
+    Ok(folders.into_iter().collect())
 }
 
 /// Where by-reference inputs are kept, and how to turn that back into virtual paths.
