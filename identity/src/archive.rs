@@ -1,9 +1,7 @@
 //! The ar archives of the Go toolchain: reading them strictly, and appending members as cmd/go does.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
 /// What every archive begins with.
 pub const MAGIC: &[u8; 8] = b"!<arch>\n";
@@ -36,30 +34,24 @@ pub enum ParseError {
     },
 }
 
-/// Why members could not be appended.
+/// Why a member could not be appended.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// Opening, reading or writing failed.
-    #[error("appending to the archive {}: {action} {} failed: {source}", archive.display(), path.display())]
+    /// Reading or writing failed.
+    #[error("{action}: {source}")]
     Io {
-        /// The archive.
-        archive: PathBuf,
         /// What was tried.
         action: &'static str,
-        /// On which file.
-        path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
-    /// A member has no file name, or is another length than the system said when it was opened.
-    #[error("appending to the archive {}: {} {problem}", archive.display(), path.display())]
-    Member {
-        /// The archive.
-        archive: PathBuf,
-        /// The member's file.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
+    /// The content is longer or shorter than was said.
+    #[error("it changed while it was read: it had {size} bytes, and {copied} were copied")]
+    Size {
+        /// What was said, bytes.
+        size: u64,
+        /// What came, bytes; not more than one more.
+        copied: u64,
     },
 }
 
@@ -150,52 +142,30 @@ fn header(name: &[u8], size: u64) -> Vec<u8> {
     header
 }
 
-/// Appends files to an archive in place, byte for byte as cmd/go's own pack step does.
+/// Appends a member to an archive that is open at its end, byte for byte as cmd/go's own pack step does. `size` is the length of
+/// the content, bytes.
 ///
-/// The archive must exist; it is not parsed. On an error it may hold a part of what was asked for and must be thrown away.
+/// The archive is not parsed. On an error it may hold a part of what was asked for and must be thrown away.
 /// It must not share its inode with anything that has to stay as it is (a hard link into a store, say).
-pub fn append_members<P: AsRef<Path>>(archive: &Path, members: &[P]) -> Result<(), AppendError> {
-    let io_error = |action, path: &Path| {
-        let path = path.to_path_buf();
-        let archive = archive.to_path_buf();
-        move |source| AppendError::Io {
-            archive,
-            action,
-            path,
-            source,
-        }
-    };
-    let mut out = OpenOptions::new()
-        .append(true)
-        .open(archive)
-        .map_err(io_error("opening", archive))?;
-    for path in members {
-        let path = path.as_ref();
-        let bad_member = |problem: String| AppendError::Member {
-            archive: archive.to_path_buf(),
-            path: path.to_path_buf(),
-            problem,
-        };
-        let name = path
-            .file_name()
-            .ok_or_else(|| bad_member("has no file name".to_owned()))?;
-        let mut source = File::open(path).map_err(io_error("opening", path))?;
-        let size = source
-            .metadata()
-            .map_err(io_error("reading the size of", path))?
-            .len();
-        out.write_all(&header(name.as_encoded_bytes(), size))
-            .map_err(io_error("writing the header of", path))?;
-        let copied = io::copy(&mut source, &mut out).map_err(io_error("copying", path))?;
-        if copied != size {
-            return Err(bad_member(format!(
-                "changed while it was read: {size} bytes when opened, {copied} copied"
-            )));
-        }
-        if size % 2 == 1 {
-            out.write_all(&[0])
-                .map_err(io_error("writing the padding of", path))?;
-        }
+pub fn append_member(
+    archive: &mut impl Write,
+    name: &str,
+    size: u64,
+    content: &mut impl Read,
+) -> Result<(), AppendError> {
+    let failed = |action| move |source| AppendError::Io { action, source };
+    archive
+        .write_all(&header(name.as_bytes(), size))
+        .map_err(failed("writing its header"))?;
+    let mut content = content.take(size.saturating_add(1));
+    let copied = io::copy(&mut content, archive).map_err(failed("copying it"))?;
+    if copied != size {
+        return Err(AppendError::Size { size, copied });
+    }
+    if size % 2 == 1 {
+        archive
+            .write_all(&[0])
+            .map_err(failed("writing its padding"))?;
     }
     Ok(())
 }
@@ -206,19 +176,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn archive_of(files: &[(&str, &[u8])]) -> Vec<u8> {
-        let folder = tempfile::tempdir().unwrap();
-        let archive = folder.path().join("a");
-        std::fs::write(&archive, MAGIC).unwrap();
-        let paths: Vec<PathBuf> = files
-            .iter()
-            .map(|(name, content)| {
-                let path = folder.path().join(name);
-                std::fs::write(&path, content).unwrap();
-                path
-            })
-            .collect();
-        append_members(&archive, &paths).unwrap();
-        std::fs::read(archive).unwrap()
+        let mut archive = MAGIC.to_vec();
+        for &(name, mut content) in files {
+            append_member(&mut archive, name, content.len() as u64, &mut content).unwrap();
+        }
+        archive
     }
 
     #[test]
@@ -283,16 +245,15 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_member_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let archive = folder.path().join("a");
-        std::fs::write(&archive, MAGIC).unwrap();
-        let missing = folder.path().join("x.o");
-        let error = append_members(&archive, &[&missing])
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains(missing.to_str().unwrap()), "{error}");
-        assert!(error.contains("opening"), "{error}");
+    fn a_member_of_another_length_than_was_said_is_an_error() {
+        for size in [2, 4] {
+            let mut archive = MAGIC.to_vec();
+            let error = append_member(&mut archive, "x.o", size, &mut &b"123"[..]).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("it changed while it was read: it had {size} bytes, and 3 were copied")
+            );
+        }
     }
 
     proptest! {

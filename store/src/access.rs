@@ -1,4 +1,4 @@
-//! How blobs are looked at, read and linked.
+//! How blobs are looked at and read.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
@@ -8,8 +8,7 @@ use std::time::SystemTime;
 use gofarm_proto::Digest;
 
 use crate::disk::DiskStore;
-use crate::error::{Result, StoreError, io_error};
-use crate::layout::unique_name;
+use crate::error::{Result, StoreError};
 use crate::quarantine::Damaged;
 use crate::seal::{is_sealed, needs_touch, seal, touch};
 
@@ -79,38 +78,6 @@ impl DiskStore {
         }
         self.reject(digest, &path, &metadata)?;
         Err(StoreError::Missing { digest: *digest })
-    }
-
-    /// Makes `dest` a hard link to the blob, after a [`check`](DiskStore::check). A copy where the system
-    /// refuses a link: on another filesystem, or when the blob has as many links as the filesystem allows.
-    /// Whatever happens, `dest` is the whole blob or does not exist.
-    ///
-    /// The link is the blob itself: whoever writes to it damages the blob, which the next check finds, or the next
-    /// [verification](DiskStore::verified) when the modification time was put back. Whoever removes the link does so in
-    /// [`own_change`](DiskStore::own_change), or the blob is hashed again.
-    ///
-    /// # Errors
-    ///
-    /// As [`check`](DiskStore::check), and [`StoreError::Exists`] when something is at `dest`.
-    pub fn link(&self, digest: &Digest, dest: &Path) -> Result<()> {
-        let blob = self.check(digest)?;
-        let Err(error) = self.own_change(digest, || fs::hard_link(&blob, dest)) else {
-            return Ok(());
-        };
-        match error.kind() {
-            io::ErrorKind::AlreadyExists => Err(StoreError::Exists {
-                path: dest.to_owned(),
-            }),
-            // Not permitted: a filesystem without hard links, or a blob of another user on a system with
-            // protected hard links. Where `dest` itself is the matter, the copy says so.
-            io::ErrorKind::CrossesDevices
-            | io::ErrorKind::TooManyLinks
-            | io::ErrorKind::PermissionDenied => self.copy_out(digest, &blob, dest),
-            io::ErrorKind::NotFound if !blob.exists() => {
-                Err(StoreError::Missing { digest: *digest })
-            }
-            _ => Err(io_error("link a blob to", dest, folder_of(dest))(error)),
-        }
     }
 
     /// Those of the blobs that are not to be had, in the order given. The others are marked as used; damaged
@@ -216,39 +183,4 @@ impl DiskStore {
             None => Ok(()),
         }
     }
-
-    fn copy_out(&self, digest: &Digest, blob: &Path, dest: &Path) -> Result<()> {
-        let folder = folder_of(dest);
-        if fs::symlink_metadata(dest).is_ok() {
-            return Err(StoreError::Exists {
-                path: dest.to_owned(),
-            });
-        }
-        let beside = folder.join(format!(".gofarm-{}", unique_name()));
-        let copied = fs::copy(blob, &beside).and_then(|size| {
-            // The copy is the blob's equal in all that a tool could see.
-            seal(&File::open(&beside)?)?;
-            fs::rename(&beside, dest)?;
-            Ok(size)
-        });
-        match copied {
-            Ok(size) if size == digest.size => Ok(()),
-            Ok(_) => {
-                fs::remove_file(dest).map_err(io_error("remove", dest, folder))?;
-                Err(StoreError::Missing { digest: *digest })
-            }
-            Err(e) => {
-                // Gone already when the copy could not even begin.
-                let _ = fs::remove_file(&beside);
-                if e.kind() == io::ErrorKind::NotFound && !blob.exists() {
-                    return Err(StoreError::Missing { digest: *digest });
-                }
-                Err(io_error("copy a blob to", dest, folder)(e))
-            }
-        }
-    }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(path)
 }

@@ -1,8 +1,7 @@
 //! How bytes come into the CAS.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Instant;
 
@@ -11,7 +10,7 @@ use gofarm_proto::Digest;
 use crate::disk::DiskStore;
 use crate::error::{Result, StoreError};
 use crate::seal::seal;
-use crate::temporary::{TemporaryFile, rename_into_shard};
+use crate::temporary::TemporaryFile;
 
 /// Large enough for BLAKE3 to use its widest instructions and for few system calls.
 const BUFFER: usize = 256 << 10;
@@ -45,55 +44,6 @@ impl DiskStore {
         if !self.present(&digest)? {
             self.finish(temporary, &digest)?;
         }
-        Ok(digest)
-    }
-
-    /// Hashes a file that nobody writes any more and moves it into the store. Afterwards nothing is at `path`.
-    ///
-    /// It is copied instead where it cannot be moved: on another filesystem, owned by somebody else, or
-    /// known by a second name, through which it could still be written.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::NotAFile`] for anything but a regular file, a symbolic link among them (moving it would
-    /// store the link), and [`StoreError::Changed`] when it is being written after all.
-    pub fn adopt_file(&self, path: &Path) -> Result<Digest> {
-        let metadata = fs::symlink_metadata(path).map_err(self.failed("store", path))?;
-        if !metadata.is_file() {
-            return Err(StoreError::NotAFile {
-                path: path.to_owned(),
-            });
-        }
-        if metadata.nlink() > 1 {
-            return self.copy_and_remove(path);
-        }
-        let source = self.open_regular(path)?;
-        let digest = self.hash_unchanging(&source, path)?;
-        if self.present(&digest)? {
-            fs::remove_file(path).map_err(self.failed("remove", path))?;
-            return Ok(digest);
-        }
-        match seal(&source).and_then(|()| rename_into_shard(path, &self.path(&digest))) {
-            Ok(()) => {
-                self.wrote(&digest, &source);
-                self.count(digest.size)?;
-                Ok(digest)
-            }
-            Err(e)
-                if matches!(
-                    e.kind(),
-                    io::ErrorKind::CrossesDevices | io::ErrorKind::PermissionDenied
-                ) =>
-            {
-                self.copy_and_remove(path)
-            }
-            Err(e) => Err(self.failed("move into the store", path)(e)),
-        }
-    }
-
-    fn copy_and_remove(&self, path: &Path) -> Result<Digest> {
-        let digest = self.put_file(path)?;
-        fs::remove_file(path).map_err(self.failed("remove", path))?;
         Ok(digest)
     }
 
@@ -143,19 +93,6 @@ impl DiskStore {
             hash: *hasher.finalize().as_bytes(),
             size,
         })
-    }
-
-    fn hash_unchanging(&self, source: &File, path: &Path) -> Result<Digest> {
-        let state = |m: Metadata| (m.len(), m.mtime(), m.mtime_nsec());
-        let before = source.metadata().map_err(self.failed("read", path))?;
-        let digest = hash(source).map_err(self.failed("read", path))?;
-        let after = source.metadata().map_err(self.failed("read", path))?;
-        if state(before) != state(after) {
-            return Err(StoreError::Changed {
-                path: path.to_owned(),
-            });
-        }
-        Ok(digest)
     }
 
     /// Sealed before it has its name, so that nobody sees it unsealed. Where another process was faster,

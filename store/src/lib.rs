@@ -37,6 +37,7 @@
 
 mod access;
 mod action_cache;
+mod adopt;
 mod custody;
 mod disk;
 mod error;
@@ -52,6 +53,7 @@ mod incoming;
 mod ingest;
 mod known;
 mod layout;
+mod link;
 mod quarantine;
 mod reader;
 mod scan;

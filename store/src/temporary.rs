@@ -1,10 +1,11 @@
 //! Temporary files: each process has a folder of its own, and a lock that says whether it lives.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use gofarm_tree::Folder;
 
 use crate::error::{Result, io_error};
 use crate::gate::open_lock_file;
@@ -46,17 +47,21 @@ impl ProcessFolder {
 
     /// A new empty file on the filesystem of the store.
     pub(crate) fn file(&self) -> Result<TemporaryFile> {
-        let path = self.path.join("ingest").join(unique_name());
+        let name = self.name();
         let file = File::options()
             .create_new(true)
             .write(true)
-            .open(&path)
-            .map_err(io_error("create", &path, &self.root))?;
-        Ok(TemporaryFile {
-            path,
-            file,
+            .open(&name.path)
+            .map_err(io_error("create", &name.path, &self.root))?;
+        Ok(TemporaryFile { name, file })
+    }
+
+    /// A path that nobody else uses, on the filesystem of the store.
+    pub(crate) fn name(&self) -> TemporaryName {
+        TemporaryName {
+            path: self.path.join("ingest").join(unique_name()),
             renamed: false,
-        })
+        }
     }
 }
 
@@ -70,12 +75,29 @@ impl Drop for ProcessFolder {
 /// A file that is removed unless it is renamed away.
 #[derive(Debug)]
 pub(crate) struct TemporaryFile {
-    path: PathBuf,
+    name: TemporaryName,
     pub(crate) file: File,
-    renamed: bool,
 }
 
 impl TemporaryFile {
+    pub(crate) fn path(&self) -> &Path {
+        self.name.path()
+    }
+
+    /// As [`TemporaryName::rename`].
+    pub(crate) fn rename(&mut self, to: &Path) -> io::Result<()> {
+        self.name.rename(to)
+    }
+}
+
+/// A name whose file, if it gets one, is removed unless it is renamed away.
+#[derive(Debug)]
+pub(crate) struct TemporaryName {
+    path: PathBuf,
+    renamed: bool,
+}
+
+impl TemporaryName {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -88,7 +110,7 @@ impl TemporaryFile {
     }
 }
 
-impl Drop for TemporaryFile {
+impl Drop for TemporaryName {
     fn drop(&mut self) {
         if !self.renamed {
             // What cannot be removed now goes with the process's folder.
@@ -98,7 +120,7 @@ impl Drop for TemporaryFile {
 }
 
 /// Renames, making the folder of a shard when its first file comes.
-pub(crate) fn rename_into_shard(from: &Path, to: &Path) -> io::Result<()> {
+fn rename_into_shard(from: &Path, to: &Path) -> io::Result<()> {
     match (fs::rename(from, to), to.parent()) {
         // Whether the folder is there by now says nothing: another process may just have made it.
         (Err(e), Some(shard)) if e.kind() == io::ErrorKind::NotFound => {
@@ -145,26 +167,13 @@ fn is_alive(path: &Path) -> bool {
     }
 }
 
-/// Removes a folder and all below it, also where an action left folders that nobody may write.
+/// Removes a folder and all below it, whatever an action has left there.
 pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-            open_folders(path)?;
-            fs::remove_dir_all(path)
-        }
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    match Folder::open(folder) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        outcome => outcome,
+        folder => Ok(folder?.remove(name)?),
     }
-}
-
-fn open_folders(folder: &Path) -> io::Result<()> {
-    fs::set_permissions(folder, Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        // The type of the entry itself: a symbolic link is not followed out of the tree.
-        if entry.file_type()?.is_dir() {
-            open_folders(&entry.path())?;
-        }
-    }
-    Ok(())
 }

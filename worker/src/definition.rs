@@ -8,7 +8,7 @@ use gofarm_proto::{Digest, Message};
 
 use crate::error::{ExecuteError, Result};
 use crate::sandbox_view::check_place;
-use crate::virtual_text::check;
+use crate::virtual_path::VirtualPath;
 
 /// A checked action. Every path in it that the worker itself touches leads to somewhere below the exec root.
 #[derive(Debug)]
@@ -121,6 +121,8 @@ fn check_paths(action: &Action) -> Result<(), String> {
     for (number, step) in action.steps.iter().enumerate() {
         let paths: Vec<&String> = match &step.step {
             Some(step::Step::Run(run)) => {
+                VirtualPath::folder(&run.cwd)
+                    .map_err(|problem| format!("step {number}: {problem}"))?;
                 if run.argv.first().is_none_or(String::is_empty) {
                     return Err(format!("step {number} runs a program without a name"));
                 }
@@ -128,11 +130,7 @@ fn check_paths(action: &Action) -> Result<(), String> {
                     check(&run.argv[0])?;
                 }
                 let marker = (!run.failure_marker.is_empty()).then_some(&run.failure_marker);
-                run.drop_missing
-                    .iter()
-                    .chain([&run.cwd])
-                    .chain(marker)
-                    .collect()
+                run.drop_missing.iter().chain(marker).collect()
             }
             Some(step::Step::WriteFile(write)) => vec![&write.path],
             Some(step::Step::CopyFile(copy)) => vec![&copy.from, &copy.to],
@@ -165,6 +163,11 @@ fn check_paths(action: &Action) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Refuses what is no path below the exec root.
+fn check(path: &str) -> Result<(), String> {
+    VirtualPath::new(path).map(drop)
 }
 
 #[cfg(test)]

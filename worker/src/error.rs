@@ -59,6 +59,15 @@ pub enum ExecuteError {
         /// What was tried and what went wrong, with virtual paths.
         problem: String,
     },
+    /// The action has put something into its tree that the worker does not touch: a link where it would have to be followed, a
+    /// folder or a device in the place of a file, a file that is not its own.
+    #[error("the action {label:?} was refused: {problem}")]
+    Refused {
+        /// The action's label.
+        label: String,
+        /// What was tried and what is in the way, with virtual paths.
+        problem: String,
+    },
     /// The caller cancelled; all processes are gone.
     #[error("the action was cancelled")]
     Cancelled,
@@ -152,6 +161,7 @@ impl ExecuteError {
         match self {
             ExecuteError::Cancelled
             | ExecuteError::TimedOut { .. }
+            | ExecuteError::Refused { .. }
             | ExecuteError::CannotStart {
                 no_program: true, ..
             } => ErrorClass::User,

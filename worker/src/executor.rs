@@ -12,16 +12,16 @@ use crate::collect::collect;
 use crate::definition::Definition;
 use crate::error::{ExecuteError, Result};
 use crate::log::{Log, LogSink, PathsBack, TraceSink};
-use crate::native_step::{NativeStep, Trouble, exists};
+use crate::native_step::NativeStep;
 use crate::process::{Launcher, Spawned, Tools};
 use crate::protocol::{Finished, Setup};
 use crate::run_step::{RunEnd, RunStep};
 use crate::sandbox_view::SandboxView;
+use crate::shown;
 use crate::staged_links::StagedLinks;
-use crate::staging::{
-    blobs_folder, references, require_inputs, require_places, show_places, stage,
-};
+use crate::staging::{blobs_folder, references, require_inputs, stage};
 use crate::task::{Execution, Task};
+use crate::tree::{ActionTree, Trouble};
 use crate::tuning::Running;
 use crate::virtual_text::ExecRoot;
 use crate::workspace::{Workspace, Workspaces};
@@ -91,6 +91,7 @@ struct Inner {
 pub(crate) struct Surroundings {
     pub definition: Definition,
     pub root: ExecRoot,
+    pub tree: ActionTree,
     pub references: References,
 }
 
@@ -128,7 +129,7 @@ impl Executor {
         let mut inner = Inner {
             view: SandboxView::of_this_machine(&path),
             path,
-            workspaces: Workspaces::new(store.scratch_dir()),
+            workspaces: Workspaces::new(&store.scratch_dir())?,
             running: Arc::default(),
             store,
             options,
@@ -213,7 +214,15 @@ impl Executor {
             };
             let collected = believed.and_then(|progress| {
                 let outputs = match progress.exit_code {
-                    0 => collect(&store, &surroundings.definition, &surroundings.root)?,
+                    0 => {
+                        let Surroundings {
+                            definition,
+                            root,
+                            tree,
+                            ..
+                        } = &*surroundings;
+                        collect(definition, root, tree)?
+                    }
                     _ => Vec::new(),
                 };
                 Ok((progress, outputs, begun.elapsed()))
@@ -268,8 +277,12 @@ impl Executor {
         let action = &run.surroundings.definition.action;
         for step in &action.steps {
             let skip = &step.skip_if_exists;
-            if !skip.is_empty() && exists(&run.surroundings.root.file(skip)) {
-                continue;
+            if !skip.is_empty() {
+                let there = run.surroundings.tree.exists(skip);
+                let folder = run.surroundings.root.folder();
+                if there.map_err(|trouble| trouble.into_error(&action.label, folder))? {
+                    continue;
+                }
             }
             match (&step.step, tools.as_deref_mut()) {
                 (Some(Step::Run(step)), Some(tools)) => {
@@ -308,23 +321,25 @@ impl Executor {
 
     async fn native(&self, run: &RunStep<'_>, step: &Step) -> Result<Option<String>> {
         let (surroundings, step) = (run.surroundings.clone(), step.clone());
-        let folder = self.inner.store.root().to_owned();
         blocking(move || {
+            let Surroundings {
+                definition,
+                root,
+                tree,
+                references,
+            } = &*surroundings;
             let native = NativeStep {
-                definition: &surroundings.definition,
-                root: &surroundings.root,
-                references: &surroundings.references,
+                definition,
+                root,
+                tree,
+                references,
             };
             native.perform(&step).map_err(|trouble| match trouble {
-                Trouble::Full(what) => ExecuteError::Full {
-                    what,
-                    folder,
-                    log: Vec::new(),
+                Trouble::Io { what, source } => ExecuteError::NativeStep {
+                    label: definition.action.label.clone(),
+                    problem: format!("{what}: {source}"),
                 },
-                Trouble::Step(problem) => ExecuteError::NativeStep {
-                    label: surroundings.definition.action.label.clone(),
-                    problem,
-                },
+                trouble => trouble.into_error(&definition.action.label, root.folder()),
             })
         })
         .await
@@ -423,15 +438,18 @@ impl Inner {
             }
             false => None,
         };
-        let links = stage(&self.store, &definition, &root, workspace)?;
+        let inputs = definition.inputs.iter().map(|input| input.digest).collect();
+        let tree = ActionTree::new(workspace.tree(), self.store.clone(), inputs);
+        let links = stage(&definition, &root, &tree, workspace)?;
         match sandboxed {
-            true => show_places(&definition, workspace)?,
-            false => require_places(&definition)?,
+            true => shown::show(&definition, workspace)?,
+            false => shown::require(&definition)?,
         }
         let (references, back) = references(&self.store, &definition, &root);
         let surroundings = Surroundings {
             definition,
             root,
+            tree,
             references,
         };
         Ok((spawned, surroundings, back, links))

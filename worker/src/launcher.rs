@@ -264,9 +264,8 @@ fn start(command: &Command, output: &PipeWriter) -> Result<Child, Failed> {
         errno: error.raw_os_error().unwrap_or(0),
         ..Default::default()
     };
+    // The worker has made it.
     let cwd = Path::new(&command.cwd);
-    std::fs::create_dir_all(cwd)
-        .map_err(|error| failed(&format!("making the working folder {}", command.cwd), error))?;
     let mut attempt = 0;
     loop {
         let streams = output

@@ -28,12 +28,15 @@ mod room;
 mod run_step;
 mod sandbox;
 mod sandbox_view;
+mod shown;
 mod slots;
 mod staged_links;
 mod staging;
 mod task;
+mod tree;
 mod tuning;
 mod undeclared;
+mod virtual_path;
 mod virtual_text;
 mod workspace;
 

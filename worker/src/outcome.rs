@@ -9,6 +9,9 @@ use crate::task::Execution;
 /// The exit code of an action that ran out of its time, as timeout(1) has it.
 const TIMED_OUT: i32 = 124;
 
+/// The exit code of an action that the worker refused to go on with.
+const REFUSED: i32 = 1;
+
 /// How an action ended that ran to its end.
 pub fn ended(execution: Execution) -> v1::outcome::Outcome {
     match execution.succeeded() {
@@ -46,24 +49,49 @@ pub fn broken_off(error: &ExecuteError, surroundings: Surroundings) -> v1::outco
                 ),
             })
         }
-        // A fact about the action: another try takes as long.
-        ExecuteError::TimedOut { log, .. } => {
-            let mut log = log.clone();
-            log.extend_from_slice(with_causes(error).as_bytes());
-            log.push(b'\n');
-            Outcome::Failed(v1::ActionResult {
-                exit_code: TIMED_OUT,
-                log,
-                ..v1::ActionResult::default()
-            })
-        }
+        // Facts about the action: another try takes as long, and finds the same.
+        ExecuteError::TimedOut { .. } => Outcome::Failed(failed(TIMED_OUT, error)),
+        ExecuteError::Refused { .. } => Outcome::Failed(failed(REFUSED, error)),
         error => Outcome::Crashed(with_causes(error)),
+    }
+}
+
+fn failed(exit_code: i32, error: &ExecuteError) -> v1::ActionResult {
+    let mut log = error.log().to_vec();
+    log.extend_from_slice(with_causes(error).as_bytes());
+    log.push(b'\n');
+    v1::ActionResult {
+        exit_code,
+        log,
+        ..v1::ActionResult::default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_worker_refuses_is_not_tried_again() {
+        let error = ExecuteError::Refused {
+            label: "compile m".into(),
+            problem: "collecting /__gofarm__/w/d/x: /__gofarm__/w/d is a symbolic link".into(),
+        };
+        let surroundings = Surroundings {
+            alone: true,
+            memory: 1 << 30,
+        };
+        match broken_off(&error, surroundings) {
+            v1::outcome::Outcome::Failed(result) => {
+                assert_eq!(result.exit_code, REFUSED);
+                assert_eq!(
+                    String::from_utf8_lossy(&result.log),
+                    "the action \"compile m\" was refused: collecting /__gofarm__/w/d/x: /__gofarm__/w/d is a symbolic link\n"
+                );
+            }
+            outcome => panic!("{outcome:?}"),
+        }
+    }
 
     #[test]
     fn running_out_of_memory_says_of_what_and_whether_it_was_alone() {

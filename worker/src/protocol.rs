@@ -65,7 +65,7 @@ pub struct Command {
     /// Never empty. A first element without a slash is looked up in the PATH of `env`.
     #[prost(string, repeated, tag = "1")]
     pub argv: Vec<String>,
-    /// Absolute path.
+    /// Absolute path of a folder that is there.
     #[prost(string, tag = "2")]
     pub cwd: String,
     /// The whole environment, `NAME=value`, by name.

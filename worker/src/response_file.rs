@@ -4,11 +4,7 @@
 //! By the rules of `passLongArgsInResponseFiles` and `encodeArg` (cmd/go/internal/work/exec.go); the tools read it with
 //! cmd/internal/objabi's `expandArgs`.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::path::PathBuf;
-
-use crate::error::{ExecuteError, Result};
+use crate::tree::{ActionTree, Result, Trouble};
 
 /// The file's name in the scratch folder. No tool writes one of this name.
 pub(crate) const NAME: &str = "gofarm-arguments";
@@ -26,35 +22,44 @@ pub(crate) fn is_needed(tool: &str, argv: &[String]) -> bool {
 
 /// A file with arguments. It goes when this is dropped.
 #[derive(Debug)]
-pub(crate) struct ResponseFile {
-    path: PathBuf,
+pub(crate) struct ResponseFile<'a> {
+    tree: &'a ActionTree,
+    path: String,
 }
 
-impl ResponseFile {
+impl ResponseFile<'_> {
     /// Writes the arguments, one a line. Nothing may be at the path.
-    pub fn write(path: PathBuf, arguments: &[String]) -> Result<ResponseFile> {
-        let mut content = String::new();
-        for argument in arguments {
-            content.push_str(&argument.replace('\\', "\\\\").replace('\n', "\\n"));
-            content.push('\n');
+    pub fn write<'a>(
+        tree: &'a ActionTree,
+        path: &str,
+        arguments: &[String],
+    ) -> Result<ResponseFile<'a>> {
+        if tree.exists(path)? {
+            return Err(Trouble::Refused(format!(
+                "writing the arguments of a program to {path}: there is something already"
+            )));
         }
-        let written = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .and_then(|mut file| file.write_all(content.as_bytes()));
-        written.map_err(ExecuteError::io(
-            "writing the arguments of a program to",
-            &path,
-        ))?;
-        Ok(ResponseFile { path })
+        tree.write(path, text(arguments).as_bytes())?;
+        Ok(ResponseFile {
+            tree,
+            path: path.to_owned(),
+        })
     }
 }
 
-impl Drop for ResponseFile {
+fn text(arguments: &[String]) -> String {
+    let mut text = String::new();
+    for argument in arguments {
+        text.push_str(&argument.replace('\\', "\\\\").replace('\n', "\\n"));
+        text.push('\n');
+    }
+    text
+}
+
+impl Drop for ResponseFile<'_> {
     fn drop(&mut self) {
         // What the action leaves behind is removed with its folder.
-        let _ = fs::remove_file(&self.path);
+        let _ = self.tree.remove(&self.path);
     }
 }
 
@@ -64,14 +69,8 @@ mod tests {
 
     #[test]
     fn arguments_stand_one_a_line() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(NAME);
         let arguments = ["-o", "a\\b\nc", ""].map(str::to_owned);
-        let file = ResponseFile::write(path.clone(), &arguments).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "-o\na\\\\b\\nc\n\n");
-        assert!(ResponseFile::write(path.clone(), &arguments).is_err());
-        drop(file);
-        assert!(!path.exists());
+        assert_eq!(text(&arguments), "-o\na\\\\b\\nc\n\n");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The step that runs a program, and what its end means.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,13 +12,14 @@ use tokio_util::sync::CancellationToken;
 use crate::error::{ExecuteError, Result};
 use crate::executor::Surroundings;
 use crate::log::{Log, TraceSink, TracedCommand};
-use crate::native_step::exists;
 use crate::process::{Interruption, Tools};
 use crate::protocol::{Command, Finished};
 use crate::response_file::{self, ResponseFile};
 use crate::sandbox_view::SandboxView;
+use crate::tree::Trouble;
 use crate::tuning::{Running, compiler_concurrency};
 use crate::undeclared::{Known, undeclared_reads};
+use crate::virtual_path::VirtualPath;
 
 const SIGKILL: i32 = nix::libc::SIGKILL;
 
@@ -60,7 +60,7 @@ pub(crate) struct RunEnd {
 impl RunStep<'_> {
     /// Runs the program. An error means that nothing can be said about the action.
     pub async fn perform(&self, run: &Run, tools: &mut Tools, log: &mut Log<'_>) -> Result<RunEnd> {
-        let mut command = self.command(run);
+        let mut command = self.command(run).map_err(|trouble| self.trouble(trouble))?;
         let tool = tool_name(run);
         if let Some(trace) = self.trace {
             trace.command(&self.traced(&command));
@@ -165,13 +165,11 @@ impl RunStep<'_> {
         }
     }
 
-    /// The command as this machine has to run it.
-    fn command(&self, run: &Run) -> Command {
-        let root = &self.surroundings.root;
+    /// The command as this machine has to run it. Its working folder is made.
+    fn command(&self, run: &Run) -> Result<Command, Trouble> {
+        let (root, tree) = (&self.surroundings.root, &self.surroundings.tree);
         let action = &self.surroundings.definition.action;
-        let dropped = |argument: &&String| {
-            run.drop_missing.contains(argument) && !exists(&root.file(argument))
-        };
+        tree.make_folder(&run.cwd)?;
         let mut argv: Vec<String> = run.argv[..1]
             .iter()
             .map(|program| root.text(program))
@@ -182,8 +180,11 @@ impl RunStep<'_> {
                 compiler_concurrency(self.cpus, self.running.count())
             ));
         }
-        let rest = run.argv[1..].iter().filter(|argument| !dropped(argument));
-        argv.extend(rest.map(|argument| root.text(argument)));
+        for argument in &run.argv[1..] {
+            if !run.drop_missing.contains(argument) || tree.exists(argument)? {
+                argv.push(root.text(argument));
+            }
+        }
         let set = action
             .env
             .iter()
@@ -195,23 +196,24 @@ impl RunStep<'_> {
             env.entry("PATH".to_owned())
                 .or_insert_with(|| self.machine_path.to_owned());
         }
-        Command {
+        Ok(Command {
             argv,
             cwd: root.text(&run.cwd),
             env,
             // Said by who knows which is the first.
             begins_action: false,
-        }
+        })
     }
 
     /// Hands long arguments over in a file, where and as cmd/go does. The file is there until what is returned is dropped.
-    fn shorten(&self, tool: &str, command: &mut Command) -> Result<Option<ResponseFile>> {
+    fn shorten(&self, tool: &str, command: &mut Command) -> Result<Option<ResponseFile<'_>>> {
         if !response_file::is_needed(tool, &command.argv) {
             return Ok(None);
         }
         let path = format!("{WORK_DIR}/{}", response_file::NAME);
-        let root = &self.surroundings.root;
-        let file = ResponseFile::write(root.file(&path), &command.argv[1..])?;
+        let (root, tree) = (&self.surroundings.root, &self.surroundings.tree);
+        let file = ResponseFile::write(tree, &path, &command.argv[1..])
+            .map_err(|trouble| self.trouble(trouble))?;
         command.argv.truncate(1);
         command.argv.push(format!("@{}", root.text(&path)));
         Ok(Some(file))
@@ -233,13 +235,15 @@ impl RunStep<'_> {
     }
 
     fn mark(&self, path: &str) -> Result<()> {
-        let file = self.surroundings.root.file(path);
-        let made = match file.parent() {
-            Some(parent) => fs::create_dir_all(parent),
-            None => Ok(()),
-        };
-        made.and_then(|()| fs::write(&file, ""))
-            .map_err(ExecuteError::io("writing the marker", &file))
+        let written = self.surroundings.tree.write(path, b"");
+        written.map_err(|trouble| self.trouble(trouble))
+    }
+
+    fn trouble(&self, trouble: Trouble) -> ExecuteError {
+        let Surroundings {
+            definition, root, ..
+        } = &**self.surroundings;
+        trouble.into_error(&definition.action.label, root.folder())
     }
 
     fn undeclared(&self, log: &Log<'_>) -> Vec<String> {
@@ -247,8 +251,9 @@ impl RunStep<'_> {
         let known = Known {
             declared: &|path| definition.input(path).is_some(),
             staged: &|path| {
-                crate::virtual_text::check(path).is_err()
-                    || exists(&self.surroundings.root.file(path))
+                // What cannot be looked at is no undeclared read either.
+                VirtualPath::new(path).is_err()
+                    || self.surroundings.tree.exists(path).unwrap_or(true)
             },
             shown: &|path| {
                 self.view

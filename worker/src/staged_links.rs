@@ -4,16 +4,11 @@
 //! itself; removing them with everything else in a workspace would look like a write by somebody else, and a compiler that is
 //! staged for every action would be hashed for every action.
 
-use std::ffi::OsString;
-use std::fs::File;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
 
 use gofarm_proto::Digest;
 use gofarm_store::DiskStore;
-use nix::fcntl::{AtFlags, OFlag};
-use nix::sys::stat::fstatat;
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use gofarm_tree::Folder;
 
 /// Smaller blobs are hashed again in less time than this takes.
 const LARGE: u64 = 64 << 10;
@@ -30,26 +25,18 @@ struct StagedLink {
     digest: Digest,
     /// Opened before anything of the action ran, so that it is the folder in which we have made the link, whatever the action
     /// puts in the place of folders above it.
-    folder: File,
+    folder: Folder,
     name: OsString,
 }
 
 impl StagedLinks {
     /// A link to the blob has just been made, in a folder that only we have written to.
-    pub fn note(&mut self, digest: &Digest, link: &Path) {
+    pub fn note(&mut self, digest: &Digest, folder: &Folder, name: &OsStr) {
         if digest.size < LARGE || self.0.len() >= MOST {
             return;
         }
-        let (Some(folder), Some(name)) = (link.parent(), link.file_name()) else {
-            return;
-        };
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
-        let opened = File::options()
-            .read(true)
-            .custom_flags(flags.bits())
-            .open(folder);
         // Where that fails, the link goes with everything else.
-        if let Ok(folder) = opened {
+        if let Ok(folder) = folder.try_clone() {
             self.0.push(StagedLink {
                 digest: *digest,
                 folder,
@@ -61,15 +48,14 @@ impl StagedLinks {
     /// Removes the links, as far as they are still what they were. What stays is removed with the workspace.
     pub fn remove(self, store: &DiskStore) {
         for link in self.0 {
-            let (folder, name) = (&link.folder, link.name.as_os_str());
-            let Ok(blob) = std::fs::symlink_metadata(store.path(&link.digest)) else {
+            let Ok(entry) = link.folder.child(&link.name) else {
                 continue;
             };
-            let staged = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW);
-            if staged.is_ok_and(|staged| staged.st_ino == blob.ino()) {
+            let staged = entry.status().ok().flatten();
+            if staged.is_some_and(|staged| store.is_blob(&link.digest, staged.id)) {
                 store.own_change(&link.digest, || {
                     // Then it is hashed again.
-                    let _ = unlinkat(folder, name, UnlinkatFlags::NoRemoveDir);
+                    let _ = entry.unlink();
                 });
             }
         }

@@ -1,19 +1,20 @@
 //! Puts an action's inputs where it expects them.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
-use gofarm_proto::{Digest, EXEC_ROOT, IN_DIR, WORK_DIR};
+use gofarm_proto::{Digest, IN_DIR, WORK_DIR};
 use gofarm_store::{DiskStore, Reading, StoreError, Verified};
+use gofarm_tree::TreePath;
 
 use crate::by_reference::References;
 use crate::definition::Definition;
 use crate::error::{ExecuteError, Result};
 use crate::log::PathsBack;
-use crate::sandbox_view::{STORE_IN_SANDBOX, below_tmp};
+use crate::sandbox_view::STORE_IN_SANDBOX;
 use crate::staged_links::StagedLinks;
+use crate::tree::{ActionTree, Trouble, Uncollected, checked};
 use crate::virtual_text::ExecRoot;
 use crate::workspace::Workspace;
 
@@ -36,86 +37,46 @@ pub(crate) fn require_inputs(store: &DiskStore, definition: &Definition) -> Resu
 
 /// Links every input that has to stand at its path into a workspace.
 pub(crate) fn stage(
-    store: &DiskStore,
     definition: &Definition,
     root: &ExecRoot,
+    tree: &ActionTree,
     workspace: &Workspace,
 ) -> Result<StagedLinks> {
-    workspace.lay_out(&folders(definition))?;
-    let mut links = StagedLinks::default();
+    let label = &definition.action.label;
+    let folders = folders(definition).map_err(|why| why.into_error(label, root.folder()))?;
+    workspace.lay_out(&folders)?;
+    let staged = definition
+        .inputs
+        .iter()
+        .filter(|input| !input.by_reference)
+        .map(|input| (input.path.as_str(), &input.digest));
+    tree.link(staged).map_err(|why| match why {
+        // A folder that another input needs.
+        Uncollected::Store(StoreError::Exists { path }) => ExecuteError::Malformed {
+            label: label.clone(),
+            problem: format!(
+                "its input {} is the folder of another input",
+                path.display()
+            ),
+        },
+        why => why.into_error(label, root.folder()),
+    })
+}
+
+/// The folders of all inputs, with their parents, and those that tools may list or write to even when they are empty. Sorted.
+fn folders(definition: &Definition) -> Result<Vec<TreePath<'_>>, Trouble> {
+    let mut folders = BTreeSet::new();
+    for folder in [WORK_DIR, IN_DIR] {
+        folders.insert(checked(folder)?.below());
+    }
     for input in definition.inputs.iter().filter(|input| !input.by_reference) {
-        let file = root.file(&input.path);
-        match store.link(&input.digest, &file) {
-            // A folder that another input needs.
-            Err(StoreError::Exists { .. }) => {
-                return Err(ExecuteError::Malformed {
-                    label: definition.action.label.clone(),
-                    problem: format!("its input {} is the folder of another input", input.path),
-                });
-            }
-            other => other?,
-        }
-        links.note(&input.digest, &file);
-    }
-    Ok(links)
-}
-
-/// Shows inputs below the private `/tmp` of a sandbox. The links lead nowhere outside of it.
-pub(crate) fn show_places(definition: &Definition, workspace: &Workspace) -> Result<()> {
-    let tmp = workspace.tmp();
-    for place in &definition.action.places {
-        let Some(rest) = below_tmp(&place.path) else {
-            continue;
-        };
-        let link = tmp.join(rest);
-        if let Some(folder) = link.parent() {
-            make_folder(folder)?;
-        }
-        std::os::unix::fs::symlink(&place.input, &link)
-            .map_err(ExecuteError::io("showing an input at", &link))?;
-    }
-    Ok(())
-}
-
-/// Without a sandbox an action finds this machine's own files at absolute paths: they must be the inputs.
-pub(crate) fn require_places(definition: &Definition) -> Result<()> {
-    for place in &definition.action.places {
-        let is_input = definition.input(&place.input).is_some_and(|input| {
-            fs::read(&place.path).is_ok_and(|content| Digest::of(&content) == input.digest)
-        });
-        if !is_input {
-            return Err(ExecuteError::NativeStep {
-                label: definition.action.label.clone(),
-                problem: format!(
-                    "a source names {} by that path, and this machine has no such file there or another one: only a worker \
-                     with a sandbox can show it",
-                    place.path
-                ),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// The folders of all inputs, with their parents, and those that tools may list or write to even when they are empty.
-fn folders(definition: &Definition) -> BTreeSet<PathBuf> {
-    let mut folders: BTreeSet<PathBuf> = [WORK_DIR, IN_DIR].map(relative).into();
-    for input in definition.inputs.iter().filter(|input| !input.by_reference) {
-        let mut path = relative(&input.path);
+        let mut above = checked(&input.path)?.below().parent();
         // Where one is known, so are those above it.
-        while path.pop() && !path.as_os_str().is_empty() && !folders.contains(&path) {
-            folders.insert(path.clone());
+        while let Some(folder) = above.filter(|folder| folders.insert(*folder)) {
+            above = folder.parent();
         }
     }
-    folders
-}
-
-fn relative(path: &str) -> PathBuf {
-    Path::new(path.trim_start_matches(EXEC_ROOT).trim_start_matches('/')).to_owned()
-}
-
-pub(crate) fn make_folder(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).map_err(ExecuteError::io("making the folder", folder))
+    Ok(folders.into_iter().collect())
 }
 
 /// Where by-reference inputs are kept, and how to turn that back into virtual paths.

@@ -1,12 +1,12 @@
-//! Virtual paths as files of this machine, and as text that tools of this machine understand.
+//! Virtual paths as text that tools of this machine understand.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use gofarm_proto::EXEC_ROOT;
 
 use crate::error::{ExecuteError, Result};
 
-/// Where the exec root is: as a folder for the worker, and as text for the tools.
+/// What the exec root of an action is called. What is in it is the matter of [`ActionTree`](crate::tree::ActionTree).
 #[derive(Debug, Clone)]
 pub(crate) struct ExecRoot {
     /// The real folder.
@@ -41,7 +41,7 @@ impl ExecRoot {
         }
     }
 
-    /// The real folder.
+    /// The real folder: for messages, and for what is told to a launcher. Nothing is joined to it.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -56,12 +56,6 @@ impl ExecRoot {
         self.seen == EXEC_ROOT
     }
 
-    /// The real file of a virtual path that [`check`] has accepted.
-    pub fn file(&self, path: &str) -> PathBuf {
-        self.folder
-            .join(path.trim_start_matches(EXEC_ROOT).trim_start_matches('/'))
-    }
-
     /// A text as tools must get it.
     pub fn text(&self, text: &str) -> String {
         if self.is_mounted() {
@@ -72,53 +66,9 @@ impl ExecRoot {
     }
 }
 
-/// Accepts the virtual paths that stand for a file or folder of the exec root, and nothing that could lead out of it.
-pub(crate) fn check(path: &str) -> Result<(), String> {
-    let refuse = || Err(format!("{path:?} is not a path below {EXEC_ROOT}"));
-    let Some(rest) = path.strip_prefix(EXEC_ROOT) else {
-        return refuse();
-    };
-    if rest.is_empty() {
-        return Ok(());
-    }
-    if !rest.starts_with('/') || rest.contains('\0') {
-        return refuse();
-    }
-    let mut components = Path::new(&rest[1..]).components();
-    match components.all(|component| matches!(component, Component::Normal(_))) {
-        true if rest.len() > 1 => Ok(()),
-        _ => refuse(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_that_lead_out_of_the_exec_root_are_refused() {
-        for path in [
-            "",
-            "/",
-            "/etc/passwd",
-            "/__gofarm__x/a",
-            "/__gofarm__/",
-            "/__gofarm__/../a",
-            "/__gofarm__/w/../../a",
-            "/__gofarm__//etc",
-            "/__gofarm__/w\0",
-            "w/a",
-        ] {
-            assert!(check(path).is_err(), "{path:?}");
-        }
-        for path in [
-            "/__gofarm__",
-            "/__gofarm__/w",
-            "/__gofarm__/mod/a@v1/b c.go",
-        ] {
-            assert_eq!(check(path), Ok(()), "{path:?}");
-        }
-    }
 
     #[test]
     fn text_names_the_real_folder_everywhere() {
@@ -127,8 +77,6 @@ mod tests {
             root.text("/__gofarm__/w=>;/__gofarm__/main=>x"),
             "/s/1/w=>;/s/1/main=>x"
         );
-        assert_eq!(root.file("/__gofarm__/w/a"), Path::new("/s/1/w/a"));
-        assert_eq!(root.file("/__gofarm__"), Path::new("/s/1/"));
     }
 
     #[test]

@@ -3,38 +3,55 @@
 //! They are used again because making and removing folders is what costs most on ext4: it does not give the number of a
 //! removed inode out again for about a minute, and looks at every such number on its way to a free one, so that each new
 //! folder costs more the more actions there were (measured: a quarter of all time after 600 actions).
+//!
+//! What an action has left there is looked at and removed by the handles of the folders, which are held from when they were
+//! made: an action without a sandbox can put something else in the place of any of them, and a link anywhere.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gofarm_tree::{Folder, Kind, Status, TreeError, TreePath};
+
 use crate::error::{ExecuteError, Result};
 use crate::process::Spawned;
 use crate::protocol::Setup;
+use crate::tree::FOLDER_MODE;
 
 /// How many launchers wait in one workspace: each is a process, and few builds have more than two kinds of sandboxes.
 const LAUNCHERS: usize = 2;
 
-/// Permissions of a folder that may be kept: those that we made it with.
-const FOLDER_MODE: u32 = 0o755;
-
 /// The workspaces of one process that no action has at the moment. As many as there were actions at once.
 #[derive(Debug)]
 pub(crate) struct Workspaces {
-    scratch: PathBuf,
+    path: PathBuf,
+    scratch: Folder,
     idle: Mutex<Vec<Idle>>,
 }
 
 /// A workspace that no action has.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Idle {
-    base: PathBuf,
+    places: Places,
     launchers: Vec<Spawned>,
 }
+
+/// The folders of a workspace: their common name, which is told to launchers, and their handles.
+#[derive(Debug, Clone)]
+struct Places {
+    name: String,
+    base: Arc<Folder>,
+    exec: Arc<Folder>,
+    tmp: Arc<Folder>,
+}
+
+/// The exec root. Its name is short: it is put into many texts.
+const EXEC: &str = "x";
+/// What is seen as `/tmp`.
+const TMP: &str = "t";
+/// What a sandbox's root is built on.
+const ROOT: &str = "r";
 
 /// Three folders beside each other: the exec root, a private `/tmp`, and a place to build the sandbox's root on. And the
 /// launchers of earlier actions that see these folders, one for each setup that was asked for.
@@ -42,7 +59,7 @@ struct Idle {
 /// When this is dropped every file in them goes; no process of an action may run any more by then.
 #[derive(Debug)]
 pub(crate) struct Workspace {
-    base: PathBuf,
+    places: Places,
     /// The oldest first.
     launchers: Vec<Spawned>,
     /// A process of the action may still be there and write. So it is until the opposite is known, however an action is left.
@@ -52,11 +69,13 @@ pub(crate) struct Workspace {
 
 impl Workspaces {
     /// Workspaces in a folder that is this process's own.
-    pub fn new(scratch: PathBuf) -> Arc<Workspaces> {
-        Arc::new(Workspaces {
-            scratch,
+    pub fn new(scratch: &Path) -> Result<Arc<Workspaces>> {
+        let folder = Folder::open(scratch).map_err(ExecuteError::io("opening", scratch))?;
+        Ok(Arc::new(Workspaces {
+            path: scratch.to_owned(),
+            scratch: folder,
             idle: Mutex::default(),
-        })
+        }))
     }
 
     /// One that nobody else has, without a file in it. What folders its exec root has is decided by
@@ -69,58 +88,101 @@ impl Workspaces {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
-        if let Some(Idle { base, launchers }) = idle {
-            return Ok(Workspace {
-                base,
-                launchers,
-                tainted: true,
-                all: self.clone(),
-            });
-        }
-        // Counted for the whole process: two executors may share a store, and with it the folder.
-        static MADE: AtomicU64 = AtomicU64::new(0);
-        let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let base = self.scratch.join(number.to_string());
-        make_folder(&base)?;
-        let workspace = Workspace {
-            base,
-            launchers: Vec::new(),
+        let Idle { places, launchers } = match idle {
+            Some(idle) => idle,
+            None => Idle {
+                places: self.make().map_err(|error| self.failed("making", error))?,
+                launchers: Vec::new(),
+            },
+        };
+        Ok(Workspace {
+            places,
+            launchers,
             tainted: true,
             all: self.clone(),
+        })
+    }
+
+    fn make(&self) -> gofarm_tree::Result<Places> {
+        // Counted for the whole process: two executors may share a store, and with it the folder.
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let name = MADE.fetch_add(1, Ordering::Relaxed).to_string();
+        let make = |parent: &Folder, name: &str| {
+            parent.make_folder(name, FOLDER_MODE)?;
+            parent.child_folder(name)
         };
-        for folder in [workspace.exec(), workspace.tmp(), workspace.root()] {
-            make_folder(&folder)?;
-        }
-        Ok(workspace)
+        let base = make(&self.scratch, &name)?;
+        make(&base, ROOT)?;
+        Ok(Places {
+            exec: Arc::new(make(&base, EXEC)?),
+            tmp: Arc::new(make(&base, TMP)?),
+            base: Arc::new(base),
+            name,
+        })
+    }
+
+    fn failed(&self, what: &str, error: TreeError) -> ExecuteError {
+        ExecuteError::io(format!("{what} a workspace in"), &self.path)(error.into())
     }
 }
 
 impl Workspace {
-    /// The folder that is mounted or written as the exec root. Its name is short: it is put into many texts.
+    fn path(&self, name: &str) -> PathBuf {
+        self.all.path.join(&self.places.name).join(name)
+    }
+
+    /// The name of the folder that is mounted or written as the exec root.
     pub fn exec(&self) -> PathBuf {
-        self.base.join("x")
+        self.path(EXEC)
     }
 
     /// What a sandbox shows as `/tmp`. On disk, so that a linker's large temporary files do not take memory.
     pub fn tmp(&self) -> PathBuf {
-        self.base.join("t")
+        self.path(TMP)
     }
 
     /// Stays empty: mounts on it are seen only inside the sandbox.
     pub fn root(&self) -> PathBuf {
-        self.base.join("r")
+        self.path(ROOT)
     }
 
-    /// Gives the exec root these folders, relative to it, and no others. With a folder its parents must be there too.
-    pub fn lay_out(&self, folders: &BTreeSet<PathBuf>) -> Result<()> {
-        let exec = self.exec();
-        let mut present = BTreeSet::new();
-        keep_only(&exec, Path::new(""), folders, &mut present)
-            .map_err(ExecuteError::io("tidying the folder", &exec))?;
-        // Parents sort before what is in them.
-        folders
-            .difference(&present)
-            .try_for_each(|folder| make_folder(&exec.join(folder)))
+    /// The exec root itself.
+    pub fn tree(&self) -> Arc<Folder> {
+        self.places.exec.clone()
+    }
+
+    /// What a sandbox shows as `/tmp`, itself.
+    pub fn tmp_tree(&self) -> Arc<Folder> {
+        self.places.tmp.clone()
+    }
+
+    /// Gives the exec root these folders, sorted, and no others. With a folder its parents must be there too.
+    pub fn lay_out(&self, folders: &[TreePath<'_>]) -> Result<()> {
+        let exec = &self.places.exec;
+        let mut present = vec![false; folders.len()];
+        let wanted = |folder: &Path| {
+            let folder = folder.to_str()?;
+            let at = folders.binary_search_by(|wanted| wanted.text().cmp(folder));
+            at.ok()
+        };
+        exec.retain(&mut |folder, _| {
+            let at = wanted(folder);
+            if let Some(at) = at {
+                present[at] = true;
+            }
+            at.is_some()
+        })
+        .and_then(|()| {
+            // Parents sort before what is in them.
+            let missing = folders
+                .iter()
+                .zip(&present)
+                .filter(|(_, present)| !**present);
+            missing
+                .into_iter()
+                .try_for_each(|(folder, _)| make_below(exec, *folder))
+        })
+        .map_err(|error| self.all.failed("tidying", error))
     }
 
     /// A launcher with these surroundings that an earlier action has left here and that still serves.
@@ -145,23 +207,43 @@ impl Workspace {
     }
 
     /// False when it cannot be had as it was.
-    fn empty(&self) -> io::Result<bool> {
-        let (exec, tmp) = (self.exec(), self.tmp());
-        // These are shown to the action themselves.
-        if !is_ours(&fs::symlink_metadata(&exec)?) || !is_ours(&fs::symlink_metadata(&tmp)?) {
-            return Ok(false);
+    fn empty(&self) -> gofarm_tree::Result<bool> {
+        let Places {
+            name,
+            base,
+            exec,
+            tmp,
+        } = &self.places;
+        let scratch = &self.all.scratch;
+        for (parent, name, folder) in [
+            (scratch, name.as_str(), base),
+            (base, EXEC, exec),
+            (base, TMP, tmp),
+        ] {
+            // These are shown to the action themselves; without a sandbox it may have put something else in their place.
+            let status = folder.status()?;
+            let named = parent.child(OsStr::new(name))?.status()?;
+            if !is_ours(&status) || named.map(|named| named.id) != Some(status.id) {
+                return Ok(false);
+            }
         }
-        remove_files(&exec)?;
-        for entry in fs::read_dir(tmp)? {
-            remove(&entry?)?;
-        }
+        exec.retain(&mut |_, status| is_ours(status))?;
+        tmp.retain(&mut |_, _| false)?;
         Ok(true)
     }
 }
 
 /// Whether this is a folder as we make them.
-fn is_ours(metadata: &fs::Metadata) -> bool {
-    metadata.is_dir() && metadata.permissions().mode() & 0o7777 == FOLDER_MODE
+fn is_ours(status: &Status) -> bool {
+    status.kind == Kind::Folder && status.mode == FOLDER_MODE && status.is_own()
+}
+
+/// Makes a folder whose parent is there.
+fn make_below(exec: &Folder, path: TreePath<'_>) -> gofarm_tree::Result<()> {
+    match path.parent() {
+        None => exec.make_folder(path.name(), FOLDER_MODE),
+        Some(parent) => exec.folder(parent)?.make_folder(path.name(), FOLDER_MODE),
+    }
 }
 
 impl Drop for Workspaces {
@@ -179,70 +261,37 @@ impl Drop for Workspace {
         if !self.tainted && self.empty().is_ok_and(|as_it_was| as_it_was) {
             let mut idle = self.all.idle.lock().unwrap_or_else(PoisonError::into_inner);
             return idle.push(Idle {
-                base: std::mem::take(&mut self.base),
+                places: self.places.clone(),
                 launchers: std::mem::take(&mut self.launchers),
             });
         }
         self.launchers.clear();
-        if let Err(error) = fs::remove_dir_all(&self.base) {
+        let Places {
+            name, exec, tmp, ..
+        } = &self.places;
+        for folder in [exec, tmp] {
+            // By their handles, should they have other names by now. What cannot be done so is done by the next.
+            let _ = folder.retain(&mut |_, _| false);
+        }
+        if let Err(error) = self.all.scratch.remove(OsStr::new(name)) {
             // The store sweeps what is left when this process has ended.
-            tracing::warn!(folder = %self.base.display(), %error, "cannot remove the folder of an action");
+            let folder = self.all.path.display();
+            tracing::warn!(%folder, %name, %error, "cannot remove the folder of an action");
         }
-    }
-}
-
-fn make_folder(folder: &Path) -> Result<()> {
-    fs::create_dir(folder)
-        // Whatever the umask of the user, it is kept only if it has this.
-        .and_then(|()| fs::set_permissions(folder, fs::Permissions::from_mode(FOLDER_MODE)))
-        .map_err(ExecuteError::io("making the folder", folder))
-}
-
-/// Removes all but the wanted folders, and notes which of those there are.
-fn keep_only(
-    folder: &Path,
-    name: &Path,
-    wanted: &BTreeSet<PathBuf>,
-    present: &mut BTreeSet<PathBuf>,
-) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = name.join(entry.file_name());
-        if wanted.contains(&name) {
-            keep_only(&entry.path(), &name, wanted, present)?;
-            present.insert(name);
-        } else {
-            remove(&entry)?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes everything but folders as we make them.
-fn remove_files(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        match entry.file_type()?.is_dir() && is_ours(&entry.metadata()?) {
-            true => remove_files(&entry.path())?,
-            false => remove(&entry)?,
-        }
-    }
-    Ok(())
-}
-
-fn remove(entry: &fs::DirEntry) -> io::Result<()> {
-    match entry.file_type()?.is_dir() {
-        true => fs::remove_dir_all(entry.path()),
-        false => fs::remove_file(entry.path()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
-    fn folders(names: &[&str]) -> BTreeSet<PathBuf> {
-        names.iter().map(PathBuf::from).collect()
+    fn folders<'a>(names: &[&'a str]) -> Vec<TreePath<'a>> {
+        let names = names.iter().map(|name| TreePath::new(name).unwrap());
+        names.collect()
     }
 
     fn tree(folder: &Path, name: &Path, found: &mut BTreeSet<PathBuf>) {
@@ -259,7 +308,7 @@ mod tests {
     #[test]
     fn a_workspace_keeps_the_two_launchers_that_came_last() {
         let scratch = tempfile::tempdir().unwrap();
-        let all = Workspaces::new(scratch.path().to_owned());
+        let all = Workspaces::new(scratch.path()).unwrap();
         let mut workspace = all.take().unwrap();
         // To wait for the end of its input is all that is asked of it here.
         let launcher = crate::process::Launcher {
@@ -282,7 +331,7 @@ mod tests {
     #[test]
     fn a_workspace_is_used_again_and_nothing_is_seen_of_its_last_use() {
         let scratch = tempfile::tempdir().unwrap();
-        let all = Workspaces::new(scratch.path().to_owned());
+        let all = Workspaces::new(scratch.path()).unwrap();
         let mut first = all.take().unwrap();
         let (exec, tmp) = (first.exec(), first.tmp());
         first
@@ -303,6 +352,7 @@ mod tests {
         second.lay_out(&wanted).unwrap();
         let mut found = BTreeSet::new();
         tree(&exec, Path::new(""), &mut found);
+        let wanted: BTreeSet<PathBuf> = wanted.iter().map(|folder| folder.text().into()).collect();
         assert_eq!(found, wanted);
         assert_eq!(
             fs::metadata(exec.join("main/b"))

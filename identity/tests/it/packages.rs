@@ -39,7 +39,13 @@ fn a_package_with_assembly() {
         .strip_prefix("$WORK/")
         .unwrap()
         .replace("_pkg_.a", "add_amd64.o");
-    archive::append_members(&object, &[build.work(&folder)]).unwrap();
+    let member = std::fs::read(build.work(&folder)).unwrap();
+    let mut appended = std::fs::OpenOptions::new()
+        .append(true)
+        .open(&object)
+        .unwrap();
+    let size = member.len() as u64;
+    archive::append_member(&mut appended, "add_amd64.o", size, &mut &member[..]).unwrap();
 
     let list = [
         "list",

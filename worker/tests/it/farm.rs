@@ -40,7 +40,10 @@ pub fn options(sandbox: SandboxMode) -> ExecutorOptions {
 
 impl Farm {
     pub fn new(sandbox: SandboxMode) -> Farm {
-        let folder = tempfile::tempdir().unwrap();
+        Farm::new_in(tempfile::tempdir().unwrap(), sandbox)
+    }
+
+    pub fn new_in(folder: TempDir, sandbox: SandboxMode) -> Farm {
         let store = DiskStore::open(folder.path(), DiskStoreOptions::default()).unwrap();
         let executor = Executor::new(store.clone(), options(sandbox)).unwrap();
         Farm {
