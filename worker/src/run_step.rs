@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{ExecuteError, Result};
 use crate::executor::Surroundings;
+use crate::launcher::find_in_path;
 use crate::log::{Log, TraceSink, TracedCommand};
 use crate::process::{Interruption, Tools};
 use crate::protocol::{Command, Finished};
@@ -61,6 +62,7 @@ impl RunStep<'_> {
     /// Runs the program. An error means that nothing can be said about the action.
     pub async fn perform(&self, run: &Run, tools: &mut Tools, log: &mut Log<'_>) -> Result<RunEnd> {
         let mut command = self.command(run).map_err(|trouble| self.trouble(trouble))?;
+        self.require_shown(&command)?;
         let tool = tool_name(run);
         if let Some(trace) = self.trace {
             trace.command(&self.traced(&command));
@@ -203,6 +205,29 @@ impl RunStep<'_> {
             // Said by who knows which is the first.
             begins_action: false,
         })
+    }
+
+    /// Refuses a program of the machine that the sandbox does not show: in it the next one on PATH would run, which is not the
+    /// one in the action's key.
+    fn require_shown(&self, command: &Command) -> Result<()> {
+        let action = &self.surroundings.definition.action;
+        let (Some(view), Some(program)) = (self.view, command.argv.first()) else {
+            return Ok(());
+        };
+        if !action.host_tools || program.contains('/') {
+            return Ok(());
+        }
+        let path = command.env.get("PATH").map_or("", String::as_str);
+        match find_in_path(program, path) {
+            Some(found) if !view.shows(&found, true) => Err(ExecuteError::Refused {
+                label: action.label.clone(),
+                problem: format!(
+                    "{} is not seen in a sandbox; install it in another folder than /tmp, or build with --sandbox=off",
+                    found.display()
+                ),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Hands long arguments over in a file, where and as cmd/go does. The file is there until what is returned is dropped.

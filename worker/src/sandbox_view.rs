@@ -170,8 +170,10 @@ fn compiler_folders(path: &str) -> BTreeSet<PathBuf> {
                 Some(prefix) if folder.ends_with("bin") && prefix != Path::new("/") => prefix,
                 _ => folder,
             };
+            // An action has a /tmp of its own, which is emptied after it.
             if !SYSTEM_FOLDERS
                 .iter()
+                .chain(&["/tmp"])
                 .any(|system| prefix.starts_with(system))
             {
                 folders.insert(prefix.to_owned());

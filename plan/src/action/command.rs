@@ -18,6 +18,17 @@ use crate::dryrun::quote::quote;
 use crate::error::PlanError;
 use crate::node::RecordedFlags;
 
+/// A place that an argument names by way of another root.
+struct LedOut {
+    argument: String,
+    /// `-I` and the like; may be empty.
+    option: String,
+    /// Where it is inside the action.
+    seen: String,
+    /// The path as it was written, which the compiler records.
+    spelled: String,
+}
+
 impl Assembly<'_> {
     pub(super) fn run(
         &mut self,
@@ -145,6 +156,11 @@ impl Assembly<'_> {
             self.declare_paths(draft, &command);
         }
         let is_tool = is_go_tool(&command);
+        let led_out: Vec<LedOut> = command
+            .argv
+            .iter()
+            .filter_map(|arg| self.led_out(arg))
+            .collect();
         let mut is_definition = false;
         let mut argv = Vec::with_capacity(command.argv.len());
         for (index, arg) in command.argv.iter().enumerate() {
@@ -166,7 +182,10 @@ impl Assembly<'_> {
             let mut mapped = self.work_path(draft, arg)?;
             // A definition may hold a path as data, which ends up in the program as it is.
             if !(is_definition || arg.starts_with("-D") || arg.starts_with("-ldflags=")) {
-                mapped = self.roots.map_text(&mapped);
+                mapped = match led_out.iter().find(|led| led.argument == *arg) {
+                    Some(led) => format!("{}{}", led.option, led.seen),
+                    None => self.roots.map_text(&mapped),
+                };
             }
             if let Some(real) = &draft.real_folder
                 && command.argv[index - 1] == "-trimpath"
@@ -187,7 +206,15 @@ impl Assembly<'_> {
                 .split_once("-prefix-map=")
                 .filter(|(_, map)| map.starts_with(WORK_DIR));
             let restoring = match scratch {
-                Some((flag, _)) => self.restoring_maps(flag),
+                Some((flag, _)) => {
+                    let mut maps = self.restoring_maps(flag);
+                    let spelled = led_out.iter().map(|led| {
+                        let name = draft.source_name(&led.spelled);
+                        format!("{flag}-prefix-map={}={name}", led.seen)
+                    });
+                    maps.extend(spelled);
+                    maps
+                }
                 None => Vec::new(),
             };
             argv.push(mapped);
@@ -209,6 +236,28 @@ impl Assembly<'_> {
             .map(|(name, value)| v1::EnvVar { name, value })
             .collect();
         Ok(run)
+    }
+
+    /// Whether an argument names a place by going up out of the root in which its path begins. Inside an action the roots do
+    /// not lie to each other as they do on this machine.
+    fn led_out(&self, argument: &str) -> Option<LedOut> {
+        let (option, path) = argument.split_at(argument.find('/')?);
+        let names_path = option.is_empty() || arguments::OPTIONS.contains(&option);
+        if !names_path || !(path.contains("/../") || path.ends_with("/..")) {
+            return None;
+        }
+        let real = includes::normalise(Path::new(path));
+        let seen = self.roots.to_virtual(&real.to_string_lossy())?;
+        let by_spelling = self.roots.to_virtual(path)?;
+        if includes::normalise(Path::new(&by_spelling)) == Path::new(&seen) {
+            return None;
+        }
+        Some(LedOut {
+            argument: argument.to_owned(),
+            option: option.to_owned(),
+            seen,
+            spelled: path.to_owned(),
+        })
     }
 
     /// Declares what a C compiler's arguments name.

@@ -41,6 +41,8 @@ pub(super) struct Draft<'g> {
     /// The package's folder on this machine, where it must stand in what cgo reads: cgo hashes its input, and what
     /// `cover` has instrumented names the source that it came from.
     pub real_folder: Option<String>,
+    /// See [`PackageFlags::source_map`].
+    pub source_map: Option<(String, String)>,
     /// The linker flags that cgo records, where the action gives it others than cmd/go would.
     pub recorded_flags: Option<RecordedFlags>,
 }
@@ -54,6 +56,17 @@ impl Draft<'_> {
     }
 }
 
+impl Draft<'_> {
+    /// What cmd/go makes of a path that a C compiler records.
+    pub fn source_name(&self, path: &str) -> String {
+        let mapped = self
+            .source_map
+            .as_ref()
+            .and_then(|(from, to)| Some(format!("{to}{}", path.strip_prefix(from)?)));
+        mapped.unwrap_or_else(|| path.to_owned())
+    }
+}
+
 impl Assembly<'_> {
     pub(crate) fn package(&mut self, group: &Group) -> Result<PlannedNode, PlanError> {
         let described = self.described(group)?;
@@ -61,7 +74,12 @@ impl Assembly<'_> {
         if let Some(folder) = &folder {
             self.roots.cover(&self.lookups, folder);
         }
-        let asked = pkgconfig::ask(self.go, &group.pkg_config, &mut self.answers)?;
+        let asked = pkgconfig::ask(
+            self.go,
+            described.import_path(),
+            &group.pkg_config,
+            &mut self.answers,
+        )?;
         let source_map = self.source_map(&described.action_id, folder.as_deref());
         let mut draft = Draft {
             group,
@@ -75,6 +93,7 @@ impl Assembly<'_> {
             uses_cgo: false,
             exports_header: false,
             real_folder: None,
+            source_map: source_map.clone(),
             recorded_flags: None,
         };
         let cflags = self.compiler("CGO_CFLAGS");

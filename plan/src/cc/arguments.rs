@@ -6,7 +6,7 @@ use crate::cc::includes::normalise;
 use crate::lookups::Lookups;
 
 /// Options with a folder or file behind them, in the same word or in the next.
-const OPTIONS: [&str; 9] = [
+pub(crate) const OPTIONS: [&str; 9] = [
     "-I",
     "-isystem",
     "-iquote",

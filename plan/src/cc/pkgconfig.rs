@@ -13,10 +13,11 @@ pub(crate) struct PkgConfigFlags {
     pub ldflags: Vec<String>,
 }
 
-/// Runs the invocations that the dry run printed (`getPkgConfigFlags` in cmd/go/internal/work/exec.go).
+/// Runs the invocations that the dry run printed for a package (`getPkgConfigFlags` in cmd/go/internal/work/exec.go).
 /// What they said is added to `answers`.
 pub(crate) fn ask(
     go: &GoCommand,
+    package: &str,
     commands: &[Command],
     answers: &mut Vec<Answer>,
 ) -> Result<PkgConfigFlags, PlanError> {
@@ -28,12 +29,19 @@ pub(crate) fn ask(
             detail,
         };
         if !output.status.success() {
-            let text = format!(
+            let said = format!(
                 "{}{}",
                 String::from_utf8_lossy(&output.stdout),
                 String::from_utf8_lossy(&output.stderr)
             );
-            return Err(fail(text.trim_end().to_owned()));
+            return Err(PlanError::Go {
+                text: format!(
+                    "# {package}\n# [{}]\n{}",
+                    described(&command.argv),
+                    said.trim_end()
+                ),
+                exit_code: 1,
+            });
         }
         answers.push(Answer {
             argv: command.argv.clone(),
@@ -50,6 +58,20 @@ pub(crate) fn ask(
         }
     }
     Ok(flags)
+}
+
+/// The command line as cmd/go shows it when it fails.
+fn described(argv: &[String]) -> String {
+    let end = argv.iter().position(|arg| arg == "--");
+    let end = end.unwrap_or(argv.len());
+    let (before, names) = argv.split_at(end);
+    let (question, flags) = before.split_at(before.len().min(2));
+    format!(
+        "{} {} -- {}",
+        question.join(" "),
+        flags.join(" "),
+        names.get(1..).unwrap_or_default().join(" ")
+    )
 }
 
 /// Splits as a POSIX shell would: blanks separate, backslash and both kinds of quotes protect.
