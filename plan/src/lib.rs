@@ -21,6 +21,7 @@ mod request;
 mod roots;
 mod show;
 mod snapshot;
+pub mod survey;
 
 pub use bind::BoundPlan;
 pub use dryrun::script::ScriptError;

@@ -65,6 +65,14 @@ const COMMANDS: [&str; 5] = ["submit", "build", "verify", "version", "help"];
 const SUBMIT: Usage = Usage::Of("submit", "[-o output] [build flags] [packages]");
 const VERIFY: Usage = Usage::Of("verify", "[build flags] [packages]");
 
+/// The flags of `go build` that gofarm knows, whether it carries them out or says why not, without dashes.
+pub fn go_flags() -> impl Iterator<Item = &'static str> {
+    flag::FLAGS
+        .iter()
+        .filter(|flag| !flag.is_own())
+        .map(|flag| flag.name)
+}
+
 /// Reads the arguments, without the name of the program.
 ///
 /// # Errors

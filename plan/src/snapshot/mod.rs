@@ -14,7 +14,7 @@ pub(crate) mod header;
 mod name;
 mod record;
 mod repository;
-mod trace;
+pub(crate) mod trace;
 mod unsaid;
 
 use std::collections::BTreeSet;
