@@ -31,6 +31,8 @@ const MODES: [&str; 11] = [
     "preprocess PGO profile",
     "write coverage meta-data file",
 ];
+/// Followed by the name of a file (from Go 1.26 on).
+const C_FILE_MODE: &str = "cgo compile ";
 
 /// The two kinds of action that leave something behind, by object folder (`$WORK/b001`, no slash at the end).
 #[derive(Debug, Default)]
@@ -70,7 +72,7 @@ pub(crate) fn unknown_modes(text: &str) -> Result<BTreeSet<String>, serde_json::
     let modes = serde_json::from_str::<Vec<ActionJson>>(text)?
         .into_iter()
         .map(|action| action.mode)
-        .filter(|mode| !MODES.contains(&mode.as_str()));
+        .filter(|mode| !MODES.contains(&mode.as_str()) && !mode.starts_with(C_FILE_MODE));
     Ok(modes.collect())
 }
 
