@@ -15,6 +15,8 @@ pub mod c_toolchain;
 mod codesign;
 mod elf;
 mod fields;
+#[cfg(test)]
+mod fuzz;
 mod hash;
 mod host_id;
 mod macho;

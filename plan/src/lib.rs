@@ -12,6 +12,8 @@ mod cc;
 mod dryrun;
 mod error;
 mod files;
+#[cfg(test)]
+mod fuzz;
 mod gocmd;
 mod identity;
 mod lookups;

@@ -172,6 +172,11 @@ fn read(file: &Path) -> Result<Option<ServerChoice>, UsageError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(cannot_read(file, &error)),
     };
+    understand(&text, file).map(Some)
+}
+
+/// What the text of a file says.
+pub(super) fn understand(text: &str, file: &Path) -> Result<ServerChoice, UsageError> {
     let name = file.display();
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error
@@ -204,7 +209,7 @@ fn read(file: &Path) -> Result<Option<ServerChoice>, UsageError> {
             _ => said.pool = Some(text),
         }
     }
-    Ok(Some(said))
+    Ok(said)
 }
 
 fn cannot_read(path: &Path, error: &std::io::Error) -> UsageError {

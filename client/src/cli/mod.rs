@@ -23,6 +23,8 @@ mod size;
 mod value;
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
 
 use std::ffi::OsString;

@@ -51,7 +51,7 @@ pub(crate) fn follow(
 
 /// The names in `#include "x"` and `#include <x>` lines, in cgo preambles too, and in the questions whether a file is
 /// there.
-fn included(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn included(text: &str) -> impl Iterator<Item = &str> {
     text.lines().flat_map(|line| {
         let directive = directive(line).unwrap_or_default();
         let asked = ["__has_include_next", "__has_include", "__has_embed"]

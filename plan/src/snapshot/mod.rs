@@ -10,6 +10,8 @@ mod embed;
 mod fact;
 mod folders;
 mod footing;
+#[cfg(test)]
+pub(crate) mod fuzzing;
 pub(crate) mod header;
 mod name;
 mod record;

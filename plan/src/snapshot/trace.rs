@@ -45,7 +45,8 @@ pub(super) fn parse(trace: &str, cwd: &Path) -> Option<BTreeSet<Question>> {
 pub(crate) fn unknown_words(trace: &str) -> BTreeSet<String> {
     trace
         .lines()
-        .filter(|line| parse(line, Path::new("/")).is_none())
+        // No line at all is understood, an empty one is not.
+        .filter(|line| line.is_empty() || parse(line, Path::new("/")).is_none())
         .map(|line| match line.splitn(4, ' ').collect::<Vec<_>>()[..] {
             [_, "gofsystrace", op, _] => op.to_owned(),
             _ => line.to_owned(),
