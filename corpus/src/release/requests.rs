@@ -8,8 +8,15 @@ use gofarm_specimens::Specimen;
 
 use crate::go_command::Release;
 
+/// A name, flags, and variables.
+type Way = (
+    &'static str,
+    &'static [&'static str],
+    &'static [(&'static str, &'static str)],
+);
+
 /// Flags and variables with which the commands of GOROOT are planned.
-const WAYS: &[(&str, &[&str], &[(&str, &str)])] = &[
+const WAYS: &[Way] = &[
     ("plain", &[], &[]),
     ("race", &["-race"], &[]),
     ("cover", &["-cover", "-covermode=atomic"], &[]),
