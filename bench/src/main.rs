@@ -7,7 +7,6 @@ mod goroot;
 mod loopback;
 mod machine;
 mod options;
-mod process;
 mod report;
 mod row;
 mod service;
@@ -15,6 +14,7 @@ mod sides;
 
 use std::process::ExitCode;
 
+use gofarm_bench::process;
 use options::{Options, Parsed};
 
 /// A wrong command line, as everywhere in gofarm.

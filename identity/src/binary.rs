@@ -44,7 +44,8 @@ pub struct Stamped {
     /// The whole build ID, as cmd/go would report it for this link.
     pub build_id: String,
     /// Number of places where it was written. 0 if the binary does not hold the placeholder (the user linked with a
-    /// `-buildid` of their own) and was left as it is.
+    /// `-buildid` of their own) and was left as it is. A placeholder inside of a GNU build ID, which no linker puts there, becomes
+    /// the initial ID and is not counted, as in cmd/go.
     pub places: usize,
 }
 

@@ -34,6 +34,10 @@ pub(crate) fn gnu_build_id(file: &[u8]) -> Result<Option<Range<usize>>, &'static
     if table.offset == 0 || table.names == 0 {
         return Ok(None);
     }
+    // As debug/elf does. With headers of no size there would be any number of them in a file of any length.
+    if table.entry < if wide { 64 } else { 40 } {
+        return Err("the ELF section headers are too short");
+    }
     let cut_off = "the ELF section headers reach past the end of the file";
     let names = table.extent(table.names).ok_or(cut_off)?;
     let names = file.get(names).ok_or(cut_off)?;
@@ -82,11 +86,11 @@ fn names_itself(file: &[u8]) -> Option<bool> {
     let table = Sections::of(elf, wide)?;
     let word = if wide { 8 } else { 4 };
     for index in 0..table.count {
-        if elf.u32(table.header(index)? + 4)? != SECTION_DYNAMIC {
+        if elf.u32(table.field(index, 4)?)? != SECTION_DYNAMIC {
             continue;
         }
         let section = table.extent(index)?;
-        let mut entries = (section.start..section.end).step_by(2 * word);
+        let mut entries = (section.start..section.end.min(file.len())).step_by(2 * word);
         return Some(entries.any(|at| elf.word(at, wide) == Some(SONAME)));
     }
     None
@@ -117,31 +121,31 @@ impl<'a> Sections<'a> {
         };
         // Numbers too big for the file header stand in the header of section 0 (System V gABI, "ELF Header").
         if table.offset != 0 && table.count == 0 {
-            table.count = elf.word(table.header(0)? + if wide { 32 } else { 20 }, wide)?;
+            table.count = elf.word(table.field(0, if wide { 32 } else { 20 })?, wide)?;
         }
         if table.names == 0xffff {
-            let link = table.header(0)? + if wide { 40 } else { 24 };
+            let link = table.field(0, if wide { 40 } else { 24 })?;
             table.names = usize::try_from(elf.u32(link)?).ok()?;
         }
         Some(table)
     }
 
-    /// Offset of a section's header in the file.
-    fn header(&self, index: usize) -> Option<usize> {
-        self.offset.checked_add(index.checked_mul(self.entry)?)
+    /// Offset in the file of what stands at an offset of a section's header.
+    fn field(&self, index: usize, at: usize) -> Option<usize> {
+        let header = self.offset.checked_add(index.checked_mul(self.entry)?)?;
+        header.checked_add(at)
     }
 
     /// Where a section's name begins in the names.
     fn name(&self, index: usize) -> Option<usize> {
-        usize::try_from(self.elf.u32(self.header(index)?)?).ok()
+        usize::try_from(self.elf.u32(self.field(index, 0)?)?).ok()
     }
 
     /// Where a section lies in the file.
     fn extent(&self, index: usize) -> Option<Range<usize>> {
-        let header = self.header(index)?;
         let (offset, size) = if self.wide { (24, 32) } else { (16, 20) };
-        let start = self.elf.word(header + offset, self.wide)?;
-        let size = self.elf.word(header + size, self.wide)?;
+        let start = self.elf.word(self.field(index, offset)?, self.wide)?;
+        let size = self.elf.word(self.field(index, size)?, self.wide)?;
         Some(start..start.checked_add(size)?)
     }
 }

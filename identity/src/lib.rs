@@ -16,6 +16,8 @@ mod cgo_flags;
 mod codesign;
 mod elf;
 mod fields;
+#[cfg(test)]
+mod fuzz;
 mod hash;
 mod host_id;
 mod listing;

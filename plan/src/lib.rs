@@ -12,6 +12,8 @@ mod cc;
 mod dryrun;
 mod error;
 mod files;
+#[cfg(test)]
+mod fuzz;
 mod gocmd;
 mod identity;
 mod lookups;
@@ -23,6 +25,7 @@ mod request;
 mod roots;
 mod show;
 mod snapshot;
+pub mod survey;
 
 pub use bind::BoundPlan;
 pub use dryrun::script::ScriptError;

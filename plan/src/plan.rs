@@ -108,14 +108,14 @@ pub(crate) fn plan_after<T>(
 }
 
 /// What cmd/go printed and wrote.
-struct DryRun {
-    output: Output,
-    graph: std::io::Result<String>,
+pub(crate) struct DryRun {
+    pub output: Output,
+    pub graph: std::io::Result<String>,
     graph_file: PathBuf,
-    trace: Option<String>,
+    pub trace: Option<String>,
 }
 
-fn dry_run(
+pub(crate) fn dry_run(
     go: &GoCommand,
     request: &PlanRequest,
     index: PackageIndex,
@@ -145,7 +145,7 @@ fn dry_run(
     })
 }
 
-fn interpret(
+pub(crate) fn interpret(
     go: &GoCommand,
     env: &GoEnv,
     request: &PlanRequest,

@@ -7,6 +7,8 @@
 
 pub mod convert;
 pub mod core;
+#[cfg(all(test, feature = "server"))]
+mod fuzz;
 pub mod queue;
 #[cfg(feature = "server")]
 pub mod server;

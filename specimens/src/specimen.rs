@@ -40,8 +40,16 @@ impl Specimen {
     /// # Errors
     /// The folder cannot be written, or git or go failed.
     pub fn write(&self, root: &Path) -> io::Result<Written> {
+        self.write_for(root, None)
+    }
+
+    /// As [`write`](Specimen::write), for the `go` of this folder, which comes before PATH.
+    ///
+    /// # Errors
+    /// The folder cannot be written, or git or go failed.
+    pub fn write_for(&self, root: &Path, go_folder: Option<&Path>) -> io::Result<Written> {
         fs::create_dir_all(root)?;
-        let mut workshop = Workshop::new(&root.canonicalize()?)?;
+        let mut workshop = Workshop::new(&root.canonicalize()?, go_folder)?;
         (self.make)(&mut workshop)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.name)))?;
         let written = workshop.done();

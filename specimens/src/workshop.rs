@@ -16,8 +16,9 @@ pub(crate) struct Workshop {
 }
 
 impl Workshop {
-    /// A folder with a home, an empty folder of tools, and the environment of a user who has neither network nor habits.
-    pub fn new(root: &Path) -> io::Result<Workshop> {
+    /// A folder with a home, an empty folder of tools, and the environment of a user who has neither network nor habits. The
+    /// folder of a go command comes before PATH.
+    pub fn new(root: &Path, go_folder: Option<&Path>) -> io::Result<Workshop> {
         for name in ["src", "home", "tmp", "bin", "gopath", "out"] {
             fs::create_dir_all(root.join(name))?;
         }
@@ -28,7 +29,10 @@ impl Workshop {
         // Else go counts its own runs in files below.
         fs::create_dir_all(root.join("home/.config/go/telemetry"))?;
         fs::write(root.join("home/.config/go/telemetry/mode"), "off")?;
-        let path = std::env::var("PATH").unwrap_or_default();
+        let mut path = std::env::var("PATH").unwrap_or_default();
+        if let Some(folder) = go_folder {
+            path = format!("{}:{path}", folder.display());
+        }
         let below = |name: &str| root.join(name).display().to_string();
         let env = [
             ("PATH", format!("{}:{path}", below("bin"))),

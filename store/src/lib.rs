@@ -46,6 +46,8 @@ mod evict;
 mod farm_store;
 mod file_index;
 mod frame;
+#[cfg(test)]
+mod fuzz;
 mod gate;
 mod go_hash;
 mod history;

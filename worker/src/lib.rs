@@ -10,6 +10,8 @@ mod collect;
 mod definition;
 mod error;
 mod executor;
+#[cfg(test)]
+mod fuzz;
 mod hold;
 mod launcher;
 mod lease;

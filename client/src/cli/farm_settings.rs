@@ -179,6 +179,11 @@ fn read(file: &Path) -> Result<Option<ServerChoice>, UsageError> {
         }
         Err(error) => return Err(cannot_read(file, &error)),
     };
+    understand(&text, file).map(Some)
+}
+
+/// What the text of a file says.
+pub(super) fn understand(text: &str, file: &Path) -> Result<ServerChoice, UsageError> {
     let name = file.display();
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error
@@ -219,7 +224,7 @@ fn read(file: &Path) -> Result<Option<ServerChoice>, UsageError> {
             _ => said.pool = Some(text),
         }
     }
-    Ok(Some(said))
+    Ok(said)
 }
 
 /// A list of addresses as the flag has it. None where not all are texts with something in them.

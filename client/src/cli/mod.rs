@@ -23,6 +23,8 @@ mod size;
 mod value;
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
 
 use std::ffi::OsString;
@@ -64,6 +66,14 @@ pub const SANDBOX_COMMAND: &str = "__sandbox";
 const COMMANDS: [&str; 5] = ["submit", "build", "verify", "version", "help"];
 const SUBMIT: Usage = Usage::Of("submit", "[-o output] [build flags] [packages]");
 const VERIFY: Usage = Usage::Of("verify", "[build flags] [packages]");
+
+/// The flags of `go build` that gofarm knows, whether it carries them out or says why not, without dashes.
+pub fn go_flags() -> impl Iterator<Item = &'static str> {
+    flag::FLAGS
+        .iter()
+        .filter(|flag| !flag.is_own())
+        .map(|flag| flag.name)
+}
 
 /// Reads the arguments, without the name of the program.
 ///

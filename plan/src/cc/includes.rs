@@ -43,14 +43,8 @@ pub(crate) fn follow(
         seen: sources.iter().map(|path| (path.clone(), false)).collect(),
         pending: sources.iter().map(|path| (path.clone(), false)).collect(),
     };
-    // Strings that may be names, with the place of the text that they stand in.
-    let mut strings: Vec<(String, Source)> = Vec::new();
-    for text in definitions {
-        let own = sources.first().cloned().unwrap_or_default();
-        let names = named::strings(text).into_iter();
-        strings.extend(names.map(|name| (name, (own.clone(), false))));
-    }
     let mut computed = false;
+    let mut scanned: Vec<Source> = Vec::new();
     loop {
         while let Some(source) = search.pending.pop() {
             let Ok(bytes) = lookups.read(&source.0) else {
@@ -68,8 +62,7 @@ pub(crate) fn follow(
                     Name::Computed => computed = true,
                 }
             }
-            let names = named::strings(&text).into_iter();
-            strings.extend(names.map(|name| (name, source.clone())));
+            scanned.push(source);
         }
         if !computed {
             break;
@@ -78,8 +71,15 @@ pub(crate) fn follow(
         for (path, _) in &search.seen {
             lookups.counts_whole(path);
         }
-        for (name, source) in std::mem::take(&mut strings) {
-            search.take(&source, &name, true);
+        let own = (sources.first().cloned().unwrap_or_default(), false);
+        for name in definitions.iter().flat_map(|text| named::strings(text)) {
+            search.take(&own, &name, true);
+        }
+        for source in std::mem::take(&mut scanned) {
+            let bytes = lookups.read(&source.0).unwrap_or_default();
+            for name in named::strings(&String::from_utf8_lossy(&bytes)) {
+                search.take(&source, &name, true);
+            }
         }
         if search.pending.is_empty() {
             break;

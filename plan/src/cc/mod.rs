@@ -6,7 +6,7 @@ pub(crate) mod includes;
 mod linker_words;
 pub(crate) mod linking;
 pub(crate) mod memory;
-mod named;
+pub(crate) mod named;
 pub(crate) mod pkgconfig;
 pub(crate) mod system;
 pub(crate) mod toolchain;

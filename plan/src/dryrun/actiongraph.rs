@@ -1,7 +1,7 @@
 //! The file that `-debug-actiongraph` writes: which action works in which folder, for which package
 //! (cmd/go/internal/work/action.go, `actionJSON`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Deserialize;
 
@@ -16,6 +16,23 @@ struct ActionJson {
     #[serde(rename = "ActionID", default)]
     action_id: String,
 }
+
+/// The modes that cmd/go 1.24 to 1.27 give to the actions of a build (cmd/go/internal/work, `Mode:`).
+const MODES: [&str; 11] = [
+    "build",
+    "build check cache",
+    "built-in package",
+    "cgo run",
+    "collect cgo",
+    "cover",
+    "go build",
+    "link",
+    "nop",
+    "preprocess PGO profile",
+    "write coverage meta-data file",
+];
+/// Followed by the name of a file (from Go 1.26 on).
+const C_FILE_MODE: &str = "cgo compile ";
 
 /// The two kinds of action that leave something behind, by object folder (`$WORK/b001`, no slash at the end).
 #[derive(Debug, Default)]
@@ -38,6 +55,25 @@ impl GoAction {
     pub fn import_path(&self) -> &str {
         self.package.split_whitespace().next().unwrap_or_default()
     }
+}
+
+impl ActionGraph {
+    /// Every action ID.
+    pub fn action_ids(&self) -> impl Iterator<Item = &str> {
+        self.builds
+            .values()
+            .chain(self.links.values())
+            .map(|action| action.action_id.as_str())
+    }
+}
+
+/// Modes of actions that are not known.
+pub(crate) fn unknown_modes(text: &str) -> Result<BTreeSet<String>, serde_json::Error> {
+    let modes = serde_json::from_str::<Vec<ActionJson>>(text)?
+        .into_iter()
+        .map(|action| action.mode)
+        .filter(|mode| !MODES.contains(&mode.as_str()) && !mode.starts_with(C_FILE_MODE));
+    Ok(modes.collect())
 }
 
 /// Reads the file's text.

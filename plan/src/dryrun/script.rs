@@ -65,6 +65,15 @@ pub struct ScriptError {
 
 /// Parses what a dry run wrote to stderr.
 pub(crate) fn parse(stderr: &str, go: &str) -> Result<Script, ScriptError> {
+    parse_past(stderr, go, Err)
+}
+
+/// As [`parse`]; a line that is not understood is handed to `refused`, which says whether to go on behind it.
+pub(crate) fn parse_past(
+    stderr: &str,
+    go: &str,
+    mut refused: impl FnMut(ScriptError) -> Result<(), ScriptError>,
+) -> Result<Script, ScriptError> {
     let mut parser = Parser {
         script: Script::default(),
         cwd: ".".to_owned(),
@@ -79,12 +88,15 @@ pub(crate) fn parse(stderr: &str, go: &str) -> Result<Script, ScriptError> {
             go: go.to_owned(),
         };
         if let Some(rest) = line.strip_prefix("HASH") {
-            parser.hash_line(rest).map_err(fail)?;
+            if let Err(why) = parser.hash_line(rest) {
+                refused(fail(why))?;
+            }
         } else if let Some(path) = heredoc(line) {
             let mut content = Vec::new();
             loop {
                 let Some((_, line)) = lines.next() else {
-                    return Err(fail("the heredoc does not end"));
+                    refused(fail("the heredoc does not end"))?;
+                    break;
                 };
                 // A text without a final newline has its EOF on the last line (Shell.writeFile).
                 if line == "EOF" {
@@ -101,8 +113,8 @@ pub(crate) fn parse(stderr: &str, go: &str) -> Result<Script, ScriptError> {
             }
             let path = path.to_owned();
             parser.script.entries.push(Entry::Write { path, content });
-        } else {
-            parser.line(line).map_err(fail)?;
+        } else if let Err(why) = parser.line(line) {
+            refused(fail(why))?;
         }
     }
     Ok(parser.script)

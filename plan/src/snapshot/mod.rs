@@ -10,11 +10,13 @@ mod embed;
 mod fact;
 mod folders;
 mod footing;
+#[cfg(test)]
+pub(crate) mod fuzzing;
 pub(crate) mod header;
 mod name;
 mod record;
 mod repository;
-mod trace;
+pub(crate) mod trace;
 mod unsaid;
 
 use std::collections::BTreeSet;

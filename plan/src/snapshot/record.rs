@@ -145,7 +145,11 @@ impl Snapshot {
 }
 
 pub(super) fn read(file: &Path) -> Option<Snapshot> {
-    let bytes = fs::read(file).ok()?;
+    decode(&fs::read(file).ok()?)
+}
+
+/// The checksum stands first.
+fn decode(bytes: &[u8]) -> Option<Snapshot> {
     let (check, body) = bytes.split_first_chunk::<32>()?;
     if blake3::hash(body).as_bytes() != check {
         return None;

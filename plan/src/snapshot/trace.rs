@@ -41,6 +41,19 @@ pub(super) fn parse(trace: &str, cwd: &Path) -> Option<BTreeSet<Question>> {
     Some(questions)
 }
 
+/// Lines of a trace that are not understood, without what they say about one run: the process and the path.
+pub(crate) fn unknown_words(trace: &str) -> BTreeSet<String> {
+    trace
+        .lines()
+        // No line at all is understood, an empty one is not.
+        .filter(|line| line.is_empty() || parse(line, Path::new("/")).is_none())
+        .map(|line| match line.splitn(4, ' ').collect::<Vec<_>>()[..] {
+            [_, "gofsystrace", op, _] => op.to_owned(),
+            _ => line.to_owned(),
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +70,12 @@ mod tests {
                 Question::Package("/m/lib".into()),
             ])
         );
+    }
+
+    #[test]
+    fn unknown_words_are_named_once() {
+        let trace = "7 gofsystrace Stat /m\n7 gofsystrace Walk /m\n8 gofsystrace Walk /n\nodd\n";
+        assert_eq!(Vec::from_iter(unknown_words(trace)), ["Walk", "odd"]);
     }
 
     #[test]

@@ -12,6 +12,8 @@
 //!
 //! The last three ask for the farm's token when there is one, as `authorization: Bearer TOKEN`.
 
+#[cfg(test)]
+mod fuzz;
 mod ready;
 mod views;
 

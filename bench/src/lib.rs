@@ -1,0 +1,3 @@
+//! What the commands that set gofarm beside `go build` share.
+
+pub mod process;

@@ -1,0 +1,48 @@
+//! Fuzz targets, replayed on their corpora by `cargo test` (see `docs/fuzzing.md`).
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use bolero::check;
+
+use super::{duration, farm_settings, goflags, parse, quoted, size};
+
+/// The text of `gofarm.toml`: taken, or refused in a text that names the file.
+#[test]
+fn farm_toml() {
+    check!().for_each(|input: &[u8]| {
+        let text = String::from_utf8_lossy(input);
+        if let Err(error) = farm_settings::understand(&text, Path::new("/repo/gofarm.toml")) {
+            assert!(error.to_string().contains("/repo/gofarm.toml"), "{error}");
+        }
+    });
+}
+
+/// Sizes and spans of time: never more than what was written.
+#[test]
+fn amounts() {
+    check!().for_each(|input: &[u8]| {
+        let text = String::from_utf8_lossy(input);
+        if let Ok(bytes) = size::parse_size(&text) {
+            assert_eq!(size::parse_size(&format!("{bytes}B")), Ok(bytes));
+        }
+        if let Ok(time) = duration::parse_duration(&text) {
+            let nanos = time.as_nanos();
+            assert_eq!(duration::parse_duration(&format!("{nanos}ns")), Ok(time));
+        }
+    });
+}
+
+/// A command line, each line a word, and GOFLAGS.
+#[test]
+fn command_line() {
+    check!().for_each(|input: &[u8]| {
+        let text = String::from_utf8_lossy(input);
+        let words = text.lines().map(OsString::from);
+        let _ = parse(words);
+        let _ = goflags::read(&text);
+        if let Ok(words) = quoted::split(&text) {
+            assert!(words.iter().map(String::len).sum::<usize>() <= text.len());
+        }
+    });
+}

@@ -1,0 +1,204 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+
+use crate::list::{self, Program};
+
+/// What `--help` prints.
+pub const HELP: &str = "\
+Build public Go programs with go build and with gofarm, and compare them.
+
+usage: gofarm-corpus [flags]            build the programs of the list
+       gofarm-corpus list [flags]       print the list
+       gofarm-corpus release [flags]    name what gofarm does not know of
+                                        a Go release
+
+	--go path        a go command; may be given several times; by default
+	                 that of PATH
+	--gofarm path    the gofarm command; by default the one beside this
+	                 program
+	--only a,b       only programs or specimens whose names have one of
+	                 these in them
+	--json           JSON on stdout, one line for each program or release,
+	                 instead of a table
+	--dir folder     make the temporary folder there; 12 GB are enough for
+	                 all programs
+
+Programs come from the Go module proxy, at the versions of the list, and
+stay in the user's module cache. Nothing else outside of the temporary
+folder is written. The exit code is 0 when every program was identical,
+and with release when nothing was unknown.
+";
+
+/// What is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// Build public programs on both sides.
+    Programs,
+    /// Say what of a release is unknown.
+    Release,
+    /// Print the list.
+    List,
+}
+
+/// What the user wants.
+#[derive(Debug, PartialEq)]
+pub struct Options {
+    /// What is done.
+    pub task: Task,
+    /// At least one go command.
+    pub go: Vec<PathBuf>,
+    /// As the user names it.
+    pub gofarm: Option<PathBuf>,
+    /// Parts of names; none for all.
+    pub only: Vec<String>,
+    /// Lines for programs instead of a table.
+    pub json: bool,
+    /// Where the temporary folder is made.
+    pub dir: PathBuf,
+}
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq)]
+pub enum Parsed {
+    /// To do something.
+    Run(Options),
+    /// To be explained.
+    Help,
+}
+
+impl Options {
+    /// Reads the words behind the program's name; flags take one dash or two, as those of gofarm do.
+    ///
+    /// # Errors
+    /// A word that is not known, or a value that is missing.
+    pub fn parse(words: impl IntoIterator<Item = String>) -> anyhow::Result<Parsed> {
+        let mut options = Options {
+            task: Task::Programs,
+            go: Vec::new(),
+            gofarm: None,
+            only: Vec::new(),
+            json: false,
+            dir: std::env::temp_dir(),
+        };
+        let mut words = words.into_iter().peekable();
+        if let Some(task) = words.next_if(|word| !word.starts_with('-')) {
+            options.task = match task.as_str() {
+                "release" => Task::Release,
+                "list" => Task::List,
+                _ => bail!("{task:?} is none of list, release"),
+            };
+        }
+        while let Some(word) = words.next() {
+            let (name, inline) = match word.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (word.as_str(), None),
+            };
+            let flag = name.strip_prefix("--").or_else(|| name.strip_prefix('-'));
+            let mut value = || {
+                inline
+                    .clone()
+                    .or_else(|| words.next())
+                    .with_context(|| format!("{name} needs a value"))
+            };
+            match flag {
+                Some("h" | "help") => return Ok(Parsed::Help),
+                Some("json") if inline.is_none() => options.json = true,
+                Some("go") => options.go.push(value()?.into()),
+                Some("gofarm") => options.gofarm = Some(value()?.into()),
+                Some("only") => options.only.extend(value()?.split(',').map(str::to_owned)),
+                Some("dir") => options.dir = value()?.into(),
+                _ => bail!("{word:?} is not known"),
+            }
+        }
+        if options.go.is_empty() {
+            options.go.push("go".into());
+        }
+        Ok(Parsed::Run(options))
+    }
+
+    /// The command to compare: as named, or beside this program; absolute.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn gofarm(&self) -> anyhow::Result<PathBuf> {
+        let path = match &self.gofarm {
+            Some(named) => std::path::absolute(named)
+                .with_context(|| format!("--gofarm {}", named.display()))?,
+            None => std::env::current_exe()
+                .context("finding this program's own file")?
+                .with_file_name(format!("gofarm{}", std::env::consts::EXE_SUFFIX)),
+        };
+        if !path.is_file() {
+            bail!(
+                "there is no gofarm command at {}: build it with 'cargo build --release', or name it with --gofarm",
+                path.display()
+            );
+        }
+        Ok(path)
+    }
+
+    /// Whether `--only` picks this name.
+    pub fn picks(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| name.contains(part.as_str()))
+    }
+
+    /// The programs that `--only` picks.
+    ///
+    /// # Errors
+    /// There are none.
+    pub fn programs(&self) -> anyhow::Result<Vec<Program>> {
+        let mut programs = list::programs()?;
+        programs.retain(|program| self.picks(&program.name));
+        if programs.is_empty() {
+            bail!(
+                "--only {}: no program's name has that in it; 'gofarm-corpus list' prints them all",
+                self.only.join(",")
+            );
+        }
+        Ok(programs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> anyhow::Result<Parsed> {
+        Options::parse(words.iter().map(|word| (*word).to_owned()))
+    }
+
+    #[test]
+    fn several_releases_and_parts_of_names_are_taken() {
+        let Parsed::Run(options) =
+            parse(&["--go", "a/go", "--go=b/go", "--only", "sql,age", "--json"]).unwrap()
+        else {
+            panic!("asked for help");
+        };
+        assert_eq!(options.task, Task::Programs);
+        assert_eq!(options.go, [PathBuf::from("a/go"), PathBuf::from("b/go")]);
+        assert!(options.json && options.picks("litestream-sqlite") && options.picks("age"));
+        assert!(!options.picks("fzf"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (words, text) in [
+            (vec!["releases"], "\"releases\" is none of list, release"),
+            (vec!["release", "--go"], "--go needs a value"),
+            (vec!["--json=x"], "\"--json=x\" is not known"),
+        ] {
+            assert_eq!(parse(&words).unwrap_err().to_string(), text);
+        }
+        let Parsed::Run(options) = parse(&["--only", "nosuch"]).unwrap() else {
+            panic!("asked for help");
+        };
+        let error = options.programs().unwrap_err().to_string();
+        assert!(
+            error.starts_with("--only nosuch: no program's name"),
+            "{error}"
+        );
+    }
+}

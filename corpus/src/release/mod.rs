@@ -1,0 +1,110 @@
+//! A Go release that gofarm has not seen: what it has that gofarm does not know.
+
+mod flags;
+mod report;
+mod requests;
+
+use std::path::Path;
+
+use anyhow::Context;
+use gofarm_bench::process;
+use gofarm_plan::GoCommand;
+use gofarm_plan::survey::{survey, unknown_variables};
+
+use crate::go_command::Release;
+use crate::options::Options;
+use report::Report;
+use requests::Trial;
+
+/// Tries every go command that the options name and tells what is unknown; whether nothing was.
+///
+/// # Errors
+/// There is no such go command, the temporary folder cannot be made, or the user has interrupted.
+pub fn try_releases(options: &Options) -> anyhow::Result<bool> {
+    let releases: Vec<Release> = options
+        .go
+        .iter()
+        .map(|go| Release::find(go))
+        .collect::<anyhow::Result<_>>()?;
+    let folder = tempfile::Builder::new()
+        .prefix("gofarm-release-")
+        .tempdir_in(&options.dir)
+        .with_context(|| format!("making a folder in {}", options.dir.display()))?;
+    let mut known = true;
+    for (number, release) in releases.iter().enumerate() {
+        let report = try_release(options, release, &folder.path().join(number.to_string()))?;
+        known &= report.is_known();
+        if options.json {
+            println!("{}", serde_json::to_string(&report).context("encoding")?);
+        } else {
+            print!("{report}");
+        }
+    }
+    Ok(known)
+}
+
+fn try_release(options: &Options, release: &Release, root: &Path) -> anyhow::Result<Report> {
+    let mut report = Report::new(&release.version);
+    for flag in flags::unknown(release)? {
+        report.note("flag of go build", flag, "go help build");
+    }
+    let go = GoCommand {
+        program: release.go.clone(),
+        ..GoCommand::new(std::env::current_dir().context("finding the working folder")?)
+    };
+    for name in unknown_variables(&go)? {
+        report.note("variable of go env", name, "go env");
+    }
+    for trial in requests::all() {
+        if !options.picks(&trial.name()) {
+            continue;
+        }
+        process::check_stopped()?;
+        attempt(&trial, release, root, &mut report)?;
+    }
+    Ok(report)
+}
+
+fn attempt(
+    trial: &Trial,
+    release: &Release,
+    root: &Path,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let name = trial.name();
+    let folder = root.join(&name);
+    let (go, request) = match trial.prepare(release, &folder) {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            report.refused(&name, format!("{error:#}"));
+            return Ok(());
+        }
+    };
+    match survey(&go, &request) {
+        Ok(survey) => report.add(&name, survey),
+        Err(error) => report.refused(&name, error.to_string()),
+    }
+    remove(&folder)
+}
+
+/// Folders that a specimen has made unreadable or its go read-only are put right first.
+fn remove(folder: &Path) -> anyhow::Result<()> {
+    if folder.exists() {
+        make_writable(folder);
+        std::fs::remove_dir_all(folder)
+            .with_context(|| format!("removing {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+/// As far as it goes; the removal says what is in its way.
+fn make_writable(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::Permissions::from_mode(0o700);
+    let _ = std::fs::set_permissions(folder, mode);
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            make_writable(&entry.path());
+        }
+    }
+}
