@@ -89,7 +89,7 @@ impl Mutator {
         if done.is_file() {
             return Ok(());
         }
-        let dir = tempfile::tempdir()?;
+        let dir = tempfile::tempdir_in(lab())?;
         let any = gofarm_specimens::specimens()
             .into_iter()
             .find(|specimen| specimen.name == "plain")
@@ -162,7 +162,7 @@ impl Mutator {
     ) -> io::Result<Verdict> {
         let dir = tempfile::Builder::new()
             .prefix("gofarm-mutation-")
-            .tempdir()?;
+            .tempdir_in(lab())?;
         let root = dir.path().join(specimen.name);
         let cache = dir.path().join("cache");
         self.copy_cache(&cache)?;
@@ -325,4 +325,13 @@ fn link_tree(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Where specimens are made: not below `/tmp`, of which an action has its own, so that a compiler there is not seen.
+fn lab() -> PathBuf {
+    let lab = Path::new("/var/tmp");
+    match lab.is_dir() {
+        true => lab.to_owned(),
+        false => std::env::temp_dir(),
+    }
 }

@@ -228,7 +228,8 @@ impl Assembly<'_> {
         run.cwd = if anywhere {
             WORK_DIR.to_owned()
         } else {
-            self.roots.map_text(&self.work_path(draft, &command.cwd)?)
+            let cwd = self.work_path(draft, &command.cwd)?;
+            self.roots.map_text(cwd.trim_end_matches('/'))
         };
         run.env = command
             .env

@@ -37,6 +37,8 @@ pub struct Footing {
     inputs: HashSet<PathBuf>,
     /// The programs that are asked again, without their folders.
     programs: HashSet<String>,
+    /// The programs that are looked for on PATH again.
+    looked_up: HashSet<String>,
 }
 
 impl Footing {
@@ -62,6 +64,11 @@ impl Footing {
             .listings
             .iter()
             .map(|fact| owned(&fact.path))
+            .collect();
+        footing.looked_up = facts
+            .programs
+            .iter()
+            .map(|fact| fact.name.clone())
             .collect();
         let names = facts.answers.iter().filter_map(|fact| fact.argv.first());
         footing.programs = names
@@ -112,7 +119,12 @@ impl Footing {
             });
             counts.then_some(())
         };
-        self.looks.contains(path)
+        let on_path = || {
+            let name = path.file_name()?.to_string_lossy();
+            self.looked_up.contains(&*name).then_some(())
+        };
+        on_path().is_some()
+            || self.looks.contains(path)
             || self.folders.contains_key(path)
             || self.files.contains(path)
             || self.machine.contains(path)

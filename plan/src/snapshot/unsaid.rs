@@ -19,7 +19,8 @@ pub(super) fn beside(go: &GoCommand) -> BTreeSet<Question> {
     };
     for folder in std::env::split_paths(&gopath) {
         questions.insert(Question::Kind(folder.join("go.mod")));
-        questions.extend(links(&folder.join("src")));
+        let src = folder.join("src");
+        questions.extend([folder, src].map(Question::Entry));
     }
     if let Ok(real) = go.cwd.canonicalize() {
         questions.extend(links(&real));

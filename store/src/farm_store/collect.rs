@@ -194,7 +194,7 @@ fn choose(
     let goal = retention
         .bytes
         .filter(|bound| before.bytes() > *bound)
-        .map(|bound| bound / 10 * 9);
+        .map(|bound| bound - bound / 10);
     let (mut count, mut left) = (0, before.bytes());
     for item in items {
         let too_old = retention.age.is_some_and(|kept| age(item.used) > kept);
