@@ -83,7 +83,9 @@ pub fn observe_planning(
             }
         }
         let path = access.lexical();
-        if path.starts_with(gocache) || path.starts_with(&temporary) {
+        // cmd/go makes it below its folder.
+        let is_caches = path.starts_with(gocache) || gocache.parent() == Some(path.as_path());
+        if is_caches || path.starts_with(&temporary) {
             return;
         }
         let program = programs.get(&access.process).cloned().unwrap_or_default();

@@ -93,12 +93,16 @@ fn a_full_store_is_told_at_once_and_cached_builds_go_on() {
     ] {
         assert!(refused.contains(words), "{words}: {refused}");
     }
-    let ready = get(&farm, "/readyz");
-    assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
-    assert!(
-        ready.contains("\"store_room\":\"cannot write below"),
-        "{ready}"
+    // It is looked at once a second.
+    let ready = eventually(
+        || get(&farm, "/readyz"),
+        || {
+            let ready = get(&farm, "/readyz");
+            let told = ready.contains("\"store_room\":\"cannot write below");
+            told.then_some(ready)
+        },
     );
+    assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
     assert!(get(&farm, "/metrics").contains("gofarm_store_full 1"));
 
     // Nothing of this has to be stored.
