@@ -280,6 +280,24 @@ fn an_absolute_include() {
     prints(&site, &[], &[], "55\n");
 }
 
+/// The compiler records the path as the flag spells it, which goes up out of the module.
+#[test]
+fn a_header_folder_beside_the_module() {
+    let site = Site::new();
+    std::fs::create_dir_all(site.path("shared/deeper")).unwrap();
+    std::fs::write(
+        site.path("shared/x.h"),
+        "#include \"deeper/y.h\"\nstatic const char *where = __FILE__;\n",
+    )
+    .unwrap();
+    std::fs::write(site.path("shared/deeper/y.h"), "#define V 4\n").unwrap();
+    let preamble = "#cgo CFLAGS: -I${SRCDIR}/../shared\n#include \"x.h\"\n\
+                    static int xval(void) { return where[0] == '/' ? V : 0; }";
+    let site = site.module(&[("main.go", &main(preamble))]);
+    prints(&site, &[], &[], "4\n");
+    prints(&site, &[("GOFARM_SANDBOX", "off")], &["-a"], "4\n");
+}
+
 #[test]
 fn headers_by_every_flag_that_names_them() {
     for (flags, include) in [

@@ -143,6 +143,10 @@ impl Surroundings {
         {
             return Some("a proxy says the same of a version for ever");
         }
+        let means_nothing = |gopath: &PathBuf| path == *gopath || path == gopath.join("src");
+        if self.gopath.as_ref().is_some_and(means_nothing) {
+            return Some("with modules GOPATH means nothing, but for the module cache in it");
+        }
         if path == self.modcache
             || self
                 .gopath

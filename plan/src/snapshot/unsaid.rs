@@ -19,8 +19,11 @@ pub(super) fn beside(go: &GoCommand) -> BTreeSet<Question> {
     };
     for folder in std::env::split_paths(&gopath) {
         questions.insert(Question::Kind(folder.join("go.mod")));
-        let src = folder.join("src");
-        questions.extend([folder, src].map(Question::Entry));
+        // Without modules packages are found there. With them cmd/go may make the folder itself, for its module cache.
+        if go.var("GO111MODULE") == "off" {
+            let src = folder.join("src");
+            questions.extend([folder, src].map(Question::Entry));
+        }
     }
     if let Ok(real) = go.cwd.canonicalize() {
         questions.extend(links(&real));
