@@ -206,11 +206,18 @@ mod tests {
 
     #[test]
     fn a_compiler_outside_the_system_is_shown_with_its_prefix() {
-        let prefix = tempfile::tempdir().unwrap();
-        let bin = prefix.path().join("bin");
-        fs::create_dir(&bin).unwrap();
-        fs::write(bin.join("clang"), "").unwrap();
-        fs::set_permissions(bin.join("clang"), fs::Permissions::from_mode(0o755)).unwrap();
+        let made = |folder: &str| {
+            let prefix = tempfile::tempdir_in(folder).unwrap();
+            let bin = prefix.path().join("bin");
+            fs::create_dir(&bin).unwrap();
+            fs::write(bin.join("clang"), "").unwrap();
+            fs::set_permissions(bin.join("clang"), fs::Permissions::from_mode(0o755)).unwrap();
+            (prefix, bin)
+        };
+        let (hidden, bin) = made("/tmp");
+        let view = SandboxView::of_this_machine(bin.to_str().unwrap());
+        assert!(!view.shows(&hidden.path().join("bin/clang"), true));
+        let (prefix, bin) = made("/var/tmp");
         let view = SandboxView::of_this_machine(bin.to_str().unwrap());
         assert!(view.shows(&prefix.path().join("lib/clang/21/include/stddef.h"), true));
         assert!(!view.shows(&prefix.path().join("lib"), false));
