@@ -212,7 +212,7 @@ impl Assembly<'_> {
         for compiler in compilers {
             let toolchain = self.toolchains.identified(self.go, compiler)?;
             identities.push(toolchain.identity.clone());
-            folders.push(toolchain.folder.clone());
+            folders.push(PathBuf::from(&toolchain.folder));
         }
         platform.c_toolchain = toolchain::joined(identities.iter().map(String::as_str));
         let env = environment::with_c_compiler(self.env, self.go, &self.roots, &folders);

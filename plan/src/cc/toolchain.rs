@@ -20,23 +20,8 @@ pub(crate) struct Toolchains {
     memory: Memory,
     remembered: Option<Vec<Remembered>>,
     /// By the compiler's command line.
-    used: HashMap<Vec<String>, Toolchain>,
+    used: HashMap<Vec<String>, Remembered>,
     learned: bool,
-}
-
-#[derive(Debug)]
-struct Toolchain {
-    identified: Identified,
-    record: Remembered,
-}
-
-/// Identity and program folder of a compiler.
-#[derive(Debug, Clone)]
-pub(crate) struct Identified {
-    /// Goes into `Platform.c_toolchain`.
-    pub identity: String,
-    /// Where the compiler was found.
-    pub folder: PathBuf,
 }
 
 /// What a plan rests on that used toolchains.
@@ -62,8 +47,8 @@ impl Toolchains {
         &mut self,
         go: &GoCommand,
         compiler: &[String],
-    ) -> Result<&Identified, PlanError> {
-        Ok(&self.toolchain(go, compiler)?.identified)
+    ) -> Result<&Remembered, PlanError> {
+        self.toolchain(go, compiler).map(|toolchain| &*toolchain)
     }
 
     /// What people call the toolchain of these compilers, which are [identified](Toolchains::identified).
@@ -71,7 +56,7 @@ impl Toolchains {
         let known = compilers
             .iter()
             .filter_map(|compiler| self.used.get(compiler));
-        joined_names(known.map(|toolchain| toolchain.record.name.as_str()))
+        joined_names(known.map(|toolchain| toolchain.name.as_str()))
     }
 
     /// Whether the compiler knows these flags (`gccSupportsFlag` in cmd/go/internal/work/exec.go): the command lines of the
@@ -89,7 +74,7 @@ impl Toolchains {
         };
         let unknown: Vec<&Vec<String>> = questions
             .iter()
-            .filter(|argv| known(&toolchain.record.probes, argv).is_none())
+            .filter(|argv| known(&toolchain.probes, argv).is_none())
             .collect();
         let answers = std::thread::scope(|scope| {
             let asked: Vec<_> = unknown
@@ -106,12 +91,11 @@ impl Toolchains {
         let learned = !answers.is_empty();
         let probes = unknown.into_iter().cloned().zip(answers);
         toolchain
-            .record
             .probes
             .extend(probes.map(|(argv, answer)| Probe { argv, answer }));
         let answers = questions
             .iter()
-            .map(|argv| known(&toolchain.record.probes, argv).unwrap_or(false))
+            .map(|argv| known(&toolchain.probes, argv).unwrap_or(false))
             .collect();
         self.learned |= learned;
         Ok(answers)
@@ -127,12 +111,11 @@ impl Toolchains {
         let mut records: Vec<Remembered> = Vec::new();
         for (compiler, toolchain) in self.used {
             used.compilers.extend(compiler.first().cloned());
-            let files = toolchain.record.files.iter();
+            let files = toolchain.files.iter();
             used.files
                 .extend(files.map(|fact| path(&fact.path).to_owned()));
-            used.listings
-                .extend(toolchain.record.listings.iter().cloned());
-            records.push(toolchain.record);
+            used.listings.extend(toolchain.listings.iter().cloned());
+            records.push(toolchain);
         }
         used.listings.sort_by(|a, b| a.path.cmp(&b.path));
         used.listings.dedup();
@@ -154,7 +137,7 @@ impl Toolchains {
         &mut self,
         go: &GoCommand,
         compiler: &[String],
-    ) -> Result<&mut Toolchain, PlanError> {
+    ) -> Result<&mut Remembered, PlanError> {
         if !self.used.contains_key(compiler) {
             let surroundings = surroundings(go);
             let remembered = self.remembered.get_or_insert_with(|| self.memory.read());
@@ -168,12 +151,7 @@ impl Toolchains {
                     identify(go, compiler, surroundings)?
                 }
             };
-            let identified = Identified {
-                identity: record.identity.clone(),
-                folder: PathBuf::from(&record.folder),
-            };
-            self.used
-                .insert(compiler.to_vec(), Toolchain { identified, record });
+            self.used.insert(compiler.to_vec(), record);
         }
         self.used.get_mut(compiler).ok_or_else(|| {
             PlanError::Inconsistent(format!("{compiler:?} is a compiler that is not known"))

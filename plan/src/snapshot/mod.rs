@@ -283,7 +283,7 @@ impl Planner {
             .collect();
         facts.listings = grounds.listings.clone();
 
-        let mut questions = self
+        let questions = self
             .questions(request, plan, grounds, env)
             .ok_or("cmd/go does not say what it asked, or too much")?;
         let beside = unsaid::beside(&self.go);
@@ -294,7 +294,7 @@ impl Planner {
         let modcache = Some(Path::new(env.get("GOMODCACHE"))).filter(|path| path.is_absolute());
         let mut folders: BTreeSet<(PathBuf, Option<String>)> = BTreeSet::new();
         let mut kinds: BTreeSet<(PathBuf, bool)> = BTreeSet::new();
-        for question in questions.iter().cloned().chain(beside.iter().cloned()) {
+        for question in questions.into_iter().chain(beside.iter().cloned()) {
             match within_cache(question, modcache) {
                 Question::Kind(path) => {
                     kinds.insert((path, true));
@@ -323,7 +323,6 @@ impl Planner {
                 }
             }
         }
-        questions.clear();
         for (folder, pattern) in folders {
             if changed_since(&folder, started) {
                 return Err(changing(&folder));
