@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::under_way::Build;
 use crate::harness::{
-    FARM, Farm, S3, Site, blobs, flip, flip_copy, is_what_go_builds, no_findings, same, set_aside,
-    summary,
+    FARM, Farm, S3, Site, Size, blobs, flip, flip_copy, is_what_go_builds, no_findings, same,
+    set_aside, summary,
 };
 
 #[test]
@@ -45,14 +45,15 @@ fn a_blob_in_a_workers_cache_is_damaged() {
 
 /// The worker that has made or fetched a blob believes nothing but the bytes.
 #[test]
-fn bits_are_flipped_in_the_caches_of_workers_that_run() {
+fn bits_are_flipped_in_the_cache_of_a_worker_that_runs() {
     let site = Site::new().slow_module(1);
-    let farm = Farm::start(&site, FARM);
+    // One worker: another one might have nothing of the first build in its cache.
+    let size = Size { workers: 1, ..FARM };
+    let farm = Farm::start(&site, size);
     farm.submit(&site, &[]).run().ok();
-    for number in 0..FARM.workers {
-        for blob in blobs(&farm.worker_cache(number).join("cas")) {
-            flip(&blob);
-        }
+    let cache = farm.worker_cache(0);
+    for blob in blobs(&cache.join("cas")) {
+        flip(&blob);
     }
     // Everything of the module, and the link.
     site.replace(
@@ -63,8 +64,7 @@ fn bits_are_flipped_in_the_caches_of_workers_that_run() {
     farm.submit(&site, &[]).run().ok();
     assert!(summary(&site).actions.executed > 1);
     is_what_go_builds(&site, "bin/m");
-    let caches = (0..FARM.workers).map(|number| farm.worker_cache(number));
-    assert!(caches.map(|cache| set_aside(&cache)).sum::<usize>() > 0);
+    assert!(set_aside(&cache) > 0);
     // What was recorded is what the same actions make once more.
     farm.submit(&site, &["-a", "-o", "again"]).run().ok();
     is_what_go_builds(&site, "again");
