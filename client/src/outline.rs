@@ -134,7 +134,7 @@ impl Outline {
             .flat_map(|identity| &identity.parts);
         let go_hashes = hashed.filter_map(|part| match &part.kind {
             Some(PartKind::FileHash(path)) => {
-                Some((path.clone(), bound.go_hashes.get(path)?.clone()))
+                Some((path.clone(), bound.go_hashes.get(path)?.to_string()))
             }
             _ => None,
         });

@@ -110,7 +110,7 @@ pub fn identify(
 ) -> Result<CToolchain, CToolchainError> {
     let name = compiler.first().map(String::as_str).unwrap_or_default();
     let program = look_up(path, name)?;
-    let mut hasher = blake3::Hasher::new_derive_key("gofarm C toolchain v2");
+    let mut hasher = blake3::Hasher::new_derive_key("gofarm C toolchain v3");
     let mut add = |name: &str, bytes: &[u8]| {
         hasher.update(&(name.len() as u64).to_le_bytes());
         hasher.update(name.as_bytes());
@@ -232,13 +232,25 @@ fn hash_file(path: &Path) -> Result<[u8; 32], CToolchainError> {
     Ok(*blake3::hash(&bytes).as_bytes())
 }
 
-/// The folders between `search starts here` and `End of search list` of `cc -E -v`.
-fn header_folders(text: &str) -> BTreeSet<PathBuf> {
-    text.lines()
+/// The folders between `search starts here` and `End of search list` of `cc -E -v`, without those below another one.
+fn header_folders(text: &str) -> Vec<PathBuf> {
+    let folders: BTreeSet<PathBuf> = text
+        .lines()
         .skip_while(|line| !line.contains("search starts here"))
         .take_while(|line| !line.starts_with("End of search list"))
         .filter_map(|line| line.strip_prefix(' '))
         .filter_map(|path| Path::new(path).canonicalize().ok())
+        .collect();
+    let is_below = |folder: &&PathBuf| {
+        folder
+            .ancestors()
+            .skip(1)
+            .any(|above| folders.contains(above))
+    };
+    folders
+        .iter()
+        .filter(|folder| !is_below(folder))
+        .cloned()
         .collect()
 }
 

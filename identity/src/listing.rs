@@ -1,7 +1,10 @@
 //! What lies in a folder of the system: names, sizes and times of its files, which change with any package upgrade and are
 //! the same on machines of one image.
 
+use std::ffi::OsStr;
+use std::fs::Metadata;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -27,45 +30,51 @@ impl Listing {
     ///
     /// There are more than 200,000 files.
     pub fn of(folder: &Path, deep: bool) -> io::Result<Listing> {
-        let mut lines = Vec::new();
-        let mut folders = vec![folder.to_owned()];
-        while let Some(next) = folders.pop() {
-            for entry in std::fs::read_dir(&next).into_iter().flatten().flatten() {
+        // By folder, so that nothing has to be put together or sorted that is longer than a name: a build that finds nothing
+        // to do spends most of its time here and in the like.
+        let mut hasher = blake3::Hasher::new_derive_key("gofarm folder of the system v2");
+        let mut folders = vec![PathBuf::new()];
+        let mut count = 0;
+        while let Some(below) = folders.pop() {
+            let mut names = Vec::new();
+            for entry in std::fs::read_dir(folder.join(&below))
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
                 let Ok(kind) = entry.file_type() else {
                     continue;
                 };
-                let path = entry.path();
                 if deep && kind.is_dir() {
-                    folders.push(path);
+                    names.push((entry.file_name(), None));
                     continue;
                 }
                 // Libraries are often links to files of other folders, and what counts is what a linker reads.
                 let metadata = match deep {
                     true => entry.metadata(),
-                    false => path.metadata(),
+                    false => entry.path().metadata(),
                 };
                 if let Ok(metadata) = metadata
                     && (deep || metadata.is_file())
                 {
-                    let name = path.strip_prefix(folder).unwrap_or(&path);
-                    lines.push(format!(
-                        "{} {} {}.{}",
-                        name.display(),
-                        metadata.len(),
-                        metadata.mtime(),
-                        metadata.mtime_nsec()
-                    ));
-                }
-                if lines.len() > MAX_FILES {
-                    return Err(io::Error::other(format!("more than {MAX_FILES} files")));
+                    names.push((entry.file_name(), Some(stamp(&metadata))));
                 }
             }
-        }
-        lines.sort();
-        let mut hasher = blake3::Hasher::new_derive_key("gofarm folder of the system v1");
-        for line in lines {
-            hasher.update(&(line.len() as u64).to_le_bytes());
-            hasher.update(line.as_bytes());
+            names.sort_unstable();
+            count += names.len();
+            if count > MAX_FILES {
+                return Err(io::Error::other(format!("more than {MAX_FILES} files")));
+            }
+            let mut line = Vec::new();
+            put(&mut line, below.as_os_str());
+            line.extend((names.len() as u64).to_le_bytes());
+            for (name, stamp) in &names {
+                put(&mut line, name);
+                line.extend(stamp.unwrap_or([0; 25]));
+            }
+            hasher.update(&line);
+            let deeper = names.iter().filter(|(_, stamp)| stamp.is_none());
+            folders.extend(deeper.map(|(name, _)| below.join(name)));
         }
         Ok(Listing {
             folder: folder.to_owned(),
@@ -78,6 +87,21 @@ impl Listing {
     pub fn holds(&self) -> bool {
         Listing::of(&self.folder, self.deep).is_ok_and(|now| now == *self)
     }
+}
+
+/// Size and modification time of a file, never all zero bytes as those that stand for a folder.
+fn stamp(metadata: &Metadata) -> [u8; 25] {
+    let mut stamp = [1; 25];
+    stamp[1..9].copy_from_slice(&metadata.len().to_le_bytes());
+    stamp[9..17].copy_from_slice(&metadata.mtime().to_le_bytes());
+    stamp[17..25].copy_from_slice(&metadata.mtime_nsec().to_le_bytes());
+    stamp
+}
+
+/// A name with its length before it.
+fn put(line: &mut Vec<u8>, name: &OsStr) {
+    line.extend((name.len() as u64).to_le_bytes());
+    line.extend(name.as_bytes());
 }
 
 #[cfg(test)]
@@ -98,5 +122,17 @@ mod tests {
         assert!(flat.holds());
         std::fs::write(folder.path().join("libx.a"), "x").unwrap();
         assert!(!flat.holds());
+    }
+
+    #[test]
+    fn a_file_and_a_folder_of_one_name_are_two_listings() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = folder.path().join("a");
+        std::fs::write(&name, "").unwrap();
+        let listing = Listing::of(folder.path(), true).unwrap();
+        std::fs::remove_file(&name).unwrap();
+        assert!(!listing.holds());
+        std::fs::create_dir(&name).unwrap();
+        assert!(!listing.holds());
     }
 }

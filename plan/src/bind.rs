@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use gofarm_proto::{Digest, Message, v1};
+use gofarm_store::GoFileHash;
 
 use crate::error::PlanError;
 use crate::files::SourceFiles;
@@ -21,7 +22,7 @@ pub struct BoundPlan {
     /// The source blobs of each node.
     pub node_sources: Vec<Vec<Digest>>,
     /// Go hashes of files, by virtual path.
-    pub go_hashes: HashMap<String, String>,
+    pub go_hashes: HashMap<String, GoFileHash>,
 }
 
 impl Plan {

@@ -1,13 +1,14 @@
 //! Digests of the files of this machine, remembered in the local index.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use gofarm_proto::Digest;
-use gofarm_store::{FileIndex, FileRecord};
+use gofarm_store::{FileIndex, FileRecord, GoFileHash};
 
 use crate::error::PlanError;
 use crate::snapshot::header::header_digest;
@@ -16,12 +17,12 @@ use crate::snapshot::header::header_digest;
 const WORTH_A_THREAD: usize = 64;
 
 /// What is known of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recorded {
     /// BLAKE3 and size.
     pub digest: Digest,
     /// What cmd/go prints in `file NAME HASH`.
-    pub go_hash: String,
+    pub go_hash: GoFileHash,
     /// Digest of what planning depends on.
     pub header: [u8; 32],
 }
@@ -30,7 +31,8 @@ pub struct Recorded {
 #[derive(Debug)]
 pub struct SourceFiles<'a> {
     index: &'a FileIndex,
-    seen: HashMap<PathBuf, Recorded>,
+    /// By path, which as text is compared and hashed faster than component by component.
+    seen: HashMap<OsString, Recorded>,
     fooled: bool,
 }
 
@@ -65,7 +67,7 @@ impl<'a> SourceFiles<'a> {
     pub(crate) fn record_all(&mut self, paths: &[PathBuf]) {
         let unseen: Vec<&PathBuf> = paths
             .iter()
-            .filter(|path| !self.seen.contains_key(*path))
+            .filter(|path| !self.seen.contains_key(path.as_os_str()))
             .collect();
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = threads.min(unseen.len() / WORTH_A_THREAD);
@@ -96,8 +98,8 @@ impl<'a> SourceFiles<'a> {
 
     /// Digests of the file as it is now, from the index when its times say that it has not changed.
     pub fn record(&mut self, path: &Path) -> Result<Recorded, PlanError> {
-        if let Some(recorded) = self.seen.get(path) {
-            return Ok(recorded.clone());
+        if let Some(recorded) = self.seen.get(path.as_os_str()) {
+            return Ok(*recorded);
         }
         let fail = |source| PlanError::File {
             path: path.display().to_string(),
@@ -108,23 +110,27 @@ impl<'a> SourceFiles<'a> {
             // A pipe would be waited for.
             return Err(fail(std::io::Error::other("it is not a regular file")));
         }
-        let record = match self.index.lookup(path, &metadata) {
-            Some(record) => record,
+        let (known, unseen) = self.index.known(path, &metadata);
+        let record = match known {
+            Some(record) => {
+                self.fooled |= unseen;
+                record
+            }
             None => {
                 let now = SystemTime::now();
                 let content = fs::read(path).map_err(fail)?;
                 let record = FileRecord::of(&content, header_digest(path, &content));
                 self.index.insert(path, &metadata, now, &record);
+                self.fooled |= self.index.changed_unseen(path, &metadata);
                 record
             }
         };
-        self.fooled |= self.index.changed_unseen(path, &metadata);
         let recorded = Recorded {
             digest: record.digest,
-            go_hash: record.go_hash.to_string(),
+            go_hash: record.go_hash,
             header: record.header,
         };
-        self.seen.insert(path.to_owned(), recorded.clone());
+        self.seen.insert(path.as_os_str().to_owned(), recorded);
         Ok(recorded)
     }
 }

@@ -1,6 +1,5 @@
 //! What is known about source files, so that a build reads only those that changed.
 
-use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -62,13 +61,19 @@ impl FileIndex {
     /// What is known about the file at `path`, if it is still the file that was hashed. `metadata` is that of
     /// the file now; the path is taken as it is, so callers use absolute ones.
     pub fn lookup(&self, path: &Path, metadata: &Metadata) -> Option<FileRecord> {
+        self.known(path, metadata).0
+    }
+
+    /// What [`lookup`](FileIndex::lookup) and [`changed_unseen`](FileIndex::changed_unseen) say, by one look.
+    pub fn known(&self, path: &Path, metadata: &Metadata) -> (Option<FileRecord>, bool) {
         let stamp = Stamp::of(metadata);
-        self.table.get(&key(path), |row| {
+        let known = self.table.get(bytes(path), |row| {
             if row.stamp() != stamp {
-                return None;
+                return row.is_alike(stamp).then_some((None, row.unseen));
             }
-            row.record(metadata.len())
-        })
+            Some((row.record(metadata.len()), row.unseen))
+        });
+        known.unwrap_or_default()
     }
 
     /// Whether anything is known about a file at `path` with this size and modification time.
@@ -76,7 +81,7 @@ impl FileIndex {
         let stamp = Stamp::of(metadata);
         let known = self
             .table
-            .get(&key(path), |row| row.is_alike(stamp).then_some(()));
+            .get(bytes(path), |row| row.is_alike(stamp).then_some(()));
         known.is_some()
     }
 
@@ -86,7 +91,7 @@ impl FileIndex {
         let stamp = Stamp::of(metadata);
         let unseen = self
             .table
-            .get(&key(path), |row| row.is_alike(stamp).then_some(row.unseen));
+            .get(bytes(path), |row| row.is_alike(stamp).then_some(row.unseen));
         unseen.unwrap_or(false)
     }
 
@@ -105,14 +110,14 @@ impl FileIndex {
         let settled = nanos(hashed_at).saturating_sub(SETTLED.as_nanos());
         let last_change = stamp.modified.max(stamp.changed);
         let settled = i64::try_from(settled).is_ok_and(|settled| last_change < settled);
-        let alike = self.table.get(&key(path), |row| {
+        let alike = self.table.get(bytes(path), |row| {
             let same = row.header() == Some(record.header);
             row.is_alike(stamp).then_some(row.unseen || !same)
         });
         let unseen = alike.unwrap_or(false);
         let settled = settled && record.digest.size == metadata.len();
         match (settled, unseen) {
-            (false, false) => self.table.remove(&key(path)),
+            (false, false) => self.table.remove(bytes(path)),
             // With a stamp that no file has, so that it is hashed again.
             (false, true) => self.table.update(key(path), |_| {
                 let stamp = Stamp {
@@ -151,7 +156,11 @@ impl FileIndex {
 }
 
 fn key(path: &Path) -> Vec<u8> {
-    OsStr::as_bytes(path.as_os_str()).to_vec()
+    bytes(path).to_vec()
+}
+
+fn bytes(path: &Path) -> &[u8] {
+    path.as_os_str().as_bytes()
 }
 
 /// Tells one state of a file from another. The device is not part of it: its number may differ after a

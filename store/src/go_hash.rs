@@ -24,14 +24,14 @@ impl GoFileHash {
 
 impl fmt::Display for GoFileHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::with_capacity(20);
         for chunk in self.0.chunks_exact(3) {
             let bits = u32::from(chunk[0]) << 16 | u32::from(chunk[1]) << 8 | u32::from(chunk[2]);
             for shift in [18, 12, 6, 0] {
-                let letter = ALPHABET[(bits >> shift & 63) as usize];
-                write!(f, "{}", letter as char)?;
+                text.push(char::from(ALPHABET[(bits >> shift & 63) as usize]));
             }
         }
-        Ok(())
+        f.write_str(&text)
     }
 }
 

@@ -4,6 +4,7 @@
 //! this process has changed over it, under a lock. The file is replaced by a rename and has a checksum, so it
 //! is never half old; a damaged one counts as empty, since everything in it can be found out again.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::fs::{self, Metadata};
@@ -74,7 +75,11 @@ impl<R: Row> Table<R> {
     }
 
     /// Looks a row up, and notes that it is in use.
-    pub(crate) fn get<T>(&self, key: &R::Key, f: impl FnOnce(&R) -> Option<T>) -> Option<T> {
+    pub(crate) fn get<K, T>(&self, key: &K, f: impl FnOnce(&R) -> Option<T>) -> Option<T>
+    where
+        R::Key: Borrow<K>,
+        K: Hash + Eq + ?Sized,
+    {
         let (found, last_used) = {
             let rows = self.read_rows();
             let row = &rows.get(key)?.row;
@@ -98,7 +103,11 @@ impl<R: Row> Table<R> {
         rows.insert(key, Slot { row, changed: true });
     }
 
-    pub(crate) fn remove(&self, key: &R::Key) {
+    pub(crate) fn remove<K>(&self, key: &K)
+    where
+        R::Key: Borrow<K>,
+        K: Hash + Eq + ?Sized,
+    {
         self.write_rows().remove(key);
     }
 

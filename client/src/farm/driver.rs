@@ -13,6 +13,7 @@ use gofarm_scheduler::queue::{Clock, LeaseQueue, MonotonicClock, News, Owner};
 use gofarm_store::{DiskStore, Recorded};
 use tokio_util::sync::CancellationToken;
 
+use crate::farm::ahead::Ahead;
 use crate::farm::build::{BuildWatch, Finished};
 use crate::farm::upload::Uploader;
 
@@ -42,6 +43,7 @@ pub(super) struct Driver<'a> {
     uploader: Uploader,
     watch: &'a mut dyn BuildWatch,
     start: Option<&'a mut dyn Start>,
+    ahead: Ahead,
     uploads: HashMap<ActionKey, u32>,
     results: Vec<Option<Arc<ActionResult>>>,
     executed: Vec<usize>,
@@ -50,14 +52,14 @@ pub(super) struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    /// A driver of a build with this many nodes.
+    /// A driver of a build of this graph.
     pub fn new(
         store: &'a DiskStore,
         queue: Arc<dyn LeaseQueue>,
         uploader: Uploader,
         watch: &'a mut dyn BuildWatch,
         start: &'a mut dyn Start,
-        nodes: usize,
+        graph: &v1::Graph,
     ) -> Driver<'a> {
         Driver {
             core: Core::new(CoreOptions::default()),
@@ -68,8 +70,9 @@ impl<'a> Driver<'a> {
             uploader,
             watch,
             start: Some(start),
+            ahead: Ahead::new(store.clone(), graph),
             uploads: HashMap::new(),
-            results: vec![None; nodes],
+            results: vec![None; graph.nodes.len()],
             executed: Vec::new(),
             summary: None,
             pending: VecDeque::new(),
@@ -189,10 +192,11 @@ impl<'a> Driver<'a> {
 
     async fn flush(&mut self, tasks: &mut Vec<Task>) -> anyhow::Result<()> {
         if !tasks.is_empty() {
-            if let Some(start) = self.start.take()
-                && let Some(warning) = start.start()?
-            {
-                self.watch.warn(&warning);
+            if let Some(start) = self.start.take() {
+                self.ahead.begin(&self.results);
+                if let Some(warning) = start.start()? {
+                    self.watch.warn(&warning);
+                }
             }
             self.queue
                 .enqueue(&self.owner, std::mem::take(tasks))

@@ -94,7 +94,7 @@ impl Embedded {
             Uploader::new(self.store.clone(), build.supply),
             build.watch,
             &mut crew,
-            build.graph.nodes.len(),
+            build.graph,
         );
         let finished = driver.run(spec, build.id, cancel).await;
         crew.stop(finished.is_ok()).await;

@@ -1,5 +1,6 @@
 //! Farms that build: one in this process, or one on many machines.
 
+mod ahead;
 mod build;
 mod driver;
 mod embedded;

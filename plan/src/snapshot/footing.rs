@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use gofarm_proto::v1;
 
 use super::embed::matches;
+use super::fact::Facts;
 use super::folders::is_planned_file;
 use super::record::Snapshot;
 use crate::machine::path;
@@ -42,9 +43,8 @@ pub struct Footing {
 }
 
 impl Footing {
-    pub(super) fn of(snapshot: Snapshot) -> Footing {
+    pub(super) fn of(facts: Facts, snapshot: Snapshot) -> Footing {
         let mut footing = Footing::default();
-        let facts = snapshot.facts.unwrap_or_default();
         for fact in facts.folders {
             let patterns = footing.folders.entry(fact.path().to_owned()).or_default();
             patterns.push(fact.pattern);

@@ -22,6 +22,7 @@ mod unsaid;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::SystemTime;
 
 use crate::action::assemble::split_quoted;
@@ -33,11 +34,11 @@ use crate::lookups::Question;
 use crate::machine::{MachineFact, bytes, changed, modified};
 use crate::plan::{Asked, Grounds, PackageIndex, Plan, module_root, plan_after};
 use crate::request::PlanRequest;
-use fact::{AnswerFact, FileFact, Kind, LookFact, ProgramFact};
+use fact::{AnswerFact, Facts, FileFact, Kind, LookFact, ProgramFact};
 use folders::{FolderFact, is_planned_file, nanos};
 pub use footing::{Access, Footing};
 pub(crate) use name::decides;
-use record::Snapshot;
+use record::{Kept, Snapshot};
 use repository::Stamped;
 
 /// Plans builds and remembers plans.
@@ -66,6 +67,7 @@ pub struct Planned {
 pub struct Unremembered {
     file: PathBuf,
     snapshot: Snapshot,
+    facts: Facts,
     /// And whether all of a file counts.
     files: BTreeSet<(PathBuf, bool)>,
     index: PackageIndex,
@@ -79,13 +81,12 @@ impl Unremembered {
     /// # Errors
     /// Says why nothing was kept.
     pub fn remember(mut self, files: &mut SourceFiles<'_>) -> Result<(), String> {
-        let mut facts = self.snapshot.facts.take().unwrap_or_default();
         for (path, whole) in &self.files {
             if changed_since(path, self.started) {
                 return Err(changing(path));
             }
             let recorded = files.record(path).map_err(|error| error.to_string())?;
-            facts.files.push(FileFact {
+            self.facts.files.push(FileFact {
                 path: bytes(path),
                 digest: FileFact::digest(&recorded, *whole),
                 whole: *whole,
@@ -94,8 +95,7 @@ impl Unremembered {
         if self.index == PackageIndex::Used && files.fooled() {
             return Err("a file changed and kept its size and time".to_owned());
         }
-        self.snapshot.facts = Some(facts);
-        record::write(&self.file, self.snapshot);
+        record::write(&self.file, &self.facts, &self.snapshot);
         Ok(())
     }
 }
@@ -120,10 +120,8 @@ impl Planner {
 
     /// What the kept plan of this request rests on; `None` when none is kept.
     pub fn footing(&self, request: &PlanRequest) -> Option<Footing> {
-        self.file(request)
-            .as_deref()
-            .and_then(record::read)
-            .map(Footing::of)
+        let kept = Kept::read(&self.file(request)?)?;
+        Some(Footing::of(kept.facts()?, kept.snapshot()?))
     }
 
     /// The plan of a build: remembered if every fact holds, else from a dry run.
@@ -137,10 +135,15 @@ impl Planner {
         let mut broken = None;
         let mut holding = None;
         if let Some(file) = &file
-            && let Some(snapshot) = record::read(file)
-            && let Some(facts) = &snapshot.facts
+            && let Some(kept) = Kept::read(file)
+            && let Some(facts) = kept.facts()
+            && let (now_broken, Some(snapshot)) = thread::scope(|scope| {
+                let snapshot = scope.spawn(|| kept.snapshot());
+                let broken = facts.broken(&self.go, files);
+                (broken, snapshot.join().ok().flatten())
+            })
         {
-            broken = facts.broken(&self.go, files);
+            broken = now_broken;
             if broken.is_none() && snapshot.accepts(sort) {
                 let _ = fs::File::open(file).and_then(|file| file.set_modified(SystemTime::now()));
                 return Ok(Planned {
@@ -245,8 +248,8 @@ impl Planner {
         if name::has_overlay(goflags, request) {
             return Err("-overlay".to_owned());
         }
-        let mut snapshot = Snapshot::of(plan, request.output_sort(&self.go.cwd));
-        let mut facts = fact::Facts::default();
+        let snapshot = Snapshot::of(plan, request.output_sort(&self.go.cwd));
+        let mut facts = Facts::default();
         let git_roots = repository::git_roots(&self.go.cwd);
         match repository::stamped(plan) {
             Stamped::No => {}
@@ -342,10 +345,10 @@ impl Planner {
             facts.looks.push(fact);
         }
         files.retain(|(path, _)| Kind::behind(path) == Kind::File);
-        snapshot.facts = Some(facts);
         Ok(Unremembered {
             file,
             snapshot,
+            facts,
             files,
             index,
             started,

@@ -1,4 +1,4 @@
-//! A snapshot as it lies in its file.
+//! A kept plan as it lies in its file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,8 +26,6 @@ pub(super) struct Snapshot {
     pub go_version: String,
     #[prost(string, tag = "4")]
     pub exe_suffix: String,
-    #[prost(message, optional, tag = "5")]
-    pub facts: Option<Facts>,
     #[prost(string, repeated, tag = "6")]
     pub notes: Vec<String>,
     /// For which sorts of -o cmd/go has accepted the request.
@@ -88,7 +86,6 @@ impl Snapshot {
             roots: roots.collect(),
             go_version: plan.go_version.clone(),
             exe_suffix: plan.exe_suffix.clone(),
-            facts: None,
             // Told when it happens, not again when it has happened.
             notes: plan
                 .notes
@@ -144,23 +141,50 @@ impl Snapshot {
     }
 }
 
-pub(super) fn read(file: &Path) -> Option<Snapshot> {
-    decode(&fs::read(file).ok()?)
+/// A kept plan with its facts, as both lie in their file: a checksum, the length of the facts, the facts, the plan. The facts
+/// are looked at before the plan is needed, and in large builds each takes milliseconds to decode.
+pub(super) struct Kept {
+    bytes: Vec<u8>,
+    facts_end: usize,
 }
 
-/// The checksum stands first.
-fn decode(bytes: &[u8]) -> Option<Snapshot> {
-    let (check, body) = bytes.split_first_chunk::<32>()?;
-    if blake3::hash(body).as_bytes() != check {
-        return None;
+const CHECKSUM: usize = 32;
+const FACTS: usize = CHECKSUM + 8;
+
+impl Kept {
+    pub fn read(file: &Path) -> Option<Kept> {
+        Kept::of(fs::read(file).ok()?)
     }
-    Snapshot::decode(body).ok()
+
+    pub fn of(bytes: Vec<u8>) -> Option<Kept> {
+        let (check, body) = bytes.split_first_chunk::<CHECKSUM>()?;
+        if blake3::hash(body).as_bytes() != check {
+            return None;
+        }
+        let (length, rest) = body.split_first_chunk::<8>()?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+        (length <= rest.len()).then_some(Kept {
+            facts_end: FACTS + length,
+            bytes,
+        })
+    }
+
+    pub fn facts(&self) -> Option<Facts> {
+        Facts::decode(&self.bytes[FACTS..self.facts_end]).ok()
+    }
+
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        Snapshot::decode(&self.bytes[self.facts_end..]).ok()
+    }
 }
 
-/// Keeps a snapshot. A failure costs a dry run next time and nothing else; the store says so when its folder
+/// Keeps a plan. A failure costs a dry run next time and nothing else; the store says so when its folder
 /// cannot be written.
-pub(super) fn write(file: &Path, snapshot: Snapshot) {
-    let body = snapshot.encode_to_vec();
+pub(super) fn write(file: &Path, facts: &Facts, snapshot: &Snapshot) {
+    let mut body = Vec::with_capacity(8 + facts.encoded_len() + snapshot.encoded_len());
+    body.extend((facts.encoded_len() as u64).to_le_bytes());
+    body.extend(facts.encode_to_vec());
+    body.extend(snapshot.encode_to_vec());
     let mut bytes = blake3::hash(&body).as_bytes().to_vec();
     bytes.extend_from_slice(&body);
     let Some(folder) = file.parent() else { return };
