@@ -7,7 +7,7 @@ use gofarm_proto::v1;
 
 use super::embed::matches;
 use super::folders::is_planned_file;
-use super::record::Snapshot;
+use super::record::{self, Snapshot};
 use crate::machine::path;
 use crate::roots::Roots;
 
@@ -42,7 +42,12 @@ pub struct Footing {
 }
 
 impl Footing {
-    pub(super) fn of(snapshot: Snapshot) -> Footing {
+    /// Of the plan that is kept in this file; `None` when none is.
+    pub(super) fn read(file: &Path) -> Option<Footing> {
+        record::read(file).map(Footing::of)
+    }
+
+    fn of(snapshot: Snapshot) -> Footing {
         let mut footing = Footing::default();
         let facts = snapshot.facts.unwrap_or_default();
         for fact in facts.folders {
