@@ -14,36 +14,16 @@ mod sides;
 
 use std::process::ExitCode;
 
-use gofarm_bench::process;
-use options::{Options, Parsed};
-
-/// A wrong command line, as everywhere in gofarm.
-const USAGE: u8 = 2;
+use gofarm_bench::{command_line, process};
+use options::Options;
 
 fn main() -> ExitCode {
-    let options = match Options::parse(std::env::args().skip(1)) {
-        Ok(Parsed::Run(options)) => options,
-        Ok(Parsed::Help) => {
-            print!("{}", options::HELP);
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            eprintln!("gofarm-bench: {error:#}\nrun 'gofarm-bench --help' for usage");
-            return ExitCode::from(USAGE);
-        }
-    };
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("gofarm-bench: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let parsed = Options::parse(std::env::args().skip(1));
+    command_line::main("gofarm-bench", options::HELP, parsed, run)
 }
 
 /// Bounds that are missed are shown, not failed on: a timed test would fail on a busy machine and say nothing.
-fn run(options: &Options) -> anyhow::Result<()> {
-    process::watch_signals()?;
+fn run(options: &Options) -> anyhow::Result<bool> {
     let machine = machine::Machine::of_this(options)?;
     println!("{machine}");
     let mut bench = cases::Bench::prepare(options)?;
@@ -52,5 +32,5 @@ fn run(options: &Options) -> anyhow::Result<()> {
     if let Some(path) = &options.json {
         report::write_json(path, &machine, &rows)?;
     }
-    Ok(())
+    Ok(true)
 }

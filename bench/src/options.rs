@@ -1,8 +1,9 @@
 //! The command line.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use gofarm_bench::command_line::{self, Parsed, Words};
 
 /// What `--help` prints.
 pub const HELP: &str = "\
@@ -85,21 +86,12 @@ pub struct Options {
     pub dir: PathBuf,
 }
 
-/// What the command line asks for.
-#[derive(Debug, PartialEq)]
-pub enum Parsed {
-    /// To measure.
-    Run(Options),
-    /// To be explained.
-    Help,
-}
-
 impl Options {
-    /// Reads the words behind the program's name; flags take one dash or two, as those of gofarm do.
+    /// Reads the words behind the program's name.
     ///
     /// # Errors
     /// A word that is not known, a value that is missing or none, or no gofarm.
-    pub fn parse(words: impl IntoIterator<Item = String>) -> anyhow::Result<Parsed> {
+    pub fn parse(words: impl IntoIterator<Item = String>) -> anyhow::Result<Parsed<Options>> {
         let mut options = Options {
             quick: false,
             cases: Case::ALL.to_vec(),
@@ -109,37 +101,22 @@ impl Options {
             json: None,
             dir: std::env::temp_dir(),
         };
-        let mut words = words.into_iter();
-        while let Some(word) = words.next() {
-            let (name, inline) = match word.split_once('=') {
-                Some((name, value)) => (name, Some(value.to_owned())),
-                None => (word.as_str(), None),
-            };
-            let flag = name.strip_prefix("--").or_else(|| name.strip_prefix('-'));
-            let mut value = || {
-                inline
-                    .clone()
-                    .or_else(|| words.next())
-                    .with_context(|| format!("{name} needs a value"))
-            };
-            match flag {
-                Some("h" | "help") => return Ok(Parsed::Help),
-                Some("quick") if inline.is_none() => options.quick = true,
-                Some("case") => options.cases = cases(&value()?)?,
-                Some("n") => {
-                    let text = value()?;
-                    let runs = text.parse().ok().filter(|runs| *runs > 0);
-                    options.runs =
-                        Some(runs.with_context(|| format!("-n {text}: not a number above 0"))?);
-                }
-                Some("go") => options.go = value()?.into(),
-                Some("gofarm") => options.gofarm = value()?.into(),
-                Some("json") => options.json = Some(value()?.into()),
-                Some("dir") => options.dir = value()?.into(),
-                _ => bail!("{word:?} is not known"),
+        let mut gofarm: Option<PathBuf> = None;
+        let mut words = Words::new(words);
+        while let Some(flag) = words.flag() {
+            match flag.name() {
+                _ if flag.is_help() => return Ok(Parsed::Help),
+                "quick" if flag.is_bare() => options.quick = true,
+                "case" => options.cases = cases(&words.value(&flag)?)?,
+                "n" => options.runs = Some(words.number(&flag)? as usize),
+                "go" => options.go = words.value(&flag)?.into(),
+                "gofarm" => gofarm = Some(words.value(&flag)?.into()),
+                "json" => options.json = Some(words.value(&flag)?.into()),
+                "dir" => options.dir = words.value(&flag)?.into(),
+                _ => return Err(flag.unknown()),
             }
         }
-        options.gofarm = gofarm(&options.gofarm)?;
+        options.gofarm = command_line::gofarm(gofarm.as_deref())?;
         Ok(Parsed::Run(options))
     }
 
@@ -174,30 +151,12 @@ fn cases(text: &str) -> anyhow::Result<Vec<Case>> {
     Ok(cases)
 }
 
-/// The command to measure: as named, or beside this program.
-fn gofarm(named: &Path) -> anyhow::Result<PathBuf> {
-    let path = if named.as_os_str().is_empty() {
-        std::env::current_exe()
-            .context("finding this program's own file")?
-            .with_file_name(format!("gofarm{}", std::env::consts::EXE_SUFFIX))
-    } else {
-        std::path::absolute(named).with_context(|| format!("--gofarm {}", named.display()))?
-    };
-    if !path.is_file() {
-        bail!(
-            "there is no gofarm command at {}: build it with 'cargo build --release', or name it with --gofarm",
-            path.display()
-        );
-    }
-    Ok(path)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// Any file serves as the gofarm command here.
-    fn parse(words: &[&str]) -> anyhow::Result<Parsed> {
+    fn parse(words: &[&str]) -> anyhow::Result<Parsed<Options>> {
         let own = std::env::current_exe().unwrap();
         let named = ["--gofarm".to_owned(), own.display().to_string()];
         Options::parse(

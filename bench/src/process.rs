@@ -9,24 +9,34 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
+/// The exit code of a program that a shell has interrupted.
+const INTERRUPTED: i32 = 130;
+
 static STOPPED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
 /// From now on Ctrl-C and SIGTERM let the running command end (Ctrl-C in a terminal goes to it as well) and then make
-/// [`Process::run`] an error, so that the temporary folder is removed on the way out.
+/// [`Process::run`] an error, so that the temporary folder is removed on the way out. A second one ends this program at once.
 pub fn watch_signals() -> anyhow::Result<()> {
     let flag = STOPPED.get_or_init(Arc::default);
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // In this order: the first signal finds the flag unset.
+        signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED, flag.clone())
+            .context("watching for signals")?;
         signal_hook::flag::register(signal, flag.clone()).context("watching for signals")?;
     }
     Ok(())
 }
 
-/// Fails once a signal has come.
-pub fn check_stopped() -> anyhow::Result<()> {
-    if STOPPED
+/// Whether a signal has come.
+pub fn is_stopped() -> bool {
+    STOPPED
         .get()
         .is_some_and(|flag| flag.load(Ordering::Relaxed))
-    {
+}
+
+/// Fails once a signal has come.
+pub fn check_stopped() -> anyhow::Result<()> {
+    if is_stopped() {
         bail!("interrupted");
     }
     Ok(())

@@ -13,37 +13,16 @@ mod table;
 
 use std::process::ExitCode;
 
-use gofarm_bench::process;
-use options::{Options, Parsed};
-
-/// A wrong command line, as everywhere in gofarm.
-const USAGE: u8 = 2;
+use gofarm_bench::command_line;
+use options::Options;
 
 fn main() -> ExitCode {
-    let options = match Options::parse(std::env::args().skip(1)) {
-        Ok(Parsed::Run(options)) => options,
-        Ok(Parsed::Help) => {
-            print!("{}", options::HELP);
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            eprintln!("gofarm-corpus: {error:#}\nrun 'gofarm-corpus --help' for usage");
-            return ExitCode::from(USAGE);
-        }
-    };
-    match run(&options) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("gofarm-corpus: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let parsed = Options::parse(std::env::args().skip(1));
+    command_line::main("gofarm-corpus", options::HELP, parsed, run)
 }
 
 /// Whether all was as it should be.
 fn run(options: &Options) -> anyhow::Result<bool> {
-    process::watch_signals()?;
     match options.task {
         options::Task::Programs => programs::build(options),
         options::Task::Release => release::try_releases(options),

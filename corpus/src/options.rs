@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
+use gofarm_bench::command_line::{self, Parsed, Words};
 
 use crate::list::{self, Program};
 
@@ -60,21 +61,12 @@ pub struct Options {
     pub dir: PathBuf,
 }
 
-/// What the command line asks for.
-#[derive(Debug, PartialEq)]
-pub enum Parsed {
-    /// To do something.
-    Run(Options),
-    /// To be explained.
-    Help,
-}
-
 impl Options {
-    /// Reads the words behind the program's name; flags take one dash or two, as those of gofarm do.
+    /// Reads the words behind the program's name.
     ///
     /// # Errors
     /// A word that is not known, or a value that is missing.
-    pub fn parse(words: impl IntoIterator<Item = String>) -> anyhow::Result<Parsed> {
+    pub fn parse(words: impl IntoIterator<Item = String>) -> anyhow::Result<Parsed<Options>> {
         let mut options = Options {
             task: Task::Programs,
             go: Vec::new(),
@@ -83,34 +75,26 @@ impl Options {
             json: false,
             dir: std::env::temp_dir(),
         };
-        let mut words = words.into_iter().peekable();
-        if let Some(task) = words.next_if(|word| !word.starts_with('-')) {
+        let mut words = Words::new(words);
+        if let Some(task) = words.plain() {
             options.task = match task.as_str() {
                 "release" => Task::Release,
                 "list" => Task::List,
                 _ => bail!("{task:?} is none of list, release"),
             };
         }
-        while let Some(word) = words.next() {
-            let (name, inline) = match word.split_once('=') {
-                Some((name, value)) => (name, Some(value.to_owned())),
-                None => (word.as_str(), None),
-            };
-            let flag = name.strip_prefix("--").or_else(|| name.strip_prefix('-'));
-            let mut value = || {
-                inline
-                    .clone()
-                    .or_else(|| words.next())
-                    .with_context(|| format!("{name} needs a value"))
-            };
-            match flag {
-                Some("h" | "help") => return Ok(Parsed::Help),
-                Some("json") if inline.is_none() => options.json = true,
-                Some("go") => options.go.push(value()?.into()),
-                Some("gofarm") => options.gofarm = Some(value()?.into()),
-                Some("only") => options.only.extend(value()?.split(',').map(str::to_owned)),
-                Some("dir") => options.dir = value()?.into(),
-                _ => bail!("{word:?} is not known"),
+        while let Some(flag) = words.flag() {
+            match flag.name() {
+                _ if flag.is_help() => return Ok(Parsed::Help),
+                "json" if flag.is_bare() => options.json = true,
+                "go" => options.go.push(words.value(&flag)?.into()),
+                "gofarm" => options.gofarm = Some(words.value(&flag)?.into()),
+                "only" => {
+                    let parts = words.value(&flag)?;
+                    options.only.extend(parts.split(',').map(str::to_owned));
+                }
+                "dir" => options.dir = words.value(&flag)?.into(),
+                _ => return Err(flag.unknown()),
             }
         }
         if options.go.is_empty() {
@@ -119,25 +103,12 @@ impl Options {
         Ok(Parsed::Run(options))
     }
 
-    /// The command to compare: as named, or beside this program; absolute.
+    /// The command to compare.
     ///
     /// # Errors
     /// There is none.
     pub fn gofarm(&self) -> anyhow::Result<PathBuf> {
-        let path = match &self.gofarm {
-            Some(named) => std::path::absolute(named)
-                .with_context(|| format!("--gofarm {}", named.display()))?,
-            None => std::env::current_exe()
-                .context("finding this program's own file")?
-                .with_file_name(format!("gofarm{}", std::env::consts::EXE_SUFFIX)),
-        };
-        if !path.is_file() {
-            bail!(
-                "there is no gofarm command at {}: build it with 'cargo build --release', or name it with --gofarm",
-                path.display()
-            );
-        }
-        Ok(path)
+        command_line::gofarm(self.gofarm.as_deref())
     }
 
     /// Whether `--only` picks this name.
@@ -166,7 +137,7 @@ impl Options {
 mod tests {
     use super::*;
 
-    fn parse(words: &[&str]) -> anyhow::Result<Parsed> {
+    fn parse(words: &[&str]) -> anyhow::Result<Parsed<Options>> {
         Options::parse(words.iter().map(|word| (*word).to_owned()))
     }
 

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use exceptions::Surroundings;
 use gofarm_observe::{Access, Kind, LeftBehind, ObserveError, Outcome, Request, observe};
-use gofarm_plan::{Footing, GoCommand, PlanRequest, Planner, SourceFiles, plan};
+use gofarm_plan::{Footing, GoCommand, PlanRequest, Planner, SourceFiles};
 use gofarm_specimens::{Specimen, Written};
 use gofarm_store::FileIndex;
 
@@ -38,21 +38,29 @@ pub struct Planning {
 /// paths, too.
 pub const PLAN_ALONE: &str = "plan-alone";
 
-/// Plans a specimen in a process of its own and observes it with all that it starts.
+/// Plans a specimen below `folder` in a process of its own and observes it with all that it starts.
 ///
 /// `planner` is a program that calls [`plan_alone`] when its first argument is [`PLAN_ALONE`]; `gocache` may be shared, and is not
-/// told of.
+/// told of. What the planner knows of C toolchains is kept in `folder`, and asked for once.
 ///
 /// # Errors
 /// Of writing the specimen and of observing.
 pub fn observe_planning(
     specimen: &Specimen,
-    root: &Path,
+    folder: &Path,
     planner: &Path,
     gocache: &Path,
 ) -> io::Result<Planning> {
-    let written = specimen.write(root)?;
-    let mut args = vec![PLAN_ALONE.to_owned(), planned_output(&written)];
+    let written = specimen.write(&folder.join(specimen.name))?;
+    // What the planner remembers of C toolchains lies beside its plans.
+    let kept = folder.canonicalize()?.join(KEPT);
+    let plans = kept.join(specimen.name);
+    std::fs::create_dir_all(&plans)?;
+    let mut args = vec![
+        PLAN_ALONE.to_owned(),
+        plans.display().to_string(),
+        planned_output(&written),
+    ];
     args.extend(written.flags.iter().cloned());
     args.push("--".to_owned());
     args.extend(written.packages.iter().cloned());
@@ -73,7 +81,9 @@ pub fn observe_planning(
     let mut asked = Vec::new();
     let mut seen = BTreeSet::new();
     let temporary = written.root.join("tmp");
+    let own = [gocache, &kept, &temporary];
     let observed = observe(&request, &mut |access| {
+        let path = access.lexical();
         if access.kind == Kind::Execute && access.outcome == Outcome::Found {
             let name = access.path.file_name().unwrap_or_default();
             let name = name.to_string_lossy().into_owned();
@@ -82,10 +92,8 @@ pub fn observe_planning(
                 programs.insert(access.process, name);
             }
         }
-        let path = access.lexical();
-        // cmd/go makes it below its folder.
-        let is_caches = path.starts_with(gocache) || gocache.parent() == Some(path.as_path());
-        if is_caches || path.starts_with(&temporary) {
+        // cmd/go makes its cache below its folder.
+        if own.iter().any(|own| path.starts_with(own)) || gocache.parent() == Some(path.as_path()) {
             return;
         }
         let program = programs.get(&access.process).cloned().unwrap_or_default();
@@ -108,6 +116,9 @@ pub fn observe_planning(
     })
 }
 
+/// Where planners keep plans, below the folder of the specimens.
+const KEPT: &str = "kept";
+
 /// `-o` of a build that is observed.
 fn planned_output(written: &Written) -> String {
     if written.has_output {
@@ -118,8 +129,11 @@ fn planned_output(written: &Written) -> String {
 }
 
 /// Plans in the working folder what the arguments say; of the process that is observed. The exit code.
+///
+/// It ends when all is asked that planning depends on: to write facts down means to ask for them again, and an observed process asks
+/// slowly.
 pub fn plan_alone(args: &[String]) -> u8 {
-    let Some((output, rest)) = args.split_first() else {
+    let [plans, output, rest @ ..] = args else {
         return 2;
     };
     let mut parts = rest.split(|arg| arg == "--");
@@ -134,7 +148,17 @@ pub fn plan_alone(args: &[String]) -> u8 {
         packages,
         trimpath: true,
     };
-    match plan(&GoCommand::new(folder), &request) {
+    let plans = Path::new(plans);
+    let planner = Planner::new(GoCommand::new(folder), plans);
+    let index = match FileIndex::load(&plans.with_extension("files"), SystemTime::now()) {
+        Ok(index) => index,
+        Err(error) => {
+            eprintln!("{error}");
+            return 3;
+        }
+    };
+    let asked = &mut || std::process::exit(0);
+    match planner.plan_observed(&request, &mut SourceFiles::new(&index), asked) {
         Ok(_) => 0,
         Err(error) => {
             eprintln!("{error}");
@@ -147,7 +171,7 @@ pub fn plan_alone(args: &[String]) -> u8 {
 ///
 /// # Errors
 /// The plan cannot be made, or cannot be kept; says why.
-pub fn footing(written: &Written, gocache: &Path, plans: &Path) -> Result<Footing, String> {
+fn footing(written: &Written, gocache: &Path, plans: &Path) -> Result<Footing, String> {
     let mut env: Vec<(OsString, OsString)> = written
         .env
         .iter()
@@ -159,30 +183,26 @@ pub fn footing(written: &Written, gocache: &Path, plans: &Path) -> Result<Footin
         cwd: written.folder.clone(),
         env,
     };
-    let request = request(written);
-    let index = FileIndex::load(&plans.join("files"), SystemTime::now())
-        .map_err(|error| error.to_string())?;
-    let planner = Planner::new(go, plans);
-    let mut files = SourceFiles::new(&index);
-    let planned = planner
-        .plan(&request, &mut files)
-        .map_err(|error| error.to_string())?;
-    planned
-        .unremembered
-        .ok_or("the plan was there already")?
-        .and_then(|unremembered| unremembered.remember(&mut files))?;
-    planner
-        .footing(&request)
-        .ok_or_else(|| "the plan is not kept".to_owned())
-}
-
-fn request(written: &Written) -> PlanRequest {
-    PlanRequest {
+    let request = PlanRequest {
         flags: written.flags.clone(),
         output: Some(planned_output(written)).filter(|output| !output.is_empty()),
         packages: written.packages.clone(),
         trimpath: true,
-    }
+    };
+    let index = FileIndex::load(&plans.with_extension("files"), SystemTime::now())
+        .map_err(|error| error.to_string())?;
+    let planner = Planner::new(go, plans);
+    let mut files = SourceFiles::new(&index);
+    let planned = planner
+        .plan_anew(&request, &mut files)
+        .map_err(|error| error.to_string())?;
+    planned
+        .unremembered
+        .ok_or("the plan is never kept")?
+        .and_then(|unremembered| unremembered.remember(&mut files))?;
+    planner
+        .footing(&request)
+        .ok_or_else(|| "the plan is not kept".to_owned())
 }
 
 /// A line of the audit's table: a path that neither a fact nor an exception covers.
@@ -306,14 +326,17 @@ pub struct Audited {
     pub uncovered: Vec<Uncovered>,
     /// Why its plan is not kept: then it needs no facts.
     pub not_kept: Option<String>,
-    surroundings: Surroundings,
+    /// Where things are, of a plan that is kept: a go command that does not plan does not say it either.
+    surroundings: Option<Surroundings>,
 }
 
 impl Audited {
     /// Every path with its reason, one a line: program, question, outcome, path, reason.
     pub fn listing(&self) -> String {
         let line = |asked: &Asked| {
-            let reason = self.surroundings.reason(asked).unwrap_or_default();
+            let reason = self.surroundings.as_ref();
+            let reason = reason.and_then(|known| known.reason(asked));
+            let reason = reason.unwrap_or_default();
             let Access {
                 kind,
                 outcome,
@@ -340,14 +363,20 @@ pub fn audit(
     planner: &Path,
     gocache: &Path,
 ) -> io::Result<Audited> {
-    let planning = observe_planning(specimen, &folder.join(specimen.name), planner, gocache)?;
-    let written = &planning.written;
-    let plans = folder.join(format!("{}.plans", specimen.name));
-    std::fs::create_dir_all(&plans)?;
-    let surroundings = Surroundings::of(written, planner)?;
-    let (uncovered, not_kept) = match footing(written, gocache, &plans) {
-        Ok(footing) => (planning.uncovered(specimen, &surroundings, &footing), None),
-        Err(reason) => (Vec::new(), Some(reason)),
+    let planning = observe_planning(specimen, folder, planner, gocache)?;
+    let plans = folder.canonicalize()?.join(KEPT).join(specimen.name);
+    // What was refused would be so again.
+    let footing = match &planning.refusal {
+        Some(refusal) => Err(refusal.clone()),
+        None => footing(&planning.written, gocache, &plans),
+    };
+    let (uncovered, not_kept, surroundings) = match footing {
+        Ok(footing) => {
+            let surroundings = Surroundings::of(&planning.written, planner)?;
+            let uncovered = planning.uncovered(specimen, &surroundings, &footing);
+            (uncovered, None, Some(surroundings))
+        }
+        Err(reason) => (Vec::new(), Some(reason), None),
     };
     Ok(Audited {
         planning,

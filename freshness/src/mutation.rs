@@ -1,65 +1,105 @@
 //! Builds after random changes: with the kept plan by gofarm, and afresh by `go build`.
 
+mod caches;
 mod command;
 mod compare;
 mod normal;
+mod trial;
 
-use std::fs;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::Duration;
 
-use gofarm_specimens::{Case, Change, Specimen, Written};
+use gofarm_specimens::{Case, Change, Random, Specimen};
 
-use command::{Ended, run};
+use caches::Caches;
 pub use compare::Difference;
+use trial::Trial;
 
-/// A change of a file less than this ago may be followed by another one with the same time.
-const TICK: Duration = Duration::from_millis(20);
+/// How many changes a seed stands for, one after the other. To write a specimen and to build it for the first time takes as long as
+/// to build it after three changes.
+pub const CHANGES: u64 = 6;
 
-/// What the builds of specimens rest on: the gofarm command, and caches that hold nothing but what the standard library is made of
-/// and may stay between runs.
+/// Makes changes of specimens and compares: a gofarm command, and caches.
 #[derive(Debug, Clone)]
 pub struct Mutator {
     gofarm: PathBuf,
-    /// A cache of gofarm that has the standard library. Each case works on a copy: what one case leaves behind decides nothing in
-    /// another, so a seed alone says what happens.
-    cache: PathBuf,
-    /// The GOCACHE of gofarm's dry runs.
-    planning: PathBuf,
-    /// A GOCACHE that has the standard library. Oracles use copies of it: a package of a specimen is never in it, because cmd/go itself
-    /// does not notice when a header in another folder changes.
-    standard: PathBuf,
+    caches: Caches,
 }
 
-/// What specimens import of the standard library, or a change makes them import.
-const IMPORTED: [&str; 8] = [
-    "embed",
-    "fmt",
-    "math",
-    "os",
-    "runtime/coverage",
-    "strings",
-    "sync",
-    "unsafe",
-];
+/// When a change is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Between two builds.
+    Between,
+    /// While a build runs; the specimen is built afterwards, put back as it was, and built again.
+    During(Cue),
+    /// Between two builds, of which the second runs at the same time as one that the change does not concern, with the same -o.
+    AtOnce,
+}
+
+/// For what a change waits that is made during a build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cue {
+    /// So much time after its beginning.
+    Time(Duration),
+    /// Its plan is made and its files are hashed: what is saved now is not what was hashed.
+    Hashed,
+}
+
+impl std::fmt::Display for When {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            When::Between => Ok(()),
+            When::During(Cue::Time(delay)) => {
+                write!(f, ", {} ms into a build", delay.as_millis())
+            }
+            When::During(Cue::Hashed) => f.write_str(", when a build has hashed its files"),
+            When::AtOnce => f.write_str(", and built at once with what was before"),
+        }
+    }
+}
+
+/// Which build differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// The one after the change.
+    After,
+    /// One of two at once.
+    AtOnce,
+    /// The one after the specimen was put back as it had been before the change.
+    Back,
+}
 
 /// What came of a change.
 #[derive(Debug, Clone)]
 pub struct Verdict {
     /// The change.
     pub change: Change,
-    /// It was made while a build ran, this long after its beginning; else between two builds.
-    pub during: Option<Duration>,
-    /// True when the last build before the change used the kept plan.
+    /// When it was made.
+    pub when: When,
+    /// True when the plan was kept that the build before the change used.
     pub kept: bool,
-    /// True when the build after the change used it.
+    /// True when the build after the change used a kept plan.
     pub reused: bool,
+    /// Of which build the differences are.
+    pub moment: Moment,
     /// In what gofarm and go differ; empty when they agree.
     pub differences: Vec<Difference>,
     /// gofarm said that it does not do this; nothing is compared then.
     pub refused: Option<String>,
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", self.change, self.when)?;
+        match self.moment {
+            Moment::After => Ok(()),
+            Moment::AtOnce => f.write_str(": of two builds at once"),
+            Moment::Back => f.write_str(": once all was put back"),
+        }
+    }
 }
 
 impl Mutator {
@@ -68,270 +108,59 @@ impl Mutator {
     /// # Errors
     /// The folder cannot be written, or the standard library cannot be built.
     pub fn new(gofarm: &Path, shared: &Path) -> io::Result<Mutator> {
-        let mutator = Mutator {
-            gofarm: gofarm.canonicalize()?,
-            cache: shared.join("gofarm"),
-            planning: shared.join("planning"),
-            standard: shared.join("standard"),
-        };
-        for folder in [&mutator.cache, &mutator.planning, &mutator.standard] {
-            fs::create_dir_all(folder)?;
-        }
-        mutator.warm()?;
-        Ok(mutator)
+        let gofarm = gofarm.canonicalize()?;
+        Ok(Mutator {
+            caches: Caches::new(&gofarm, shared)?,
+            gofarm,
+        })
     }
 
-    /// Compiles what specimens import of the standard library, by both sides, once for a folder of caches.
-    fn warm(&self) -> io::Result<()> {
-        let done = self.standard.with_extension("done");
-        let lock = fs::File::create(self.standard.with_extension("lock"))?;
-        lock.lock()?;
-        if done.is_file() {
-            return Ok(());
-        }
-        let dir = tempfile::tempdir_in(lab())?;
-        let any = gofarm_specimens::specimens()
-            .into_iter()
-            .find(|specimen| specimen.name == "plain")
-            .ok_or_else(|| io::Error::other("no specimen plain"))?;
-        let mut written = any.write(&dir.path().join("s"))?;
-        let imports = IMPORTED.map(|package| format!("import _ \"{package}\"\n"));
-        fs::write(
-            written.folder.join("imports.go"),
-            format!("package main\n\n{}", imports.concat()),
-        )?;
-        fs::write(
-            written.folder.join("cgo.go"),
-            "package main\n\nimport \"C\"\n",
-        )?;
-        for cgo in ["1", "0"] {
-            written.set_var("CGO_ENABLED", Some(cgo));
-            let ours = self.build(&written, &self.cache)?.ended;
-            let mut args = vec!["build".to_owned(), "-trimpath".to_owned()];
-            args.extend(arguments(&written));
-            let theirs = run(
-                Path::new("go"),
-                &args,
-                &written,
-                &[("GOCACHE", &self.standard)],
-            )?;
-            for ended in [ours, theirs] {
-                if ended.code != Some(0) {
-                    return Err(io::Error::other(format!(
-                        "the standard library cannot be built: {}",
-                        ended.stderr
-                    )));
-                }
-            }
-        }
-        // What was built of the module itself is in both caches; no specimen has a package of its content.
-        fs::write(done, "")
-    }
-
-    /// The change of a seed, carried out and compared. Once in eight it is made while the first build runs.
+    /// The changes of a seed, carried out one after the other and compared, up to the first that differs: what comes behind that would
+    /// say nothing. `tell` hears of each, and may break it off.
     ///
     /// # Errors
     /// Of making the specimen or running the programs; not of what they find.
-    pub fn run(&self, case: Case) -> io::Result<Verdict> {
+    pub fn run(
+        &self,
+        case: Case,
+        tell: &mut dyn FnMut(&Verdict) -> ControlFlow<()>,
+    ) -> io::Result<()> {
         let Case {
             specimen,
             mut random,
             ..
         } = case;
-        let during = random
-            .once_in(8)
-            .then(|| Duration::from_millis(random.below(1500) as u64));
-        self.try_change(&specimen, during, |written| {
-            Change::random(written, &mut random)
-        })
-    }
-
-    /// This change, made between two builds, and compared.
-    ///
-    /// # Errors
-    /// As [`run`](Mutator::run).
-    pub fn change(&self, specimen: &Specimen, change: Change) -> io::Result<Verdict> {
-        self.try_change(specimen, None, |_| Ok(change))
-    }
-
-    fn try_change(
-        &self,
-        specimen: &Specimen,
-        during: Option<Duration>,
-        choose: impl FnOnce(&Written) -> io::Result<Change>,
-    ) -> io::Result<Verdict> {
-        let dir = tempfile::Builder::new()
-            .prefix("gofarm-mutation-")
-            .tempdir_in(lab())?;
-        let root = dir.path().join(specimen.name);
-        let cache = dir.path().join("cache");
-        self.copy_cache(&cache)?;
-        let mut written = specimen.write(&root)?;
-        let out = written.out("programs");
-        fs::create_dir_all(&out)?;
-        written.age()?;
-        thread::sleep(TICK);
-        let change = choose(&written)?;
-        let mut kept = false;
-        if let Some(delay) = during {
-            // What this build makes is nobody's business: it saw the specimen before, after, or in between.
-            let before = written.clone();
-            thread::scope(|scope| {
-                let built = scope.spawn(|| self.build(&before, &cache));
-                thread::sleep(delay);
-                let changed = change.apply(&mut written);
-                built
-                    .join()
-                    .map_err(|_| io::Error::other("a build panicked"))??;
-                changed
-            })?;
-        } else {
-            // A plan that cannot be kept from the first build may be from the second.
-            self.build(&written, &cache)?;
-            kept = self.build(&written, &cache)?.reused;
-            change.apply(&mut written)?;
-        }
-        thread::sleep(TICK);
-
-        empty(&out)?;
-        let ours = self.build(&written, &cache)?;
-        let our_programs = compare::programs(&out)?;
-        let refused = compare::refusal(&ours.ended);
-        let mut differences = Vec::new();
-        // go says two things of some files, by whether it takes them from its index of packages, which it does when they are
-        // older than two seconds. Either is right.
-        for index in [GoIndex::Used, GoIndex::Passed] {
-            if refused.is_some() {
+        let mut trial = Trial::new(&self.gofarm, &self.caches, &specimen)?;
+        for turn in 0..CHANGES {
+            let (when, change) = choose(turn, &trial, &mut random)?;
+            let verdict = trial.round(change, when)?;
+            if tell(&verdict).is_break() || !verdict.differences.is_empty() {
                 break;
             }
-            empty(&out)?;
-            let theirs = self.oracle(&written, index)?;
-            let their_programs = compare::programs(&out)?;
-            let found = compare::differences(
-                (&ours.ended, &our_programs),
-                (&theirs, &their_programs),
-                &written,
-            );
-            if found.is_empty() {
-                differences.clear();
-                break;
-            }
-            if differences.is_empty() {
-                differences = found;
-            }
-        }
-        Ok(Verdict {
-            change,
-            during,
-            kept,
-            reused: ours.reused,
-            differences,
-            refused,
-        })
-    }
-
-    /// Blobs, results and the digests of the standard library's files; no plans.
-    fn copy_cache(&self, to: &Path) -> io::Result<()> {
-        fs::create_dir_all(to.join("client"))?;
-        for name in ["cas", "actions"] {
-            link_tree(&self.cache.join(name), &to.join(name))?;
-        }
-        for name in ["format", "CACHEDIR.TAG", "client/files"] {
-            fs::copy(self.cache.join(name), to.join(name))?;
         }
         Ok(())
     }
 
-    fn build(&self, written: &Written, cache: &Path) -> io::Result<Built> {
-        let summary = written.root.join("tmp/summary.json");
-        let _ = fs::remove_file(&summary);
-        let mut args = vec![
-            "submit".to_owned(),
-            format!("--summary-json={}", summary.display()),
-        ];
-        args.extend(arguments(written));
-        let ended = run(
-            &self.gofarm,
-            &args,
-            written,
-            &[
-                ("GOCACHE", &self.planning),
-                ("GOFARM_CACHE_DIR", cache),
-                ("GOFARM_PROGRESS", Path::new("none")),
-            ],
-        )?;
-        let reused = fs::read_to_string(&summary)
-            .is_ok_and(|text| text.replace(' ', "").contains("\"plan_reused\":true"));
-        Ok(Built { ended, reused })
-    }
-
-    fn oracle(&self, written: &Written, index: GoIndex) -> io::Result<Ended> {
-        let mut written = written.clone();
-        if index == GoIndex::Passed {
-            let users = written.var("GODEBUG").unwrap_or_default();
-            let setting = format!("{users},goindex=0");
-            written.set_var("GODEBUG", Some(setting.trim_start_matches(',')));
-        }
-        let written = &written;
-        let cache = written.root.join("tmp/gocache");
-        link_tree(&self.standard, &cache)?;
-        let mut args = vec!["build".to_owned(), "-trimpath".to_owned()];
-        args.extend(arguments(written));
-        let ended = run(Path::new("go"), &args, written, &[("GOCACHE", &cache)]);
-        fs::remove_dir_all(&cache)?;
-        ended
+    /// This change, and compared.
+    ///
+    /// # Errors
+    /// As [`run`](Mutator::run).
+    pub fn change(&self, specimen: &Specimen, change: Change, when: When) -> io::Result<Verdict> {
+        Trial::new(&self.gofarm, &self.caches, specimen)?.round(change, when)
     }
 }
 
-/// Whether cmd/go may use its index of packages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum GoIndex {
-    Used,
-    Passed,
-}
-
-struct Built {
-    ended: Ended,
-    reused: bool,
-}
-
-fn arguments(written: &Written) -> Vec<String> {
-    let mut args = written.flags.clone();
-    if written.has_output {
-        args.push(format!("-o={}/", written.out("programs").display()));
+/// The next change. Only the first build takes long enough for something to happen while it runs.
+fn choose(turn: u64, trial: &Trial<'_>, random: &mut Random) -> io::Result<(When, Change)> {
+    if turn == 0 && random.once_in(3) {
+        let cue = match random.once_in(2) {
+            true => Cue::Hashed,
+            false => Cue::Time(Duration::from_millis(random.below(1200) as u64)),
+        };
+        return Ok((When::During(cue), Change::random(trial.written(), random)?));
     }
-    args.push("--".to_owned());
-    args.extend(written.packages.iter().cloned());
-    args
-}
-
-fn empty(folder: &Path) -> io::Result<()> {
-    if folder.symlink_metadata().is_ok() {
-        fs::remove_dir_all(folder)?;
+    if random.once_in(12) {
+        return Ok((When::AtOnce, Change::of_settings(trial.written(), random)?));
     }
-    fs::create_dir_all(folder)
-}
-
-/// A tree of hard links.
-fn link_tree(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let to = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            link_tree(&entry.path(), &to)?;
-        } else {
-            fs::hard_link(entry.path(), to)?;
-        }
-    }
-    Ok(())
-}
-
-/// Where specimens are made: not below `/tmp`, of which an action has its own, so that a compiler there is not seen.
-fn lab() -> PathBuf {
-    let lab = Path::new("/var/tmp");
-    match lab.is_dir() {
-        true => lab.to_owned(),
-        false => std::env::temp_dir(),
-    }
+    Ok((When::Between, Change::random(trial.written(), random)?))
 }

@@ -13,11 +13,12 @@ use gofarm_freshness::audit::{Audited, audit};
 use gofarm_specimens::{Specimen, specimens};
 
 /// Specimens whose build fails before anything is compiled: there is no plan to be kept.
-const NOT_PLANNED: [&str; 5] = [
+const NOT_PLANNED: [&str; 6] = [
     "c_without_cgo",
     "cgo_pkg_config_without_the_library",
     "embed_what_is_not_there",
     "import_that_is_not_there",
+    "release_that_is_not_there",
     "two_packages_in_a_folder",
 ];
 

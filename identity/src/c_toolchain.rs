@@ -53,6 +53,8 @@ pub struct CToolchain {
     pub name: String,
     /// The folder in which the compiler was found.
     pub folder: PathBuf,
+    /// The names under which the compiler and its parts were looked for: on PATH, those that are no paths.
+    pub programs: Vec<String>,
     /// Programs and libraries whose change may change the identity.
     pub files: Vec<PathBuf>,
     /// Its header and library folders.
@@ -120,6 +122,7 @@ pub fn identify(
     add("command", compiler.join("\0").as_bytes());
     add("driver", &hash_file(&program)?);
     let mut files = vec![program.clone()];
+    let mut programs = vec![name.to_owned()];
     let ask = |args: &[&str]| -> Result<Printed, CToolchainError> {
         let mut argv = vec![program.to_string_lossy().into_owned()];
         argv.extend(compiler.iter().skip(1).cloned());
@@ -131,10 +134,13 @@ pub fn identify(
     };
     for name in PROGRAMS {
         let (out, _) = ask(&[&format!("-print-prog-name={name}")])?;
-        let found = String::from_utf8_lossy(&out).trim().to_owned();
-        if let Ok(found) = look_up(path, &found) {
+        let said = String::from_utf8_lossy(&out).trim().to_owned();
+        if let Ok(found) = look_up(path, &said) {
             add(name, &hash_file(&found)?);
             files.push(found);
+        }
+        if !said.is_empty() {
+            programs.push(said);
         }
     }
     for name in FILES {
@@ -165,6 +171,7 @@ pub fn identify(
     Ok(CToolchain {
         name: called,
         identity: hasher.finalize().to_hex().to_string(),
+        programs,
         files,
         listings,
         folder: program.parent().map(Path::to_path_buf).unwrap_or_default(),

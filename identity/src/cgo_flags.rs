@@ -6,6 +6,7 @@
 
 use crate::archive::{self, MAGIC};
 use crate::package::PackageError;
+use crate::quoted::quoted;
 
 /// What stands before the directives.
 const SECTION: &[u8] = b"\n$$  // cgo\n";
@@ -59,23 +60,6 @@ fn recorded(flags: &[String]) -> String {
         .iter()
         .map(|flag| format!("[\"cgo_ldflag\",\"{}\"]", json(&quoted(flag))));
     flags.collect::<Vec<_>>().join(",")
-}
-
-/// The text between the quotes of `%q`, for the characters that occur in flags.
-fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", c as u32)),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// The text between the quotes of a JSON string as encoding/json writes it.

@@ -25,6 +25,7 @@ mod macho;
 mod package;
 mod pe;
 mod placeholder;
+mod quoted;
 mod zeroing;
 
 pub use binary::{BinaryError, Stamped, binary_content_id, stamp_binary};
@@ -34,3 +35,4 @@ pub use hash::{action_hash, action_id, file_hash, hash_to_string};
 pub use listing::Listing;
 pub use package::{PackageError, full_archive, package_content_id, stamp_package};
 pub use placeholder::{BINARY_BUILD_ID, PACKAGE_BUILD_ID};
+pub use quoted::quoted;

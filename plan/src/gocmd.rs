@@ -129,8 +129,10 @@ impl GoCommand {
         if !output.status.success() {
             return Err(refused(&output));
         }
-        let vars = serde_json::from_slice(&output.stdout)
-            .map_err(|error| PlanError::Inconsistent(format!("go env -json: {error}")))?;
+        let vars = serde_json::from_slice(&output.stdout).map_err(|error| PlanError::Tool {
+            program: "go env -json".to_owned(),
+            detail: format!("its answer is no JSON ({error}); is the go on PATH a go command?"),
+        })?;
         Ok(GoEnv { vars })
     }
 }

@@ -56,6 +56,12 @@ impl Lookups {
         path.is_dir()
     }
 
+    /// Whether there is a link.
+    pub fn is_link(&self, path: &Path) -> bool {
+        self.ask(Question::Entry(path.to_owned()));
+        path.is_symlink()
+    }
+
     /// The bytes of a file of which planning depends on what [`header_digest`](crate::snapshot::header::header_digest) covers.
     pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.ask(Question::Content(path.to_owned()));

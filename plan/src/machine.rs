@@ -10,6 +10,8 @@ use std::path::Path;
 use gofarm_identity::Listing;
 use prost::Message;
 
+use crate::gocmd::GoCommand;
+
 /// A file or folder of the machine: a compiler, a header folder. It is not read; any change of it counts.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct MachineFact {
@@ -45,6 +47,29 @@ impl MachineFact {
 
     pub fn holds(&self) -> bool {
         MachineFact::of(path(&self.path)) == *self
+    }
+}
+
+/// Where a program was found on PATH; empty when it was not.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ProgramFact {
+    #[prost(string, tag = "1")]
+    pub name: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub path: Vec<u8>,
+}
+
+impl ProgramFact {
+    pub fn of(go: &GoCommand, name: &str) -> ProgramFact {
+        let found = go.look_up(Path::new(name));
+        ProgramFact {
+            name: name.to_owned(),
+            path: found.map(|found| bytes(&found)).unwrap_or_default(),
+        }
+    }
+
+    pub fn holds(&self, go: &GoCommand) -> bool {
+        ProgramFact::of(go, &self.name) == *self
     }
 }
 

@@ -11,6 +11,16 @@ pub(crate) fn run(
     folder: &Path,
     env: &[(String, String)],
 ) -> io::Result<()> {
+    ask(program, args, folder, env).map(drop)
+}
+
+/// As [`run`]; what it writes to its standard output.
+pub(crate) fn ask(
+    program: &str,
+    args: &[&str],
+    folder: &Path,
+    env: &[(String, String)],
+) -> io::Result<String> {
     #[allow(clippy::disallowed_methods, reason = "the one wrapper of this crate")]
     let mut command = Command::new(program);
     let output = command
@@ -23,7 +33,7 @@ pub(crate) fn run(
         .output()
         .map_err(|error| io::Error::other(format!("{program}: {error}")))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     Err(io::Error::other(format!(
         "{program} {} in {}: {}: {}{}",

@@ -3,8 +3,10 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::network::Network;
 use crate::workshop::Workshop;
 
 /// A named sort of module with its surroundings.
@@ -32,6 +34,10 @@ pub struct Written {
     pub packages: Vec<String>,
     /// False when there is no program: go refuses `-o` with a folder then.
     pub has_output: bool,
+    /// Folders below the root that whoever builds must see as a read-only file system.
+    pub read_only: Vec<String>,
+    /// Held as long as anybody may build.
+    pub(crate) network: Option<Arc<Network>>,
 }
 
 impl Specimen {

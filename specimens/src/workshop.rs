@@ -6,8 +6,10 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::run::{git_env, run};
+use crate::network::Network;
+use crate::run::{ask, git_env, run};
 use crate::specimen::Written;
 
 /// Makes one specimen. All paths are below its root.
@@ -42,6 +44,10 @@ impl Workshop {
             ("GOPROXY", "off".to_owned()),
             ("GOSUMDB", "off".to_owned()),
             ("GOTOOLCHAIN", "local".to_owned()),
+            // Nobody listens there, so no change leads out of this machine.
+            ("HTTP_PROXY", NOWHERE.to_owned()),
+            ("HTTPS_PROXY", NOWHERE.to_owned()),
+            ("GIT_ALLOW_PROTOCOL", "file:https".to_owned()),
         ];
         Ok(Workshop {
             written: Written {
@@ -54,6 +60,8 @@ impl Workshop {
                 flags: Vec::new(),
                 packages: Vec::new(),
                 has_output: true,
+                read_only: Vec::new(),
+                network: None,
             },
         })
     }
@@ -164,7 +172,19 @@ impl Workshop {
         let mut env = self.written.env.clone();
         env.push(("GOCACHE".to_owned(), cache.display().to_string()));
         run("go", args, &self.path(folder), &env)?;
-        fs::remove_dir_all(cache)
+        // Not every command uses it.
+        match cache.is_dir() {
+            true => fs::remove_dir_all(cache),
+            false => Ok(()),
+        }
+    }
+
+    /// The folder of the release that `go` is of.
+    pub fn goroot(&self) -> io::Result<PathBuf> {
+        let mut env = self.written.env.clone();
+        env.push(("GOTOOLCHAIN".to_owned(), "local".to_owned()));
+        let said = ask("go", &["env", "GOROOT"], &self.written.root, &env)?;
+        Ok(PathBuf::from(said.trim_end()))
     }
 
     /// Puts a module version into the proxy, which is GOPROXY from then on.
@@ -174,11 +194,69 @@ impl Workshop {
         version: &str,
         files: &[(&str, &str)],
     ) -> io::Result<()> {
-        proxy::publish(&self.path("proxy"), module, version, files)?;
+        self.publish_in("proxy", module, version, files)?;
         self.env("GOPROXY", "file://ROOT/proxy");
         Ok(())
     }
+
+    /// Puts a module version into the folder of a proxy.
+    pub fn publish_in(
+        &mut self,
+        proxy: &str,
+        module: &str,
+        version: &str,
+        files: &[(&str, &str)],
+    ) -> io::Result<()> {
+        proxy::publish(&self.path(proxy), module, version, files)
+    }
+
+    /// Puts a Go release into the proxy, as cmd/go fetches it: a script that is its go command.
+    pub fn publish_release(&mut self, name: &str, script: &str) -> io::Result<()> {
+        let version = format!("v0.0.1-{name}.{PLATFORM}");
+        let script = format!("#!/bin/sh\n{script}\n");
+        // cmd/go makes all of these executable.
+        let files = [
+            ("bin/go", script.as_str()),
+            ("bin/gofmt", ""),
+            ("lib/none", ""),
+            ("pkg/tool/none", ""),
+        ];
+        self.publish("golang.org/toolchain", &version, &files)
+    }
+
+    /// Where a release of the proxy is once it has been fetched.
+    pub fn fetched_release(&self, name: &str) -> PathBuf {
+        self.path("gopath/pkg/mod")
+            .join(format!("golang.org/toolchain@v0.0.1-{name}.{PLATFORM}"))
+    }
+
+    /// Answers for hosts of example.com from now on, with the files in `hosts/HOST`.
+    pub fn network(&mut self) -> io::Result<()> {
+        let network = Network::of(&self.written.root)?;
+        // Another one each time, so no part of what may change.
+        self.files(&[("tmp/trusted.pem", network.certificate())])?;
+        self.env("SSL_CERT_FILE", "ROOT/tmp/trusted.pem");
+        self.env("HTTPS_PROXY", &network.proxy());
+        self.written.network = Some(Arc::new(network));
+        Ok(())
+    }
+
+    /// Removes what was fetched.
+    pub fn forget_modules(&mut self) -> io::Result<()> {
+        crate::saved::remove(&self.path("gopath/pkg/mod"))
+    }
 }
+
+/// An address of which nobody knows.
+const NOWHERE: &str = "http://127.0.0.1:9";
+
+/// The system's name and the processor's, as Go has them.
+const PLATFORM: &str = match (cfg!(target_os = "macos"), cfg!(target_arch = "aarch64")) {
+    (true, true) => "darwin-arm64",
+    (true, false) => "darwin-amd64",
+    (false, true) => "linux-arm64",
+    (false, false) => "linux-amd64",
+};
 
 /// Of `example.com/m`.
 pub(crate) const GO_MOD: &str = "module example.com/m\n\ngo 1.24\n";

@@ -32,6 +32,10 @@ pub struct Surroundings {
     pub gopath: Option<PathBuf>,
     /// The proxy, when it is a folder.
     pub proxy: Option<PathBuf>,
+    /// Where passwords and certificates are with which modules are fetched.
+    pub credentials: Vec<PathBuf>,
+    /// Modules come from repositories.
+    pub fetches_by_git: bool,
     /// The program that is observed.
     pub planner: PathBuf,
 }
@@ -51,19 +55,25 @@ impl Surroundings {
                 .map(|(name, value)| (name.into(), value.into()))
                 .collect(),
         };
-        let env = go.go_env().map_err(io::Error::other)?;
+        let names = ["GOROOT", "GOMODCACHE", "GOENV", "GOPATH", "GOPROXY"];
+        let mut words = vec!["env".to_owned()];
+        words.extend(names.map(str::to_owned));
+        let said = go.run(&words, &[]).map_err(io::Error::other)?;
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        let [goroot, modcache, goenv, gopath, proxy] = said.lines().collect::<Vec<_>>()[..] else {
+            return Err(io::Error::other(format!("go env said {said:?}")));
+        };
         let path = written.var("PATH").unwrap_or_default();
         Ok(Surroundings {
-            goroot: env.get("GOROOT").into(),
-            modcache: env.get("GOMODCACHE").into(),
+            goroot: goroot.into(),
+            modcache: modcache.into(),
             path: std::env::split_paths(path).collect(),
-            goenv: env.get("GOENV").into(),
+            goenv: goenv.into(),
             output: written.out("planned"),
-            gopath: (written.var("GO111MODULE") != Some("off")).then(|| env.get("GOPATH").into()),
-            proxy: env
-                .get("GOPROXY")
-                .strip_prefix("file://")
-                .map(PathBuf::from),
+            gopath: (written.var("GO111MODULE") != Some("off")).then(|| gopath.into()),
+            proxy: proxy.strip_prefix("file://").map(PathBuf::from),
+            credentials: credentials(written),
+            fetches_by_git: written.var("GOPRIVATE").is_some(),
             planner: planner.to_owned(),
         })
     }
@@ -143,6 +153,15 @@ impl Surroundings {
         {
             return Some("a proxy says the same of a version for ever");
         }
+        if asked.program == "go" && self.credentials.iter().any(|known| path.starts_with(known)) {
+            return Some("with which password a module is fetched: its sum says what it is");
+        }
+        let is_git = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("git");
+        if self.fetches_by_git
+            && (is_git(asked.program.as_ref()) || path.file_name().is_some_and(is_git))
+        {
+            return Some("git fetches modules: their sums say what they are");
+        }
         let means_nothing = |gopath: &PathBuf| path == *gopath || path == gopath.join("src");
         if self.gopath.as_ref().is_some_and(means_nothing) {
             return Some("with modules GOPATH means nothing, but for the module cache in it");
@@ -180,6 +199,17 @@ impl Surroundings {
         let mut rest = self.path.iter().skip_while(|known| *known != folder);
         rest.any(|folder| folder.join(name).is_file())
     }
+}
+
+/// The netrc file (cmd/go/internal/auth/netrc.go), and what hosts are trusted by (crypto/x509/root_linux.go).
+fn credentials(written: &Written) -> Vec<PathBuf> {
+    let home = Path::new(written.var("HOME").unwrap_or("/"));
+    let named = ["NETRC", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+    let named = named.iter().filter_map(|name| written.var(name));
+    let system = ["/etc/ssl", "/etc/pki"];
+    let mut credentials = vec![home.join(".netrc")];
+    credentials.extend(named.chain(system).map(PathBuf::from));
+    credentials
 }
 
 fn is_shared_library(path: &Path) -> bool {

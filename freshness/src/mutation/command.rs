@@ -1,5 +1,6 @@
 //! The two builders as processes.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -16,25 +17,33 @@ use nix::unistd::Pid;
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// How a build ended.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Ended {
     /// `None` when it was killed after [`LIMIT`].
     pub code: Option<i32>,
     pub stderr: String,
 }
 
-/// Runs a program in the specimen's folder and environment, with some variables more.
+/// Runs a program in the specimen's folder and environment, with some variables more. `name` is of its own among the programs that run
+/// at the same time.
 pub(super) fn run(
     program: &Path,
     args: &[String],
     written: &Written,
     env: &[(&str, &Path)],
+    name: &str,
 ) -> io::Result<Ended> {
-    let stderr = written.root.join("tmp/stderr");
+    let stderr = written.root.join(format!("tmp/{name}.stderr"));
+    let mut words: Vec<OsString> = Vec::new();
+    if !written.read_only.is_empty() {
+        words.extend(with_read_only(written)?);
+    }
+    words.push(program.into());
+    words.extend(args.iter().map(OsString::from));
     #[allow(clippy::disallowed_methods, reason = "the one wrapper of this crate")]
-    let mut command = Command::new(program);
+    let mut command = Command::new(&words[0]);
     let mut child = command
-        .args(args)
+        .args(&words[1..])
         .current_dir(&written.folder)
         .env_clear()
         .envs(written.env.iter().map(|(name, value)| (name, value)))
@@ -58,8 +67,49 @@ pub(super) fn run(
         }
         thread::sleep(Duration::from_millis(3));
     };
+    if code == Some(NOT_MOUNTED) {
+        let said = String::from_utf8_lossy(&fs::read(&stderr)?).into_owned();
+        return Err(io::Error::other(format!(
+            "this machine does not allow mounts: {said}"
+        )));
+    }
     Ok(Ended {
         code,
         stderr: String::from_utf8_lossy(&fs::read(&stderr)?).into_owned(),
     })
+}
+
+/// No builder ends with this.
+const NOT_MOUNTED: i32 = 125;
+
+/// What runs the words behind it where some folders are a read-only file system: modes say nothing to root.
+fn with_read_only(written: &Written) -> io::Result<Vec<OsString>> {
+    const SCRIPT: &str = "while [ \"$1\" != -- ]; do
+        \"$0\" --bind \"$1\" \"$1\" && \"$0\" -o remount,bind,ro \"$1\" || exit 125
+        shift
+    done
+    shift
+    exec \"$@\"";
+    let tool = |name: &str| {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path)
+            .map(|folder| folder.join(name))
+            .find(|file| file.is_file())
+            .ok_or_else(|| io::Error::other(format!("no {name} on PATH")))
+    };
+    // As root it needs no other user, which would change who owns what.
+    let kind = match nix::unistd::geteuid().is_root() {
+        true => "-m",
+        false => "-rm",
+    };
+    let mut words: Vec<OsString> = vec![tool("unshare")?.into(), kind.into()];
+    words.extend([tool("sh")?.into(), "-c".into(), SCRIPT.into()]);
+    // Its name is the program that mounts: the specimen's PATH may have none.
+    words.push(tool("mount")?.into());
+    let folders = written.read_only.iter();
+    let folders = folders.map(|folder| written.root.join(folder));
+    // What has gone meanwhile cannot be mounted.
+    words.extend(folders.filter(|folder| folder.is_dir()).map(OsString::from));
+    words.push("--".into());
+    Ok(words)
 }

@@ -1,6 +1,6 @@
 //! In what two builds of the same differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -13,6 +13,19 @@ use super::normal::normal;
 
 /// Names of programs and SHA-256 of their bytes.
 pub(super) type Programs = BTreeMap<String, String>;
+
+/// What came of a build.
+#[derive(Debug, Clone)]
+pub(super) struct Made {
+    pub ended: Ended,
+    pub programs: Programs,
+}
+
+impl Made {
+    pub fn succeeded(&self) -> bool {
+        self.ended.code == Some(0)
+    }
+}
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,32 +111,66 @@ pub(super) fn refusal(ours: &Ended) -> Option<String> {
     (ours.code != Some(0)).then(|| line.to_owned())
 }
 
-pub(super) fn differences(
-    (ours, our_programs): (&Ended, &Programs),
-    (theirs, their_programs): (&Ended, &Programs),
+/// A difference of exit codes.
+fn of_codes(ours: &Ended, theirs: &Ended, written: &Written) -> Option<Difference> {
+    (ours.code != theirs.code).then(|| Difference::Code {
+        ours: ours.code,
+        theirs: theirs.code,
+        texts: (
+            normal(&ours.stderr, written),
+            normal(&theirs.stderr, written),
+        ),
+    })
+}
+
+/// What is wrong with what two builds at once have left: each program is one of the two, and none is missing.
+pub(super) fn one_of_two(
+    built: &[Ended; 2],
+    left: &Programs,
+    made: &[Made; 2],
     written: &Written,
 ) -> Vec<Difference> {
-    let texts = (
-        normal(&ours.stderr, written),
-        normal(&theirs.stderr, written),
-    );
-    if ours.code != theirs.code {
-        return vec![Difference::Code {
-            ours: ours.code,
-            theirs: theirs.code,
-            texts,
-        }];
+    let both = built.iter().zip(made);
+    let mut found: Vec<Difference> = both
+        .filter_map(|(ours, theirs)| of_codes(ours, &theirs.ended, written))
+        .collect();
+    if !found.is_empty() {
+        return found;
     }
+    let names = made.iter().flat_map(|made| made.programs.keys());
+    for name in names.chain(left.keys()).collect::<BTreeSet<_>>() {
+        let theirs = || made.iter().filter_map(|made| made.programs.get(name));
+        found.extend(match left.get(name) {
+            Some(ours) if theirs().any(|theirs| ours == theirs) => None,
+            Some(_) if theirs().next().is_some() => Some(Difference::Bytes { name: name.clone() }),
+            ours => Some(Difference::Missing {
+                name: name.clone(),
+                ours: ours.is_some(),
+            }),
+        });
+    }
+    found
+}
+
+pub(super) fn differences(ours: &Made, theirs: &Made, written: &Written) -> Vec<Difference> {
+    if let Some(difference) = of_codes(&ours.ended, &theirs.ended, written) {
+        return vec![difference];
+    }
+    let texts = (
+        normal(&ours.ended.stderr, written),
+        normal(&theirs.ended.stderr, written),
+    );
+    let (our_programs, their_programs) = (&ours.programs, &theirs.programs);
     let mut found = Vec::new();
     // What is said about a success is each one's own.
-    if ours.code != Some(0) && texts.0 != texts.1 {
+    if !ours.succeeded() && texts.0 != texts.1 {
         found.push(Difference::Text {
             ours: texts.0,
             theirs: texts.1,
         });
     }
     let names = our_programs.keys().chain(their_programs.keys());
-    let names: std::collections::BTreeSet<&String> = names.collect();
+    let names: BTreeSet<&String> = names.collect();
     for name in names {
         match (our_programs.get(name), their_programs.get(name)) {
             (Some(ours), Some(theirs)) if ours == theirs => {}

@@ -122,7 +122,7 @@ impl Assembly<'_> {
         draft
             .includers
             .retain(|path| uses_cgo || path.extension().is_none_or(|ext| ext != "go"));
-        let places = self.included(&mut draft);
+        let places = self.included(&mut draft)?;
 
         let host_tools = !draft.compilers.is_empty();
         let (env, platform) = self.surroundings(&draft.compilers)?;
@@ -168,13 +168,23 @@ impl Assembly<'_> {
     }
 
     /// Declares what the sources include, and says what has to be found by its absolute path.
-    fn included(&mut self, draft: &mut Draft<'_>) -> Vec<v1::Place> {
+    fn included(&mut self, draft: &mut Draft<'_>) -> Result<Vec<v1::Place>, PlanError> {
         let included = includes::follow(
             &self.lookups,
             &draft.includers,
             &draft.include_folders,
             &draft.definitions,
         );
+        let mut elsewhere = included.elsewhere.iter();
+        if let Some(path) = elsewhere.find(|path| !is_system(&path.to_string_lossy(), &self.roots))
+        {
+            return Err(PlanError::Unsupported {
+                what: format!("including {}", path.display()),
+                why: "a folder in this path is a link, and .. leads up from where it leads; name the file by a path without \
+                      the link"
+                    .to_owned(),
+            });
+        }
         for path in &included.files {
             if is_system(&path.to_string_lossy(), &self.roots) {
                 continue;
@@ -185,15 +195,15 @@ impl Assembly<'_> {
         }
         // Only a C compiler reads them; Go's own assembler resolves nothing by itself but what cmd/go names.
         let absolute = included.absolute.iter().map(|path| path.to_string_lossy());
-        absolute
+        let places = absolute
             .filter(|path| !is_system(path, &self.roots))
             .filter_map(|path| {
                 Some(v1::Place {
                     input: self.roots.to_virtual(&path)?,
                     path: path.into_owned(),
                 })
-            })
-            .collect()
+            });
+        Ok(places.collect())
     }
 
     fn entry(

@@ -21,6 +21,8 @@ pub(crate) struct Included {
     /// Those that are found by their absolute path: a source names them so, or a file that is found so names them
     /// relative to itself.
     pub absolute: BTreeSet<PathBuf>,
+    /// Those that lie elsewhere than their paths say: up from where a link leads.
+    pub elsewhere: BTreeSet<PathBuf>,
 }
 
 /// A source that is read: where it is, and whether it is found by its absolute path.
@@ -101,12 +103,44 @@ impl Search<'_> {
     fn take(&mut self, source: &Source, name: &str, is_source: bool) {
         let own = source.0.parent().unwrap_or(Path::new("/")).to_path_buf();
         if name.starts_with('/') {
-            return self.found(normalise(Path::new(name)), true, is_source);
+            return self.reach(Path::new(name), true, is_source);
         }
-        self.found(normalise(&own.join(name)), source.1, is_source);
+        self.reach(&own.join(name), source.1, is_source);
         for folder in self.folders {
-            self.found(normalise(&folder.join(name)), false, is_source);
+            self.reach(&folder.join(name), false, is_source);
         }
+    }
+
+    /// Takes the file that the compiler finds at a path. `..` leads up from where a link leads; inside an action, where no folder is a
+    /// link, from the folder that the path names.
+    fn reach(&mut self, spelled: &Path, absolute: bool, is_source: bool) {
+        let path = normalise(spelled);
+        if self.goes_up_from_a_link(spelled) {
+            if !self.lookups.is_file(spelled) {
+                return;
+            }
+            if spelled.canonicalize().ok() != path.canonicalize().ok() {
+                self.included.elsewhere.insert(spelled.to_owned());
+                return;
+            }
+        }
+        self.found(path, absolute, is_source);
+    }
+
+    fn goes_up_from_a_link(&self, spelled: &Path) -> bool {
+        let mut folder = PathBuf::new();
+        let mut goes = false;
+        for component in spelled.components() {
+            match component {
+                Component::CurDir => {}
+                Component::ParentDir => {
+                    goes |= self.lookups.is_link(&folder);
+                    folder.pop();
+                }
+                other => folder.push(other),
+            }
+        }
+        goes
     }
 
     fn take_headers(&mut self, source: &Source) {
@@ -249,6 +283,25 @@ mod tests {
         );
         let uses = tree.write("d.c", "#include \"m.h\"\nINCBIN(\"blob.bin\");\n");
         assert!(files(&uses, &[]).is_superset(&[blob, macros].into()));
+    }
+
+    #[test]
+    fn what_is_included_by_the_way_up_from_a_link_is_what_the_compiler_finds() {
+        let tree = Tree::new();
+        let source = tree.write("pkg/a.c", "#include \"inc/../x.h\"\n");
+        tree.write("pkg/x.h", "");
+        let folder = tree.0.path().to_owned();
+        std::fs::create_dir_all(folder.join("far/inc")).unwrap();
+        std::os::unix::fs::symlink("../far/inc", folder.join("pkg/inc")).unwrap();
+        assert_eq!(files(&source, &[]), [].into());
+        tree.write("far/x.h", "");
+        let included = follow(&Lookups::default(), std::slice::from_ref(&source), &[], &[]);
+        assert_eq!(included.elsewhere, [folder.join("pkg/inc/../x.h")].into());
+        std::fs::remove_file(folder.join("pkg/inc")).unwrap();
+        std::os::unix::fs::symlink("sub/inc", folder.join("pkg/inc")).unwrap();
+        std::fs::create_dir_all(folder.join("pkg/sub/inc")).unwrap();
+        std::os::unix::fs::symlink("../x.h", folder.join("pkg/sub/x.h")).unwrap();
+        assert_eq!(files(&source, &[]), [folder.join("pkg/x.h")].into());
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use prost::Message;
 
-use crate::machine::{ListingFact, MachineFact};
+use crate::gocmd::GoCommand;
+use crate::machine::{ListingFact, MachineFact, ProgramFact};
 
 /// Toolchains remembered; the ones used longest ago go first.
 const KEPT: usize = 16;
@@ -33,6 +34,9 @@ pub(crate) struct Remembered {
     /// What people call it.
     #[prost(string, tag = "8")]
     pub name: String,
+    /// Where the compiler, and those of its parts that it leaves to PATH, were found.
+    #[prost(message, repeated, tag = "9")]
+    pub programs: Vec<ProgramFact>,
 }
 
 /// Whether the compiler knows a flag.
@@ -47,8 +51,12 @@ pub(crate) struct Probe {
 
 impl Remembered {
     /// Whether the toolchain is still the one that was asked.
-    pub fn holds(&self) -> bool {
-        self.files.iter().all(MachineFact::holds) && self.listings.iter().all(ListingFact::holds)
+    pub fn holds(&self, go: &GoCommand) -> bool {
+        // The compiler at least was found somewhere.
+        !self.programs.is_empty()
+            && self.programs.iter().all(|fact| fact.holds(go))
+            && self.files.iter().all(MachineFact::holds)
+            && self.listings.iter().all(ListingFact::holds)
     }
 }
 

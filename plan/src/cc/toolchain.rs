@@ -11,7 +11,7 @@ use gofarm_identity::c_toolchain::joined_names;
 use super::memory::{Memory, Probe, Remembered};
 use crate::error::PlanError;
 use crate::gocmd::GoCommand;
-use crate::machine::{ListingFact, MachineFact, bytes, path};
+use crate::machine::{ListingFact, MachineFact, ProgramFact, bytes, path};
 use crate::snapshot::decides;
 
 /// The toolchains that a plan uses, each asked once, and not at all while it is the one that an earlier plan has asked.
@@ -26,7 +26,7 @@ pub(crate) struct Toolchains {
 
 /// What a plan rests on that used toolchains.
 pub(crate) struct Used {
-    /// The names of the compilers.
+    /// The names of the compilers, and of those of their parts that they leave to PATH.
     pub compilers: Vec<String>,
     pub files: Vec<PathBuf>,
     pub listings: Vec<ListingFact>,
@@ -109,8 +109,10 @@ impl Toolchains {
             listings: Vec::new(),
         };
         let mut records: Vec<Remembered> = Vec::new();
-        for (compiler, toolchain) in self.used {
-            used.compilers.extend(compiler.first().cloned());
+        for toolchain in self.used.into_values() {
+            let programs = toolchain.programs.iter();
+            used.compilers
+                .extend(programs.map(|program| program.name.clone()));
             let files = toolchain.files.iter();
             used.files
                 .extend(files.map(|fact| path(&fact.path).to_owned()));
@@ -142,7 +144,7 @@ impl Toolchains {
             let surroundings = surroundings(go);
             let remembered = self.remembered.get_or_insert_with(|| self.memory.read());
             let known = remembered.iter().find(|known| {
-                known.compiler == compiler && known.surroundings == surroundings && known.holds()
+                known.compiler == compiler && known.surroundings == surroundings && known.holds(go)
             });
             let record = match known {
                 Some(known) => known.clone(),
@@ -182,6 +184,11 @@ fn identify(
             .collect(),
         listings: found.listings.iter().map(ListingFact::from).collect(),
         probes: Vec::new(),
+        programs: found
+            .programs
+            .iter()
+            .map(|name| ProgramFact::of(go, name))
+            .collect(),
     })
 }
 

@@ -57,25 +57,9 @@ pub(crate) fn unquote(text: &str) -> Option<Vec<u8>> {
     (len == text.len()).then_some(bytes)
 }
 
-/// Writes a string as `strconv.Quote` does, for the characters that occur in flags and paths.
+/// Writes a string as `strconv.Quote` does.
 pub(crate) fn quote(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if (c as u32) < 0x20 || c as u32 == 0x7f => {
-                out.push_str(&format!("\\x{:02x}", c as u32));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
+    format!("\"{}\"", gofarm_identity::quoted(text))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use prost::Message;
 use super::folders::FolderFact;
 use crate::files::{Recorded, SourceFiles};
 use crate::gocmd::{Answer, GoCommand};
-use crate::machine::{ListingFact, MachineFact, bytes, path};
+use crate::machine::{ListingFact, MachineFact, ProgramFact, bytes, path};
 
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, prost::Enumeration)]
@@ -150,25 +150,6 @@ impl AnswerFact {
     }
 }
 
-/// Where a program was found on PATH; empty when it was not.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct ProgramFact {
-    #[prost(string, tag = "1")]
-    pub name: String,
-    #[prost(bytes = "vec", tag = "2")]
-    pub path: Vec<u8>,
-}
-
-impl ProgramFact {
-    pub fn of(go: &GoCommand, name: &str) -> ProgramFact {
-        let found = go.look_up(Path::new(name));
-        ProgramFact {
-            name: name.to_owned(),
-            path: found.map(|found| bytes(&found)).unwrap_or_default(),
-        }
-    }
-}
-
 /// All of them.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Facts {
@@ -214,7 +195,7 @@ impl Facts {
     fn broken_file(&self, go: &GoCommand, files: &mut SourceFiles<'_>) -> Option<String> {
         let changed = |path: &[u8]| Some(format!("{} changed", path_text(path)));
         for fact in &self.programs {
-            if ProgramFact::of(go, &fact.name) != *fact {
+            if !fact.holds(go) {
                 return Some(format!("{} is another program", fact.name));
             }
         }

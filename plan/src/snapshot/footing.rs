@@ -8,7 +8,7 @@ use gofarm_proto::v1;
 use super::embed::matches;
 use super::fact::Facts;
 use super::folders::is_planned_file;
-use super::record::Snapshot;
+use super::record::{Kept, Snapshot};
 use crate::machine::path;
 use crate::roots::Roots;
 
@@ -43,7 +43,13 @@ pub struct Footing {
 }
 
 impl Footing {
-    pub(super) fn of(facts: Facts, snapshot: Snapshot) -> Footing {
+    /// Of the plan that is kept in this file; `None` when none is.
+    pub(super) fn read(file: &Path) -> Option<Footing> {
+        let kept = Kept::read(file)?;
+        Some(Footing::of(kept.facts()?, kept.snapshot()?))
+    }
+
+    fn of(facts: Facts, snapshot: Snapshot) -> Footing {
         let mut footing = Footing::default();
         for fact in facts.folders {
             let patterns = footing.folders.entry(fact.path().to_owned()).or_default();

@@ -15,6 +15,7 @@ pub(crate) mod fuzzing;
 pub(crate) mod header;
 mod name;
 mod record;
+mod release;
 mod repository;
 pub(crate) mod trace;
 mod unsaid;
@@ -31,10 +32,10 @@ use crate::error::PlanError;
 use crate::files::SourceFiles;
 use crate::gocmd::{GoCommand, GoEnv};
 use crate::lookups::Question;
-use crate::machine::{MachineFact, bytes, changed, modified};
+use crate::machine::{MachineFact, ProgramFact, bytes, changed, modified};
 use crate::plan::{Asked, Grounds, PackageIndex, Plan, module_root, plan_after};
 use crate::request::PlanRequest;
-use fact::{AnswerFact, Facts, FileFact, Kind, LookFact, ProgramFact};
+use fact::{AnswerFact, Facts, FileFact, Kind, LookFact};
 use folders::{FolderFact, is_planned_file, nanos};
 pub use footing::{Access, Footing};
 pub(crate) use name::decides;
@@ -120,8 +121,7 @@ impl Planner {
 
     /// What the kept plan of this request rests on; `None` when none is kept.
     pub fn footing(&self, request: &PlanRequest) -> Option<Footing> {
-        let kept = Kept::read(&self.file(request)?)?;
-        Some(Footing::of(kept.facts()?, kept.snapshot()?))
+        self.file(request).as_deref().and_then(Footing::read)
     }
 
     /// The plan of a build: remembered if every fact holds, else from a dry run.
@@ -171,13 +171,24 @@ impl Planner {
         request: &PlanRequest,
         files: &mut SourceFiles<'_>,
     ) -> Result<Planned, PlanError> {
+        self.plan_observed(request, files, &mut || {})
+    }
+
+    /// As [`plan_anew`](Planner::plan_anew), for who observes this process: calls `asked` when a plan is made and all has been asked
+    /// that it depends on. What is asked behind that is written down as facts.
+    pub fn plan_observed(
+        &self,
+        request: &PlanRequest,
+        files: &mut SourceFiles<'_>,
+        asked: &mut dyn FnMut(),
+    ) -> Result<Planned, PlanError> {
         let index = match files.fooled() {
             true => PackageIndex::Passed,
             false => PackageIndex::Used,
         };
-        let planned = self.dry_run(request, files, index)?;
+        let planned = self.dry_run(request, files, index, asked)?;
         match index == PackageIndex::Used && files.fooled() {
-            true => self.dry_run(request, files, PackageIndex::Passed),
+            true => self.dry_run(request, files, PackageIndex::Passed, asked),
             false => Ok(planned),
         }
     }
@@ -187,11 +198,13 @@ impl Planner {
         request: &PlanRequest,
         files: &mut SourceFiles<'_>,
         index: PackageIndex,
+        told: &mut dyn FnMut(),
     ) -> Result<Planned, PlanError> {
         let started = SystemTime::now();
         let asked = plan_after(&self.go, request, index, self.memory(), || {
             Before::ask(&self.go)
         })?;
+        told();
         if let Some(trace) = asked
             .grounds
             .trace
@@ -276,14 +289,17 @@ impl Planner {
             // Without it nothing is stamped.
             programs.insert("git");
         }
+        let releases = release::candidates(&self.go, env, &name::goenv_file(&self.go));
+        programs.extend(releases.iter().map(String::as_str));
         facts.programs = programs
             .into_iter()
             .map(|name| ProgramFact::of(&self.go, name))
             .collect();
-        facts.machine = machine_files(grounds, env)
-            .iter()
-            .map(|path| MachineFact::of(path))
-            .collect();
+        let mut machine = machine_files(grounds, env);
+        // A release on PATH is often a script, too.
+        let found = releases.iter();
+        machine.extend(found.filter_map(|name| self.go.look_up(Path::new(name))));
+        facts.machine = machine.iter().map(|path| MachineFact::of(path)).collect();
         facts.listings = grounds.listings.clone();
 
         let questions = self
@@ -297,6 +313,13 @@ impl Planner {
         let modcache = Some(Path::new(env.get("GOMODCACHE"))).filter(|path| path.is_absolute());
         let mut folders: BTreeSet<(PathBuf, Option<String>)> = BTreeSet::new();
         let mut kinds: BTreeSet<(PathBuf, bool)> = BTreeSet::new();
+        // One that is not there was not needed: it would have been fetched.
+        let fetched = releases.iter().map(|name| release::fetched(env, name));
+        kinds.extend(
+            fetched
+                .filter(|path| path.is_dir())
+                .map(|path| (path, true)),
+        );
         for question in questions.into_iter().chain(beside.iter().cloned()) {
             match within_cache(question, modcache) {
                 Question::Kind(path) => {

@@ -102,7 +102,7 @@ fn is_deciding(flag: &str) -> bool {
 }
 
 /// The file in which `go env -w` keeps its settings (cmd/go/internal/cfg/cfg.go, `EnvFile`).
-fn goenv_file(go: &GoCommand) -> PathBuf {
+pub(super) fn goenv_file(go: &GoCommand) -> PathBuf {
     let named = go.var("GOENV");
     if named == "off" {
         return PathBuf::from("/dev/null");

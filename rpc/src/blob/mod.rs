@@ -151,12 +151,11 @@ impl BlobClient {
         deadline: Instant,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Uploaded, BlobError> {
-        let sources = sources.into_iter().collect();
         upload::upload(self, sources, Ask::All, deadline, progress).await
     }
 
-    /// As [`upload_unsound`](BlobClient::upload_unsound), for blobs that were made just now, so that the farm most likely lacks
-    /// them: it is asked about the large ones only, and all the others count as lacking.
+    /// As [`upload`](BlobClient::upload), for blobs that were made just now, so that the farm most likely lacks
+    /// them: it is asked about the large ones only, whose bytes it compares, and all the others count as lacking.
     ///
     /// # Errors
     ///
@@ -167,7 +166,6 @@ impl BlobClient {
         deadline: Instant,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Uploaded, BlobError> {
-        let sources = sources.into_iter().collect();
         upload::upload(self, sources, Ask::Large, deadline, progress).await
     }
 
@@ -183,7 +181,6 @@ impl BlobClient {
         deadline: Instant,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Uploaded, BlobError> {
-        let sources = sources.into_iter().collect();
         upload::upload(self, sources, Ask::Verified, deadline, progress).await
     }
 

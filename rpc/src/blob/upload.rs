@@ -27,11 +27,12 @@ pub(super) enum Ask {
 
 pub(super) async fn upload(
     client: &BlobClient,
-    sources: Vec<Sourced>,
+    sources: impl IntoIterator<Item = Sourced>,
     ask: Ask,
     deadline: Instant,
     tell: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Uploaded, BlobError> {
+    let sources: Vec<Sourced> = sources.into_iter().collect();
     let digests = sources.iter().map(|(digest, _)| *digest);
     let (asked, unasked): (Vec<Digest>, Vec<Digest>) =
         digests.partition(|digest| ask != Ask::Large || digest.size > LARGE);

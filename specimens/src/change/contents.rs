@@ -38,7 +38,10 @@ pub(super) fn damage(_: &Written, things: &Things, random: &mut Random) -> Optio
     let (path, content) = things.file(random)?;
     let keep_time = random.once_in(2);
     let mut content = content.clone();
+    // A go command that does nothing and ends well is none: nobody could do what it does.
+    let is_go = path.starts_with("bin/go");
     let what = match random.below(5) {
+        1 | 2 if is_go => return None,
         0 => {
             let digits: Vec<usize> = (0..content.len())
                 .filter(|&at| content[at].is_ascii_digit())
@@ -212,7 +215,7 @@ fn c(text: &str, random: &mut Random) -> Option<(&'static str, String)> {
 }
 
 fn module_file(text: &str, random: &mut Random) -> (&'static str, String) {
-    match random.below(8) {
+    match random.below(13) {
         0 => ("a comment more", format!("{text}// added\n")),
         1 => (
             "another language version",
@@ -235,6 +238,23 @@ fn module_file(text: &str, random: &mut Random) -> (&'static str, String) {
             text.replace("module example.com/", "module example.org/"),
         ),
         6 => ("a toolchain line", format!("{text}\ntoolchain go1.24.2\n")),
+        7 => (
+            "a toolchain line of a release to come",
+            format!("{}\ntoolchain go1.99.0\n", without_toolchain(text)),
+        ),
+        8 => (
+            "another toolchain line",
+            format!("{}\ntoolchain go1.98.0\n", without_toolchain(text)),
+        ),
+        9 => (
+            "the default toolchain",
+            format!("{}\ntoolchain default\n", without_toolchain(text)),
+        ),
+        10 => ("no toolchain line", without_toolchain(text)),
+        11 => (
+            "a release that there will be",
+            text.replace("go 1.24", "go 1.99.0"),
+        ),
         _ => (
             "a newer version of what it requires",
             text.replace("lib v1.0.0", "lib v1.1.0"),
@@ -242,8 +262,13 @@ fn module_file(text: &str, random: &mut Random) -> (&'static str, String) {
     }
 }
 
+fn without_toolchain(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.starts_with("toolchain "));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
 fn workspace_file(text: &str, random: &mut Random) -> (&'static str, String) {
-    match random.below(4) {
+    match random.below(6) {
         0 => ("a comment more", format!("{text}// added\n")),
         1 => (
             "a module that is not there",
@@ -253,6 +278,11 @@ fn workspace_file(text: &str, random: &mut Random) -> (&'static str, String) {
             "a setting of the run time",
             format!("{text}\ngodebug panicnil=1\n"),
         ),
+        3 => (
+            "a toolchain line of a release to come",
+            format!("{}\ntoolchain go1.99.0\n", without_toolchain(text)),
+        ),
+        4 => ("no toolchain line", without_toolchain(text)),
         _ => (
             "another language version",
             text.replace("go 1.24", "go 1.25"),

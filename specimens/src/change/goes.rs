@@ -87,7 +87,9 @@ fn up(path: &str) -> String {
 
 fn folder(written: &Written, things: &Things, random: &mut Random) -> Option<Change> {
     let path = random.pick(&things.folders)?.clone();
-    if is_the_users(&path) || written.root.join(&path) == written.folder {
+    // Where it is moved to is not moved itself.
+    let is_outside = path == "outside" || path.starts_with("outside/");
+    if is_the_users(&path) || is_outside || written.root.join(&path) == written.folder {
         return None;
     }
     let moved = format!("outside/{}", base(&path));

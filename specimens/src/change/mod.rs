@@ -1,6 +1,7 @@
 //! One random change of a specimen or its surroundings.
 
 mod above;
+mod cache;
 mod contents;
 mod git;
 mod goes;
@@ -42,7 +43,7 @@ impl Change {
         let things = Things::of(written)?;
         // What users do most is tried most. Each kind may have nothing to offer here; then another one is asked.
         type Kind = fn(&Written, &Things, &mut Random) -> Option<Change>;
-        const KINDS: [(usize, Kind); 9] = [
+        const KINDS: [(usize, Kind); 10] = [
             (7, contents::edit),
             (2, contents::damage),
             (5, names::appear),
@@ -52,6 +53,7 @@ impl Change {
             (2, settings::flag_or_package),
             (2, settings::tool),
             (3, git::state),
+            (1, cache::modules),
         ];
         const ABOVE: usize = 2;
         let all: usize = KINDS.iter().map(|(weight, _)| weight).sum::<usize>() + ABOVE;
@@ -65,6 +67,23 @@ impl Change {
                     here
                 })
                 .map_or(above::appears as Kind, |(_, kind)| *kind);
+            if let Some(change) = kind(written, &things, random) {
+                return Ok(change);
+            }
+        }
+    }
+
+    /// As [`random`](Change::random), of how it is built alone: environment and flags, and no file.
+    ///
+    /// # Errors
+    /// The specimen cannot be read.
+    pub fn of_settings(written: &Written, random: &mut Random) -> io::Result<Change> {
+        let things = Things::of(written)?;
+        loop {
+            let kind = match random.once_in(2) {
+                true => settings::variable,
+                false => settings::flag_or_package,
+            };
             if let Some(change) = kind(written, &things, random) {
                 return Ok(change);
             }

@@ -7,7 +7,7 @@ use crate::specimen::Written;
 
 /// A variable gets another value, or has none.
 pub(super) fn variable(written: &Written, _: &Things, random: &mut Random) -> Option<Change> {
-    const VALUES: [(&str, Option<&str>); 28] = [
+    const VALUES: &[(&str, Option<&str>)] = &[
         ("CGO_CFLAGS", Some("-DVALUE=55 -DTOOL=55")),
         ("CGO_CFLAGS", Some("-O0")),
         ("CGO_CPPFLAGS", Some("-DADDED=1")),
@@ -19,6 +19,7 @@ pub(super) fn variable(written: &Written, _: &Things, random: &mut Random) -> Op
         ("GOFLAGS", Some("-ldflags=-s")),
         ("GOFLAGS", Some("-mod=mod")),
         ("GOFLAGS", Some("-nosuchflag")),
+        ("GOFLAGS", Some("-insecure")),
         ("GOFLAGS", None),
         ("GO111MODULE", Some("off")),
         ("GO111MODULE", Some("auto")),
@@ -36,8 +37,23 @@ pub(super) fn variable(written: &Written, _: &Things, random: &mut Random) -> Op
         ("GIT_DIR", Some("ROOT/nowhere")),
         ("GOPROXY", Some("off")),
         ("HOME", Some("ROOT/another-home")),
+        ("GOTOOLCHAIN", Some("auto")),
+        ("GOTOOLCHAIN", Some("path")),
+        ("GOTOOLCHAIN", Some("local")),
+        ("GOTOOLCHAIN", Some("go1.99.0")),
+        ("GOTOOLCHAIN", Some("go1.98.0+path")),
+        ("GOTOOLCHAIN", Some("nothing")),
+        ("GOTOOLCHAIN", None),
+        ("GOPRIVATE", Some("*.example.com")),
+        ("GOPRIVATE", None),
+        ("GONOSUMDB", Some("*")),
+        ("GONOPROXY", Some("none")),
+        ("GOINSECURE", Some("*.example.com")),
+        ("GOAUTH", Some("off")),
+        ("NETRC", Some("ROOT/elsewhere/netrc")),
+        ("GOMODCACHE", Some("ROOT/modcache")),
     ];
-    let (name, value) = *random.pick(&VALUES)?;
+    let (name, value) = *random.pick(VALUES)?;
     if value == written.var(name) {
         return None;
     }
@@ -115,7 +131,7 @@ pub(super) fn flag_or_package(
 
 /// Another program of a name that is asked for appears first on PATH, or changes there.
 pub(super) fn tool(_: &Written, things: &Things, random: &mut Random) -> Option<Change> {
-    const TOOLS: [(&str, &str); 7] = [
+    const TOOLS: [(&str, &str); 12] = [
         ("gcc", "exec /usr/bin/gcc -DTOOL=7 -DVALUE_OF_TOOL=7 \"$@\""),
         ("gcc", "exec /usr/bin/gcc \"$@\""),
         ("gcc", "echo 'no compiler today' >&2; exit 1"),
@@ -126,6 +142,21 @@ pub(super) fn tool(_: &Written, things: &Things, random: &mut Random) -> Option<
         ),
         ("pkg-config", "echo 'no such library' >&2; exit 1"),
         ("git", "exec /usr/bin/git \"$@\""),
+        // Releases to which cmd/go may hand over.
+        (
+            "go1.99.0",
+            "unset GOTOOLCHAIN_INTERNAL_SWITCH_VERSION GOROOT; GOTOOLCHAIN=local GOFLAGS=\"$GOFLAGS -tags=extra\" exec go \"$@\"",
+        ),
+        (
+            "go1.99.0",
+            "unset GOTOOLCHAIN_INTERNAL_SWITCH_VERSION GOROOT; GOTOOLCHAIN=local exec go \"$@\"",
+        ),
+        ("go1.99.0", "GOTOOLCHAIN=local exec go \"$@\""),
+        ("go1.99.0", "echo 'no release today' >&2; exit 1"),
+        (
+            "go1.98.0",
+            "unset GOTOOLCHAIN_INTERNAL_SWITCH_VERSION GOROOT; GOTOOLCHAIN=local GOFLAGS=\"$GOFLAGS -tags=extra\" exec go \"$@\"",
+        ),
     ];
     let (name, script) = *random.pick(&TOOLS)?;
     let path = format!("bin/{name}");

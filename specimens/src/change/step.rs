@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use crate::run::{git_env, run};
+use crate::saved::remove;
 use crate::specimen::Written;
 
 /// One step. Paths are below the specimen's root.
@@ -55,6 +56,11 @@ pub enum Step {
         path: String,
         /// To.
         mode: u32,
+    },
+    /// Whoever builds sees a folder as a read-only file system from now on.
+    ReadOnly {
+        /// Which.
+        path: String,
     },
     /// Only the time of modification changes.
     Touch {
@@ -110,6 +116,10 @@ impl Step {
             Step::Mode { path, mode } => {
                 fs::set_permissions(at(path), Permissions::from_mode(*mode))
             }
+            Step::ReadOnly { path } => {
+                written.read_only.push(path.clone());
+                Ok(())
+            }
             Step::Touch { path } => {
                 File::open(at(path))?.set_modified(std::time::SystemTime::now())
             }
@@ -150,13 +160,5 @@ fn write(path: &Path, content: &[u8], keep_time: bool) -> io::Result<()> {
             .open(path)?
             .set_times(FileTimes::new().set_modified(modified)),
         _ => Ok(()),
-    }
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    if path.symlink_metadata()?.is_dir() {
-        fs::remove_dir_all(path)
-    } else {
-        fs::remove_file(path)
     }
 }

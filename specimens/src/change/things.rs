@@ -20,13 +20,15 @@ pub(super) struct Things {
     pub repositories: Vec<String>,
 }
 
-/// Not of the user's making: temporary files, what was built, module caches, which go takes to be unchangeable, go's own counts.
-const PASSED_OVER: [&str; 6] = [
+/// Not of the user's making: temporary files, what was built, module caches and proxies, which go takes to be unchangeable, go's own
+/// counts.
+const PASSED_OVER: [&str; 7] = [
     "tmp",
     "out",
     "gopath/pkg",
     "modcache",
     "proxy",
+    "hosts",
     "home/.config/go/telemetry",
 ];
 

@@ -73,6 +73,10 @@ pub(super) const ALL: &[Specimen] = &[
         w.files(&[("src/default.pgo", "GO PREPROFILE V1\n")])?;
         w.module(&[("main.go", PROFILED)])
     }),
+    slow("everything_anew", |w| {
+        w.flags(&["-a"]);
+        w.module(&[("main.go", MAIN)])
+    }),
     slow("position_independent", |w| {
         w.flags(&["-buildmode=pie"]);
         w.module(&[("main.go", MAIN)])

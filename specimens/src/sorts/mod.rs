@@ -6,6 +6,8 @@ mod legacy;
 mod modules;
 mod native;
 mod places;
+mod private;
+mod releases;
 mod repositories;
 mod sources;
 
@@ -21,6 +23,8 @@ pub(crate) fn all() -> Vec<Specimen> {
         embeds::ALL,
         native::ALL,
         modules::ALL,
+        private::ALL,
+        releases::ALL,
         legacy::ALL,
         flags::ALL,
         repositories::ALL,

@@ -1,30 +1,35 @@
 //! Changes that once gave what go does not build.
 
-use gofarm_freshness::mutation::Verdict;
+use gofarm_freshness::mutation::{Cue, Verdict, When};
 use gofarm_specimens::{Change, Step};
 
 use super::{mutator, specimen};
 
-fn changed(name: &str, steps: &[Step]) -> Verdict {
+fn changed(name: &str, steps: &[Step], when: When) -> Verdict {
     let change = Change {
         what: format!("{steps:?}"),
         steps: steps.to_vec(),
     };
-    mutator().change(&specimen(name), change).unwrap()
+    mutator().change(&specimen(name), change, when).unwrap()
 }
 
 /// What is built afterwards is what go builds; the plan was kept before, or nothing would be shown.
 #[track_caller]
 fn is_seen(name: &str, steps: &[Step]) {
-    let verdict = changed(name, steps);
+    let verdict = changed(name, steps, When::Between);
     assert!(verdict.kept, "{name}: the plan was not kept");
+    is_the_same(&verdict);
+}
+
+#[track_caller]
+fn is_the_same(verdict: &Verdict) {
     assert!(verdict.refused.is_none(), "{:?}", verdict.refused);
     let told: Vec<String> = verdict
         .differences
         .iter()
         .map(ToString::to_string)
         .collect();
-    assert!(told.is_empty(), "{name}: {}", told.join("\n"));
+    assert!(told.is_empty(), "{verdict}: {}", told.join("\n"));
 }
 
 fn write(path: &str, text: &str) -> Step {
@@ -47,6 +52,27 @@ fn link(path: &str, target: &str) -> Step {
         path: path.to_owned(),
         target: target.to_owned(),
     }
+}
+
+fn variable(name: &str, value: &str) -> Step {
+    Step::Variable {
+        name: name.to_owned(),
+        value: Some(value.to_owned()),
+    }
+}
+
+fn remove(path: &str) -> Step {
+    Step::Remove {
+        path: path.to_owned(),
+    }
+}
+
+fn tool(name: &str, script: &str) -> [Step; 2] {
+    let path = format!("bin/{name}");
+    [
+        write(&path, &format!("#!/bin/sh\n{script}\n")),
+        Step::Mode { path, mode: 0o755 },
+    ]
 }
 
 fn git(folder: &str, args: &[&str]) -> Step {
@@ -162,7 +188,7 @@ fn a_package_appears_in_gopath_mode() {
 
 #[test]
 fn a_plan_that_asked_pkg_config_is_kept() {
-    let verdict = changed("cgo_pkg_config", &[]);
+    let verdict = changed("cgo_pkg_config", &[], When::Between);
     assert!(verdict.kept && verdict.reused, "{verdict:?}");
     assert_eq!(verdict.differences, []);
 }
@@ -210,4 +236,158 @@ fn the_folder_of_settings_becomes_a_file() {
 #[test]
 fn a_compiler_of_the_users_own_is_the_one_that_runs() {
     is_seen("tools_of_its_own", &[]);
+}
+
+/// A go command that was told to be another release, and is this one without a tag.
+const PLAIN_RELEASE: &str =
+    "unset GOTOOLCHAIN_INTERNAL_SWITCH_VERSION GOROOT\nGOTOOLCHAIN=local exec go \"$@\"";
+
+#[test]
+fn another_release_of_the_same_name_is_found_on_path() {
+    is_seen("release_on_path", &tool("go1.99.0", PLAIN_RELEASE));
+}
+
+#[test]
+fn a_release_is_gone_from_path() {
+    is_seen("release_of_the_environment", &[remove("bin/go1.99.0")]);
+}
+
+#[test]
+fn a_release_appears_on_path_before_the_one_that_was_fetched() {
+    is_seen("release_from_a_proxy", &tool("go1.99.0", PLAIN_RELEASE));
+}
+
+#[test]
+fn a_release_is_gone_from_the_module_cache_and_cannot_be_fetched() {
+    is_seen(
+        "release_from_a_proxy",
+        &[remove("gopath/pkg/mod"), remove("proxy")],
+    );
+}
+
+#[test]
+fn a_toolchain_line_switches_the_release() {
+    let mod_file = |line: &str| format!("module example.com/m\n\ngo 1.24\n{line}");
+    is_seen("release_on_path", &[write("src/go.mod", &mod_file(""))]);
+    is_seen(
+        "release_of_a_workspace",
+        &[write("src/go.work", "go 1.24\n\nuse .\n")],
+    );
+}
+
+#[test]
+fn the_environment_switches_the_release() {
+    is_seen("release_on_path", &[variable("GOTOOLCHAIN", "local")]);
+}
+
+#[test]
+fn a_release_whose_root_lies_in_the_module_cache_builds() {
+    is_seen("release_with_a_root_in_the_module_cache", &[]);
+}
+
+#[test]
+fn a_private_module_is_fetched_with_a_password() {
+    is_seen("private_proxy_not_asked_yet", &[]);
+    is_seen("private_repository_not_asked_yet", &[]);
+}
+
+#[test]
+fn a_private_module_is_gone_and_the_password_is_wrong() {
+    is_seen(
+        "private_proxy",
+        &[
+            remove("gopath/pkg/mod"),
+            write(
+                "home/.netrc",
+                "machine modules.example.com login me password wrong\n",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn another_version_of_a_private_module_is_required() {
+    is_seen(
+        "private_repository_and_newer_sums_are_written",
+        &[write(
+            "src/go.mod",
+            "module example.com/m\n\ngo 1.24\n\nrequire git.example.com/lib v1.1.0\n",
+        )],
+    );
+}
+
+#[test]
+fn a_module_is_private_no_more() {
+    is_seen(
+        "private_repository",
+        &[remove("gopath/pkg/mod"), variable("GOPRIVATE", "")],
+    );
+}
+
+#[test]
+fn a_module_cache_is_read_only() {
+    let read_only = || Step::ReadOnly {
+        path: "gopath/pkg/mod".to_owned(),
+    };
+    is_seen("from_a_proxy", &[read_only()]);
+    // And lacks what is required.
+    is_seen(
+        "from_a_proxy",
+        &[
+            read_only(),
+            write(
+                "src/go.mod",
+                "module example.com/m\n\ngo 1.24\n\nrequire example.com/lib v1.1.0\n",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_module_is_gone_from_the_module_cache() {
+    is_seen(
+        "from_a_proxy",
+        &[remove("gopath/pkg/mod/example.com/deep@v0.2.0")],
+    );
+}
+
+#[test]
+fn two_builds_at_once_leave_one_of_their_two_programs() {
+    let steps = [Step::Flags(vec!["-ldflags=-X=main.version=2".to_owned()])];
+    let verdict = changed("ldflags", &steps, When::AtOnce);
+    is_the_same(&verdict);
+}
+
+/// It is put back afterwards, so what came of the new content must not be what is known of the old one.
+#[test]
+fn a_file_is_saved_between_its_hashing_and_its_staging() {
+    for (name, path, text) in [
+        (
+            "nested_packages",
+            "src/main.go",
+            "package main\n\nfunc main() { println(5) }\n",
+        ),
+        ("embed_a_file", "src/f.txt", "text 500\n"),
+        ("cgo_header", "src/second.h", "#define SECOND 5\n"),
+    ] {
+        let when = When::During(Cue::Hashed);
+        is_the_same(&changed(name, &[write(path, text)], when));
+    }
+}
+
+#[test]
+fn a_compiler_appears_on_path_before_the_one_that_was_asked() {
+    let script = "echo 'no compiler today' >&2\nexit 1";
+    is_seen("cgo", &tool("gcc", script));
+}
+
+#[test]
+fn the_folder_of_a_header_becomes_a_link_and_what_it_includes_lies_elsewhere() {
+    is_seen(
+        "cgo_header_in_any_folder",
+        &[
+            rename("src/_inc", "outside/_inc"),
+            link("src/_inc", "../outside/_inc"),
+        ],
+    );
 }

@@ -1,5 +1,6 @@
 //! Random changes: some that are the same in every run, and some that are not.
 
+use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -8,10 +9,12 @@ use gofarm_specimens::{Case, Specimen, specimens};
 
 use super::mutator;
 
-/// Seeds from 1 on that are always tried.
-const FIXED: u64 = 12;
-/// How long other seeds are tried behind those.
-const TIME: Duration = Duration::from_secs(60);
+/// Seeds from 1 on that are always tried, each for several changes.
+const FIXED: u64 = 4;
+/// How many changes are tried in all.
+const ENOUGH: usize = 60;
+/// On a slow machine not all of them.
+const TIME: Duration = Duration::from_secs(40);
 
 #[test]
 fn random_changes_build_what_go_builds() {
@@ -26,33 +29,44 @@ fn random_changes_build_what_go_builds() {
         .unwrap()
         .as_millis() as u64;
     let turn = AtomicU64::new(0);
-    let wrong = Mutex::new(Vec::new());
+    let (tried, wrong) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+    let is_over = |tried: usize| tried >= ENOUGH || begun.elapsed() > TIME;
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 loop {
                     let turn = turn.fetch_add(1, Ordering::Relaxed);
-                    let seed = if turn < FIXED {
-                        turn + 1
-                    } else if begun.elapsed() < TIME {
-                        start + turn
-                    } else {
+                    let is_fixed = turn < FIXED;
+                    let seed = if is_fixed { turn + 1 } else { start + turn };
+                    if !is_fixed && is_over(tried.lock().unwrap().len()) {
                         break;
-                    };
+                    }
                     let case = Case::of(seed, &among).unwrap();
                     let name = case.to_string();
-                    let verdict = mutator.run(case).unwrap();
-                    for difference in &verdict.differences {
-                        wrong
-                            .lock()
-                            .unwrap()
-                            .push(format!("{name}: {}\n    {difference}", verdict.change));
-                    }
+                    let ran = mutator.run(case, &mut |verdict| {
+                        let mut tried = tried.lock().unwrap();
+                        tried.push(seed);
+                        for difference in &verdict.differences {
+                            let text = format!("{name}: {verdict}\n    {difference}");
+                            wrong.lock().unwrap().push(text);
+                        }
+                        match !is_fixed && is_over(tried.len()) {
+                            true => ControlFlow::Break(()),
+                            false => ControlFlow::Continue(()),
+                        }
+                    });
+                    ran.unwrap_or_else(|error| panic!("{name}: {error}"));
                 }
             });
         }
     });
-    let wrong = wrong.into_inner().unwrap();
+    let (tried, wrong) = (tried.into_inner().unwrap(), wrong.into_inner().unwrap());
+    println!(
+        "{} changes of seeds 1 to {FIXED} and from {} on, in {:?}",
+        tried.len(),
+        start + FIXED,
+        begun.elapsed()
+    );
     assert!(
         wrong.is_empty(),
         "{}\nagain: cargo run -p gofarm-freshness -- mutate --seed N",
