@@ -4,22 +4,24 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gofarm_proto::{ActionKey, v1};
+use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_scheduler::core::{
     ActionResult, BuildEvent, BuildId, BuildSpec, BuildSummary, Core, CoreOptions, Effect, Event,
-    NodeEvent, Outcome, Resolution, Task,
+    NodeEvent, NodeId, Outcome, Resolution, Task,
 };
 use gofarm_scheduler::queue::{Clock, LeaseQueue, MonotonicClock, News, Owner};
 use gofarm_store::{DiskStore, Recorded};
 use tokio_util::sync::CancellationToken;
 
-use crate::farm::build::{BuildWatch, Finished};
+use crate::farm::build::{BuildWatch, Finished, Output, long_log};
 use crate::farm::upload::Uploader;
 
 /// How long one question for news waits for an answer.
 const WAIT: Duration = Duration::from_millis(100);
 /// News taken at once.
 const BATCH: usize = 256;
+/// What is read of a long log at once.
+const LOG_PIECE: usize = 64 << 10;
 /// How often the blobs of one action are uploaded again before their loss counts against the action.
 const UPLOADS: u32 = 3;
 
@@ -250,6 +252,23 @@ impl<'a> Driver<'a> {
             BuildEvent::Accepted { .. } => {}
         }
         self.watch.event(&event);
+        if let Some((node, log)) = long_log(&event) {
+            let shown = self.show(node, &log);
+            let why = shown.as_ref().err().map(ToString::to_string);
+            self.watch
+                .output(node, why.as_deref().map_or(Output::End, Output::Lost));
+        }
+    }
+
+    fn show(&mut self, node: NodeId, log: &Digest) -> gofarm_store::Result<()> {
+        let mut reader = self.store.reader(log, 0)?;
+        loop {
+            let piece = reader.piece(LOG_PIECE)?;
+            if piece.is_empty() {
+                return Ok(());
+            }
+            self.watch.output(node, Output::More(&piece));
+        }
     }
 }
 

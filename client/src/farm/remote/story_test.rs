@@ -11,7 +11,7 @@ use gofarm_scheduler::core::{
 use gofarm_worker::TracedCommand;
 
 use super::story::{Next, Story};
-use crate::farm::build::BuildWatch;
+use crate::farm::build::{BuildWatch, Output};
 use crate::farm::source::WorkerWatch;
 
 /// Writes down what it is told.
@@ -53,6 +53,9 @@ impl BuildWatch for Told {
                 format!("{} {what}", node.0)
             }
         });
+    }
+    fn output(&mut self, node: NodeId, piece: Output<'_>) {
+        self.add(format!("{} output {piece:?}", node.0));
     }
     fn tick(&mut self) {}
     fn stage(&mut self, _text: &str) {}
