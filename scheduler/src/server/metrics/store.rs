@@ -90,12 +90,17 @@ impl MeteredStore {
     /// Whether the store can be used, for a readiness that asks every second. A folder is looked at each time; an object store
     /// is asked once a minute, and at once when a call has failed since it answered.
     pub async fn probe(&self) -> Result<()> {
-        if self.inner.is_remote() && self.answered().is_some_and(|at| at.elapsed() < PROBED) {
+        self.probe_at(Instant::now()).await
+    }
+
+    /// As [`probe`](Self::probe), asked now.
+    pub(super) async fn probe_at(&self, now: Instant) -> Result<()> {
+        let holds = |at: Instant| now.duration_since(at) < PROBED;
+        if self.inner.is_remote() && self.answered().is_some_and(holds) {
             return Ok(());
         }
-        let asked = Instant::now();
         self.time("probe", self.inner.probe()).await?;
-        *self.answered() = Some(asked);
+        *self.answered() = Some(now);
         Ok(())
     }
 
