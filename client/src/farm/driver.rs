@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gofarm_proto::{ActionKey, Digest, v1};
+use gofarm_scheduler::Maker;
 use gofarm_scheduler::core::{
     ActionResult, BuildEvent, BuildId, BuildSpec, BuildSummary, Core, CoreOptions, Effect, Event,
     NodeEvent, NodeId, Outcome, Resolution, Task,
@@ -114,7 +115,14 @@ impl<'a> Driver<'a> {
         }
     }
 
-    async fn news(&mut self, news: News) -> anyhow::Result<()> {
+    async fn news(&mut self, mut news: News) -> anyhow::Result<()> {
+        if let News::Done {
+            outcome: Outcome::Succeeded(result),
+            ..
+        } = &mut news
+        {
+            Arc::make_mut(result).made = Some(Arc::new(this_process()));
+        }
         if let News::Done {
             key,
             outcome: Outcome::BlobsMissing(digests),
@@ -204,10 +212,13 @@ impl<'a> Driver<'a> {
     }
 
     fn look_up(&self, key: &ActionKey, verify: bool) -> anyhow::Result<Option<Arc<ActionResult>>> {
-        let Some(message) = self.store.action(key)? else {
+        let Some(entry) = self.store.entry(key)? else {
             return Ok(None);
         };
-        let result = ActionResult::try_from(message)?;
+        let result = ActionResult {
+            made: entry.made.map(Arc::new),
+            ..ActionResult::try_from(entry.result)?
+        };
         if verify
             && result
                 .outputs
@@ -221,12 +232,13 @@ impl<'a> Driver<'a> {
 
     fn record(&mut self, key: &ActionKey, result: &ActionResult) -> anyhow::Result<()> {
         let message = v1::ActionResult::from(result);
-        let made = this_process();
-        if let Recorded::NonDeterministic { finding, .. } =
+        let made = result.made.as_deref().cloned().unwrap_or_else(this_process);
+        if let Recorded::NonDeterministic { finding, first, .. } =
             self.store.record_action(key, &message, &made)?
         {
+            let (first, second) = (Maker(first.as_ref()), Maker(Some(&made)));
             self.watch.warn(&format!(
-                "an action came out differently than before: its tools are not deterministic; both results are in {}",
+                "an action came out differently than before: first by {first}, now by {second}; its tools are not deterministic, or one of the two machines is not sound; both results are kept, one of them as {}",
                 finding.display()
             ));
         }

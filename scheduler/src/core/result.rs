@@ -17,6 +17,8 @@ pub struct ActionResult {
     pub content_id: Box<str>,
     /// What the execution cost.
     pub usage: v1::Usage,
+    /// Who made it, as far as known. It goes with the result through the core and decides nothing; messages leave it out.
+    pub made: Option<Arc<v1::Provenance>>,
 }
 
 /// What the tools of an action have printed.
@@ -159,6 +161,7 @@ impl TryFrom<v1::ActionResult> for ActionResult {
             log,
             content_id: message.content_id.into(),
             usage: message.usage.unwrap_or_default(),
+            made: None,
         })
     }
 }

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use gofarm_proto::{ActionKey, Digest, Message, v1};
-use gofarm_scheduler::convert;
 use gofarm_scheduler::core::{
     ActionResult, BuildEvent, BuildResult, BuildSummary, Counts, NodeEvent, NodeId, Resolution,
 };
+use gofarm_scheduler::{Maker, convert};
 use gofarm_worker::TracedCommand;
 
 use crate::farm::build::{BuildWatch, Finished, long_log};
@@ -210,6 +210,20 @@ impl<'a> Story<'a> {
         }
         if let NodeEvent::Started { worker } = &event {
             self.started(index, worker);
+        }
+        if let NodeEvent::Nondeterministic {
+            outputs,
+            first,
+            second,
+            ..
+        } = &event
+        {
+            let label = &self.graph.nodes[index].label;
+            let (first, second) = (Maker(first.as_deref()), Maker(second.as_deref()));
+            self.watch.warn(&format!(
+                "{label} came out differently when it was made again ({}): first by {first}, then by {second}; its tools are not deterministic, or one of the two workers is not sound",
+                outputs.join(", ")
+            ));
         }
         let told = BuildEvent::Node { node, event };
         self.watch.event(&told);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use gofarm_proto::{ActionKey, Digest, v1};
-use gofarm_store::{BlobReader, FarmStore, Incoming, Recorded, Result, StoreError};
+use gofarm_store::{BlobReader, Entry, FarmStore, Incoming, Recorded, Result, StoreError};
 
 use super::{Calls, Lookups, Room};
 
@@ -184,7 +184,12 @@ impl MeteredStore {
 
     /// See [`FarmStore::action`].
     pub async fn action(&self, key: ActionKey) -> Result<Option<v1::ActionResult>> {
-        let found = self.time("get_action", self.inner.action(key)).await?;
+        Ok(self.entry(key).await?.map(|entry| entry.result))
+    }
+
+    /// See [`FarmStore::entry`].
+    pub async fn entry(&self, key: ActionKey) -> Result<Option<Entry>> {
+        let found = self.time("get_action", self.inner.entry(key)).await?;
         self.lookups.result(found.is_some());
         Ok(found)
     }

@@ -315,7 +315,12 @@ impl Worker {
             }));
         }
         let key: ActionKey = task.key;
-        let made = self.store.put_bytes(key.0.to_vec()).await.unwrap();
+        let mut content = key.0.to_vec();
+        if task.label.starts_with("random") {
+            let counter = lease.id.token.counter;
+            content.extend(counter.to_le_bytes());
+        }
+        let made = self.store.put_bytes(content).await.unwrap();
         Outcome::Succeeded(Arc::new(ActionResult {
             outputs: [OutputFile {
                 name: "out".into(),
