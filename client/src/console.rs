@@ -8,17 +8,17 @@ use std::time::{Duration, Instant, SystemTime};
 
 use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_scheduler::core::{
-    ActionResult, BuildEvent, BuildId, BuildSummary, Failure, NodeEvent, NodeId, Resolution,
+    ActionResult, BuildEvent, BuildId, BuildSummary, Failure, Log, NodeEvent, NodeId, Resolution,
 };
 use gofarm_worker::TracedCommand;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Environment, ExitCode, ProgressChoice};
-use crate::farm::{BuildWatch, Supply, WorkerWatch};
+use crate::farm::{BuildWatch, Output, Supply, WorkerWatch};
 use crate::outline::Outline;
 use crate::report::{
-    Built, Bytes, CgoText, Diagnostics, EventLog, Progress, Skipped, Subject, Summary,
+    Built, Bytes, CgoText, Diagnostics, EventLog, OpenBlock, Progress, Skipped, Subject, Summary,
     locale_is_utf8,
 };
 use crate::say;
@@ -76,6 +76,8 @@ struct Screen {
     labels: HashMap<ActionKey, String>,
     print_commands: bool,
     started: Instant,
+    /// While the block of an action comes piece by piece: what is to be printed behind it.
+    behind_block: Option<Vec<u8>>,
 }
 
 /// Shows one build.
@@ -88,6 +90,8 @@ pub struct Console<'p> {
     definitions: HashMap<Digest, NodeId>,
     skipped: Skipped,
     failures: Vec<Arc<Failure>>,
+    /// The block that comes piece by piece.
+    open: OpenBlock,
     supply: Option<Arc<Supply>>,
     id: BuildId,
     planning: Planning,
@@ -151,6 +155,7 @@ impl<'p> Console<'p> {
                 labels: HashMap::new(),
                 print_commands: showing.print_commands,
                 started,
+                behind_block: None,
             })),
             outline,
             cgo_minor: minor(&outline.go_version),
@@ -158,6 +163,7 @@ impl<'p> Console<'p> {
             definitions,
             skipped: Skipped::default(),
             failures: Vec::new(),
+            open: OpenBlock::default(),
             supply: None,
             id,
             planning,
@@ -255,9 +261,10 @@ impl<'p> Console<'p> {
         if self.showing.verbose && how == Resolution::Executed && node.kind() == v1::Kind::Compile {
             self.print(format!("{}\n", node.import_path).as_bytes());
         }
-        if !result.log.is_empty() {
+        // A blob comes by `output`.
+        if let Log::Inline(log) = &result.log {
             let text = self.diagnostics(index, |diagnostics, subject, cgo| {
-                diagnostics.block(subject, &result.log, cgo)
+                diagnostics.block(subject, log, cgo)
             });
             self.print(&text);
         }
@@ -265,9 +272,12 @@ impl<'p> Console<'p> {
 
     fn node_failed(&mut self, index: usize, failure: &Arc<Failure>) {
         let text = match &**failure {
-            Failure::Action { result } => self.diagnostics(index, |diagnostics, subject, cgo| {
-                diagnostics.failure(subject, &result.log, cgo, None, result.exit_code)
-            }),
+            Failure::Action { result } => match &result.log {
+                Log::Inline(log) => self.diagnostics(index, |diagnostics, subject, cgo| {
+                    diagnostics.failure(subject, log, cgo, None, result.exit_code)
+                }),
+                Log::Blob(_) => Vec::new(),
+            },
             other => format!(
                 "# {}\ngofarm: {other}{}\n",
                 self.outline.nodes[index].package,
@@ -291,7 +301,7 @@ impl<'p> Console<'p> {
     fn diagnostics(
         &self,
         index: usize,
-        render: impl Fn(&Diagnostics<'_>, &Subject<'_>, CgoText) -> Vec<u8>,
+        render: impl FnOnce(&Diagnostics<'_>, &Subject<'_>, CgoText) -> Vec<u8>,
     ) -> Vec<u8> {
         self.outline.diagnostics(index, self.cgo_minor, render)
     }
@@ -303,7 +313,7 @@ impl Outline {
         &self,
         index: usize,
         cgo_minor: u32,
-        render: impl Fn(&Diagnostics<'_>, &Subject<'_>, CgoText) -> Vec<u8>,
+        render: impl FnOnce(&Diagnostics<'_>, &Subject<'_>, CgoText) -> Vec<u8>,
     ) -> Vec<u8> {
         let node = &self.nodes[index];
         let diagnostics = Diagnostics {
@@ -320,6 +330,44 @@ impl Outline {
         let uses_cgo = node.host_tools && node.kind() == v1::Kind::Compile;
         let cgo = CgoText::of_release(cgo_minor, uses_cgo, self.print_commands);
         render(&diagnostics, &subject, cgo)
+    }
+}
+
+impl Outline {
+    /// What of a long log can be shown with this piece, as `go build` of this release prints it.
+    pub fn show(
+        &self,
+        index: usize,
+        cgo_minor: u32,
+        open: &mut OpenBlock,
+        piece: Output<'_>,
+    ) -> Vec<u8> {
+        let shown = |diagnostics: &Diagnostics<'_>, subject: &Subject<'_>, cgo: CgoText| {
+            let why = match piece {
+                Output::More(bytes) => return diagnostics.more(subject, cgo, open, bytes),
+                Output::End => None,
+                Output::Lost(why) => Some(why),
+            };
+            let mut block = std::mem::take(open);
+            let nothing = block.is_empty();
+            let mut text = diagnostics.rest(subject, cgo, &mut block);
+            if let Some(why) = why {
+                if nothing {
+                    text.extend(diagnostics.header(subject).into_bytes());
+                }
+                let what = match nothing {
+                    true => "the output",
+                    false => "the rest of the output",
+                };
+                let label = &self.nodes[index].label;
+                let line = format!(
+                    "gofarm: {what} of {label} cannot be shown: {why}; it changes nothing about the build, and building again with --no-cache prints it again\n"
+                );
+                text.extend(line.into_bytes());
+            }
+            text
+        };
+        self.diagnostics(index, cgo_minor, shown)
     }
 }
 
@@ -361,6 +409,24 @@ impl BuildWatch for Console<'_> {
             NodeEvent::Failed { failure } => self.node_failed(index, failure),
             NodeEvent::Skipped { waits_for } => self.skipped.add(label, waits_for),
             _ => {}
+        }
+    }
+
+    fn output(&mut self, node: NodeId, piece: Output<'_>) {
+        let index = node.0 as usize;
+        let text = self
+            .outline
+            .show(index, self.cgo_minor, &mut self.open, piece);
+        let mut screen = lock(&self.screen);
+        screen.progress.print_part(&text);
+        match piece {
+            Output::More(_) => {
+                screen.behind_block.get_or_insert_default();
+            }
+            Output::End | Output::Lost(_) => {
+                let behind = screen.behind_block.take().unwrap_or_default();
+                screen.print(&behind);
+            }
         }
     }
 
@@ -413,7 +479,11 @@ impl WorkerWatch for SharedScreen {
     fn command(&self, command: &TracedCommand) {
         let mut screen = lock(&self.0);
         if screen.print_commands {
-            screen.print(shell_line(command).as_bytes());
+            let line = shell_line(command).into_bytes();
+            match &mut screen.behind_block {
+                Some(behind) => behind.extend(line),
+                None => screen.print(&line),
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod digest;
 mod key;
+mod log;
 mod virtual_path;
 
 #[allow(missing_docs, clippy::all, clippy::unwrap_used, clippy::expect_used)]
@@ -17,5 +18,6 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "
 
 pub use digest::{Digest, ParseDigestError};
 pub use key::ActionKey;
+pub use log::{INLINE_LOG, LONGEST_LOG};
 pub use prost::Message;
 pub use virtual_path::{EXEC_ROOT, IN_DIR, WORK_DIR};

@@ -22,7 +22,9 @@ mod retry;
 
 pub use address::{FarmAddress, FarmAddresses};
 pub use authorization::Authorized;
-pub use blob::{BlobClient, BlobError, Compression, Progress, Source, Uploaded};
+pub use blob::{
+    BlobClient, BlobError, Compression, PieceError, Pieces, Progress, Source, Uploaded,
+};
 pub use connection::{ConnectOptions, Connection, MESSAGE_LIMIT};
 pub use error::RpcError;
 pub use replicas::{Place, Route};

@@ -106,12 +106,17 @@ pub fn node_event_message(node: NodeId, event: &NodeEvent) -> v1::NodeEvent {
         }),
         NodeEvent::Cancelled => Message::Cancelled(v1::Cancelled {}),
         NodeEvent::Reopened { lost } => Message::Reopened(v1::Reopened { lost: *lost }),
-        NodeEvent::Nondeterministic { key, outputs } => {
-            Message::Nondeterministic(v1::Nondeterministic {
-                key: key.0.to_vec(),
-                outputs: outputs.iter().map(|name| name.to_string()).collect(),
-            })
-        }
+        NodeEvent::Nondeterministic {
+            key,
+            outputs,
+            first,
+            second,
+        } => Message::Nondeterministic(v1::Nondeterministic {
+            key: key.0.to_vec(),
+            outputs: outputs.iter().map(|name| name.to_string()).collect(),
+            first: first.as_deref().cloned(),
+            second: second.as_deref().cloned(),
+        }),
     };
     v1::NodeEvent {
         node: node.0,
@@ -145,6 +150,8 @@ pub fn node_event(message: v1::NodeEvent) -> Result<(NodeId, NodeEvent), Malform
         Message::Nondeterministic(message) => NodeEvent::Nondeterministic {
             key: key(&message.key)?,
             outputs: message.outputs.into_iter().map(Arc::from).collect(),
+            first: message.first.map(Arc::new),
+            second: message.second.map(Arc::new),
         },
     };
     Ok((NodeId(message.node), event))

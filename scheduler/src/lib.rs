@@ -9,6 +9,9 @@ pub mod convert;
 pub mod core;
 #[cfg(all(test, feature = "server"))]
 mod fuzz;
+mod maker;
 pub mod queue;
 #[cfg(feature = "server")]
 pub mod server;
+
+pub use maker::{LeaseNumber, Maker};

@@ -201,6 +201,9 @@ pub(crate) fn outputs(
             result.exit_code
         ));
     }
+    if let Some(log) = &result.log_blob {
+        Digest::try_from(log).map_err(|e| format!("the digest of its log is malformed: {e}"))?;
+    }
     let mut outputs = BTreeMap::new();
     for output in &result.outputs {
         let digest = output.digest.as_ref();

@@ -15,11 +15,25 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The blobs that the result names.
+    /// The blobs of the result's outputs. Without one of them the result is of no use.
     pub fn blobs(&self) -> Vec<Digest> {
         // An entry with malformed outputs is never read.
         let outputs = outputs(&self.result).unwrap_or_default();
         outputs.into_values().map(|(blob, _)| blob).collect()
+    }
+
+    /// The blob with what the tools printed, where that was much. Without it the result is as good.
+    pub fn log(&self) -> Option<Digest> {
+        let log = self.result.log_blob.as_ref();
+        log.and_then(|log| Digest::try_from(log).ok())
+    }
+
+    /// All that is in use when the result is.
+    #[cfg(feature = "farm")]
+    pub(crate) fn used(&self) -> Vec<Digest> {
+        let mut blobs = self.blobs();
+        blobs.extend(self.log());
+        blobs
     }
 }
 

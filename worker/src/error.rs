@@ -7,6 +7,8 @@ use std::time::Duration;
 use gofarm_proto::Digest;
 use gofarm_store::StoreError;
 
+use crate::spool::Printed;
+
 /// A result whose error is an [`ExecuteError`].
 pub type Result<T, E = ExecuteError> = std::result::Result<T, E>;
 
@@ -80,8 +82,8 @@ pub enum ExecuteError {
         limit: Duration,
         /// What ran at that moment.
         tool: String,
-        /// What it had printed.
-        log: Vec<u8>,
+        /// What had been printed, and this error as its last line.
+        printed: Printed,
     },
     /// A tool was killed from outside with SIGKILL, which is what the kernel does when memory runs out, or said itself that
     /// it got no more.
@@ -93,7 +95,7 @@ pub enum ExecuteError {
         tool: String,
         /// Largest resident set of one process, bytes.
         peak_memory: u64,
-        /// What it had printed.
+        /// The last of what had been printed.
         log: Vec<u8>,
     },
     /// A tool was ended by another signal: it crashed, or somebody ended it.
@@ -105,7 +107,7 @@ pub enum ExecuteError {
         tool: String,
         /// The signal's number.
         signal: i32,
-        /// What it had printed.
+        /// The last of what had been printed.
         log: Vec<u8>,
     },
     /// A program could not be started.
@@ -133,7 +135,7 @@ pub enum ExecuteError {
         what: String,
         /// Where.
         folder: PathBuf,
-        /// What the tools had printed.
+        /// The last of what the tools had printed.
         log: Vec<u8>,
     },
     /// Its inputs could not be brought to this machine, for another reason than that nobody has them.
@@ -186,10 +188,14 @@ impl ExecuteError {
         }
     }
 
-    /// What the tools had printed before the execution ended this way, with virtual paths.
+    /// The last of what the tools had printed before the execution ended this way, with virtual paths. Nothing when all of it
+    /// is a blob.
     pub fn log(&self) -> &[u8] {
         match self {
-            ExecuteError::TimedOut { log, .. }
+            ExecuteError::TimedOut {
+                printed: Printed::Inline(log),
+                ..
+            }
             | ExecuteError::OutOfMemory { log, .. }
             | ExecuteError::KilledBySignal { log, .. }
             | ExecuteError::Full { log, .. } => log,

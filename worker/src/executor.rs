@@ -13,6 +13,7 @@ use crate::definition::Definition;
 use crate::error::{ExecuteError, Result};
 use crate::log::{Log, LogSink, PathsBack, TraceSink};
 use crate::native_step::NativeStep;
+use crate::outcome::with_log;
 use crate::process::{Launcher, Spawned, Tools};
 use crate::protocol::{Finished, Setup};
 use crate::run_step::{RunEnd, RunStep};
@@ -177,7 +178,7 @@ impl Executor {
             links,
             mut workspace,
         } = prepared;
-        let mut log = Log::new(log, back);
+        let mut log = Log::new(log, back, self.inner.store.clone());
         // Declared after the workspace, so it goes first, however this function is left.
         let mut tools = spawned.map(Tools::adopt).transpose()?;
         let started = Instant::now();
@@ -242,11 +243,15 @@ impl Executor {
             collected
         })
         .await?;
+        let printed = log.finish();
+        let printed = match printed.is_file() {
+            true => blocking(move || printed.finish()).await,
+            false => printed.finish(),
+        };
         let micros = |time: Duration| time.as_micros() as u64;
         let result = v1::ActionResult {
             outputs,
             exit_code: progress.exit_code,
-            log: log.finish(),
             content_id: progress.content_id,
             usage: Some(v1::Usage {
                 wall_ms: wall.as_millis() as u64,
@@ -256,9 +261,10 @@ impl Executor {
                 stage_us: micros(stage),
                 collect_us: micros(collect_time),
             }),
+            ..v1::ActionResult::default()
         };
         Ok(Execution {
-            result,
+            result: with_log(result, printed?),
             label,
             undeclared: progress.undeclared,
             overhead_us: micros(begun.elapsed()).saturating_sub(progress.tools_us),

@@ -1,9 +1,14 @@
-//! What tools print: bounded, in order, with virtual paths, and passed on while they run.
+//! What tools print: bounded, in order, with virtual paths, and passed on while they run. Whatever its length, little of it
+//! is in memory.
 
 use std::collections::HashMap;
 
 use gofarm_proto::EXEC_ROOT;
+use gofarm_store::DiskStore;
 use memchr::memmem;
+
+use crate::said::Said;
+use crate::spool::Spool;
 
 /// At most this much output of an action is kept, bytes. What comes after is read, so that the tools go on, and dropped.
 pub const LOG_LIMIT: usize = 16 << 20;
@@ -13,6 +18,9 @@ const CUT_NOTE: &[u8] =
 
 /// A line longer than this is passed on in pieces.
 const LONGEST_LINE: usize = 64 << 10;
+
+/// How much of the output goes with an error that is no result, bytes.
+const TAIL: usize = 16 << 10;
 
 /// Length of `/ab/<64 hex digits>`, the name of a blob below the store's folder.
 const BLOB_NAME: usize = 4 + 64;
@@ -101,24 +109,31 @@ fn replace<'a>(
 pub(crate) struct Log<'a> {
     sink: &'a dyn LogSink,
     back: PathsBack,
-    kept: Vec<u8>,
+    kept: Spool,
     /// The begun line.
     line: Vec<u8>,
     /// Where the output of the current step begins in `kept`.
-    step: usize,
+    step: u64,
+    /// What is known of the output of the current step.
+    said: Said,
+    /// The last byte that was kept.
+    last: Option<u8>,
     /// The current step's output is not passed on before it is known to be wanted.
     held: bool,
     full: bool,
 }
 
 impl<'a> Log<'a> {
-    pub fn new(sink: &'a dyn LogSink, back: PathsBack) -> Log<'a> {
+    /// An empty log. What is much is kept in the store's scratch folder.
+    pub fn new(sink: &'a dyn LogSink, back: PathsBack, store: DiskStore) -> Log<'a> {
         Log {
             sink,
             back,
-            kept: Vec::new(),
+            kept: Spool::new(store),
             line: Vec::new(),
             step: 0,
+            said: Said::default(),
+            last: None,
             held: false,
             full: false,
         }
@@ -127,6 +142,7 @@ impl<'a> Log<'a> {
     /// A step begins. What it prints is held back if it may have to be discarded.
     pub fn begin_step(&mut self, held: bool) {
         self.step = self.kept.len();
+        self.said = Said::default();
         self.held = held;
     }
 
@@ -149,9 +165,9 @@ impl<'a> Log<'a> {
 
     fn keep(&mut self, lines: Vec<u8>) {
         let mut text = self.back.apply(lines);
-        let room = LOG_LIMIT.saturating_sub(self.kept.len());
-        if text.len() > room {
-            text.truncate(room);
+        let room = (LOG_LIMIT as u64).saturating_sub(self.kept.len());
+        if text.len() as u64 > room {
+            text.truncate(room as usize);
             text.extend_from_slice(CUT_NOTE);
             self.full = true;
             self.line = Vec::new();
@@ -159,7 +175,15 @@ impl<'a> Log<'a> {
         if !self.held {
             self.sink.log(&text);
         }
-        self.kept.extend_from_slice(&text);
+        self.said.hear(&text);
+        self.add(&text);
+    }
+
+    fn add(&mut self, text: &[u8]) {
+        self.kept.push(text);
+        self.last = text.last().copied().or(self.last);
+        // The action has to be run again anyhow.
+        self.full |= self.kept.is_broken();
     }
 
     /// Takes the begun line as a whole one.
@@ -175,34 +199,46 @@ impl<'a> Log<'a> {
         self.end_line();
         if discard {
             self.kept.truncate(self.step);
+            self.last = self.kept.tail(1).pop();
             self.full = false;
-        } else if self.held && self.kept.len() > self.step {
-            self.sink.log(&self.kept[self.step..]);
+        } else if self.held {
+            let sink = self.sink;
+            self.kept.each(self.step, |piece| {
+                if !piece.is_empty() {
+                    sink.log(piece);
+                }
+            });
         }
         self.held = false;
     }
 
-    /// What the current step, or the one that has just ended, has printed so far.
-    pub fn of_step(&self) -> &[u8] {
-        &self.kept[self.step..]
+    /// What the current step, or the one that has just ended, has said so far.
+    pub fn said(&self) -> &Said {
+        &self.said
     }
 
     /// Adds a line of our own.
     pub fn note(&mut self, text: &str) {
         let mut line = Vec::new();
-        if self.kept.last().is_some_and(|&last| last != b'\n') {
+        if self.last.is_some_and(|last| last != b'\n') {
             line.push(b'\n');
         }
         line.extend_from_slice(text.as_bytes());
         line.push(b'\n');
         self.sink.log(&line);
-        self.kept.extend_from_slice(&line);
+        self.add(&line);
+    }
+
+    /// The end of what was kept, for an error.
+    pub fn tail(&mut self) -> Vec<u8> {
+        self.end_step(false);
+        self.kept.tail(TAIL)
     }
 
     /// Everything that was kept.
-    pub fn finish(&mut self) -> Vec<u8> {
+    pub fn finish(&mut self) -> Spool {
         self.end_step(false);
-        std::mem::take(&mut self.kept)
+        self.kept.take()
     }
 }
 
@@ -210,7 +246,35 @@ impl<'a> Log<'a> {
 mod tests {
     use std::sync::Mutex;
 
+    use gofarm_store::DiskStoreOptions;
+
     use super::*;
+    use crate::spool::Printed;
+
+    struct Logs {
+        folder: tempfile::TempDir,
+        store: DiskStore,
+    }
+
+    impl Logs {
+        fn new() -> Logs {
+            let folder = tempfile::tempdir().unwrap();
+            let store = DiskStore::open(folder.path(), DiskStoreOptions::default()).unwrap();
+            Logs { folder, store }
+        }
+
+        fn log<'a>(&self, sink: &'a dyn LogSink, back: PathsBack) -> Log<'a> {
+            assert!(self.folder.path().is_dir());
+            Log::new(sink, back, self.store.clone())
+        }
+
+        fn read(&self, log: &mut Log<'_>) -> Vec<u8> {
+            match log.finish().finish().unwrap() {
+                Printed::Inline(log) => log,
+                Printed::Blob(digest) => self.store.read(&digest).unwrap(),
+            }
+        }
+    }
 
     #[derive(Default)]
     struct Watched(Mutex<Vec<Vec<u8>>>);
@@ -240,7 +304,8 @@ mod tests {
             store: "/s/cas".to_owned(),
             blobs: [(hex.clone(), "/__gofarm__/in/1/export".to_owned())].into(),
         };
-        let mut log = Log::new(&watched, back);
+        let logs = Logs::new();
+        let mut log = logs.log(&watched, back);
         log.begin_step(false);
         for piece in [
             "/s/1",
@@ -252,14 +317,15 @@ mod tests {
         }
         let expected =
             "/__gofarm__/w/a.go:1\nopen /__gofarm__/in/1/export: bad\n/s/cas/zz\nend /__gofarm__";
-        assert_eq!(String::from_utf8(log.finish()).unwrap(), expected);
+        assert_eq!(String::from_utf8(logs.read(&mut log)).unwrap(), expected);
         assert_eq!(watched.chunks().concat(), expected);
     }
 
     #[test]
     fn a_discarded_step_was_never_seen() {
         let watched = Watched::default();
-        let mut log = Log::new(&watched, PathsBack::default());
+        let logs = Logs::new();
+        let mut log = logs.log(&watched, PathsBack::default());
         log.begin_step(false);
         log.push(b"one\n");
         log.end_step(false);
@@ -269,13 +335,14 @@ mod tests {
         log.begin_step(true);
         log.push(b"three");
         log.end_step(false);
-        assert_eq!(log.finish(), b"one\nthree");
+        assert_eq!(logs.read(&mut log), b"one\nthree");
         assert_eq!(watched.chunks(), ["one\n", "three"]);
     }
 
     #[test]
     fn output_beyond_the_limit_is_cut_with_a_note() {
-        let mut log = Log::new(&(), PathsBack::default());
+        let logs = Logs::new();
+        let mut log = logs.log(&(), PathsBack::default());
         log.begin_step(false);
         let line = [b'a'; 1023]
             .iter()
@@ -285,8 +352,44 @@ mod tests {
         for _ in 0..(LOG_LIMIT / 1024 + 1000) {
             log.push(&line);
         }
-        let kept = log.finish();
+        let kept = logs.read(&mut log);
         assert_eq!(kept.len(), LOG_LIMIT + CUT_NOTE.len());
         assert!(kept.ends_with(CUT_NOTE));
+    }
+
+    #[test]
+    fn a_line_without_an_end_takes_no_more_memory_than_a_long_one() {
+        let logs = Logs::new();
+        let mut log = logs.log(&(), PathsBack::default());
+        log.begin_step(false);
+        let piece = [b'x'; 16 << 10];
+        for _ in 0..640 {
+            log.push(&piece);
+            assert!(log.line.capacity() <= 4 * LONGEST_LINE);
+        }
+        log.end_line();
+        log.note("gofarm: noted");
+        let kept = logs.read(&mut log);
+        assert!(kept == [&b"x".repeat(10 << 20)[..], b"\ngofarm: noted\n"].concat());
+    }
+
+    #[test]
+    fn a_long_step_that_is_discarded_was_never_seen_and_one_that_is_not_is_seen_whole() {
+        let watched = Watched::default();
+        let logs = Logs::new();
+        let mut log = logs.log(&watched, PathsBack::default());
+        let line = [b'a'; 1023].iter().chain(b"\n").copied();
+        let lines = line.collect::<Vec<_>>().repeat(300);
+        log.begin_step(false);
+        log.push(b"first");
+        log.end_step(false);
+        for discard in [true, false] {
+            log.begin_step(true);
+            log.push(&lines);
+            assert_eq!(watched.chunks(), ["first"]);
+            log.end_step(discard);
+        }
+        assert!(watched.chunks().concat().as_bytes() == [b"first", &lines[..]].concat());
+        assert!(logs.read(&mut log) == [b"first", &lines[..]].concat());
     }
 }

@@ -4,6 +4,7 @@ use gofarm_proto::v1;
 
 use crate::causes::with_causes;
 use crate::error::ExecuteError;
+use crate::spool::Printed;
 use crate::task::Execution;
 
 /// The exit code of an action that ran out of its time, as timeout(1) has it.
@@ -50,20 +51,34 @@ pub fn broken_off(error: &ExecuteError, surroundings: Surroundings) -> v1::outco
             })
         }
         // Facts about the action: another try takes as long, and finds the same.
-        ExecuteError::TimedOut { .. } => Outcome::Failed(failed(TIMED_OUT, error)),
-        ExecuteError::Refused { .. } => Outcome::Failed(failed(REFUSED, error)),
+        ExecuteError::TimedOut { printed, .. } => {
+            Outcome::Failed(with_log(failed(TIMED_OUT), printed.clone()))
+        }
+        ExecuteError::Refused { .. } => {
+            let why = format!("{}\n", with_causes(error)).into_bytes();
+            Outcome::Failed(with_log(failed(REFUSED), Printed::Inline(why)))
+        }
         error => Outcome::Crashed(with_causes(error)),
     }
 }
 
-fn failed(exit_code: i32, error: &ExecuteError) -> v1::ActionResult {
-    let mut log = error.log().to_vec();
-    log.extend_from_slice(with_causes(error).as_bytes());
-    log.push(b'\n');
+fn failed(exit_code: i32) -> v1::ActionResult {
     v1::ActionResult {
         exit_code,
-        log,
         ..v1::ActionResult::default()
+    }
+}
+
+/// A result with what was printed.
+pub(crate) fn with_log(result: v1::ActionResult, printed: Printed) -> v1::ActionResult {
+    let (log, log_blob) = match printed {
+        Printed::Inline(log) => (log, None),
+        Printed::Blob(digest) => (Vec::new(), Some(digest.into())),
+    };
+    v1::ActionResult {
+        log,
+        log_blob,
+        ..result
     }
 }
 

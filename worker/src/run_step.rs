@@ -17,22 +17,13 @@ use crate::process::{Interruption, Tools};
 use crate::protocol::{Command, Finished};
 use crate::response_file::{self, ResponseFile};
 use crate::sandbox_view::SandboxView;
+use crate::spool::Printed;
 use crate::tree::Trouble;
 use crate::tuning::{Running, compiler_concurrency};
 use crate::undeclared::{Known, undeclared_reads};
 use crate::virtual_path::VirtualPath;
 
 const SIGKILL: i32 = nix::libc::SIGKILL;
-
-/// How programs say that memory ran out when it was not themselves who were killed: gcc of its children, Go's runtime.
-const OUT_OF_MEMORY: [&str; 3] = [
-    "fatal error: Killed signal terminated program",
-    "fatal error: runtime: out of memory",
-    "fatal error: runtime: cannot allocate memory",
-];
-
-/// How programs, in the words of libc and of Go, say that the disk is full.
-const FULL: [&str; 2] = ["no space left on device", "disk quota exceeded"];
 
 /// What the programs of one action have in common.
 pub(crate) struct RunStep<'a> {
@@ -81,7 +72,7 @@ impl RunStep<'_> {
                 label: self.label(),
                 tool: tool.to_owned(),
                 peak_memory: finished.peak_memory,
-                log: log.finish(),
+                log: log.tail(),
             });
         }
         log.end_step(failed && may_fail);
@@ -105,14 +96,14 @@ impl RunStep<'_> {
                 label: self.label(),
                 tool: tool.to_owned(),
                 signal: finished.signal,
-                log: log.finish(),
+                log: log.tail(),
             });
         }
-        if says_any(log.of_step(), &FULL) {
+        if log.said().full {
             return Err(ExecuteError::Full {
                 what: format!("{tool} said so"),
                 folder: self.surroundings.root.folder().to_owned(),
-                log: log.finish(),
+                log: log.tail(),
             });
         }
         let undeclared = self.undeclared(log);
@@ -139,19 +130,14 @@ impl RunStep<'_> {
     ) -> ExecuteError {
         match why {
             Interruption::Cancelled => ExecuteError::Cancelled,
-            Interruption::TimedOut => ExecuteError::TimedOut {
-                label: self.label(),
-                limit: self.limit,
-                tool: tool.to_owned(),
-                log: log.finish(),
-            },
+            Interruption::TimedOut => self.timed_out(tool, log),
             Interruption::Failed(failed) => {
                 let errno = Errno::from_raw(failed.errno);
                 if matches!(errno, Errno::ENOSPC | Errno::EDQUOT) {
                     return ExecuteError::Full {
                         what: failed.reason,
                         folder: self.surroundings.root.folder().to_owned(),
-                        log: log.finish(),
+                        log: log.tail(),
                     };
                 }
                 ExecuteError::CannotStart {
@@ -164,6 +150,22 @@ impl RunStep<'_> {
                 words if words.is_empty() => ExecuteError::Launcher(problem),
                 words => ExecuteError::Launcher(format!("{problem}: {words}")),
             },
+        }
+    }
+
+    /// A fact about the action, so what was printed goes with it.
+    fn timed_out(&self, tool: &str, log: &mut Log<'_>) -> ExecuteError {
+        let because = |printed| ExecuteError::TimedOut {
+            label: self.label(),
+            limit: self.limit,
+            tool: tool.to_owned(),
+            printed,
+        };
+        log.end_step(false);
+        log.note(&because(Printed::default()).to_string());
+        match log.finish().finish() {
+            Ok(printed) => because(printed),
+            Err(error) => error,
         }
     }
 
@@ -254,9 +256,9 @@ impl RunStep<'_> {
         }
     }
 
-    fn out_of_memory(&self, finished: &Finished, log: &mut Log<'_>) -> bool {
+    fn out_of_memory(&self, finished: &Finished, log: &Log<'_>) -> bool {
         // Nobody else sends it: what we kill ourselves, we do not wait for.
-        finished.signal == SIGKILL || says_any(log.of_step(), &OUT_OF_MEMORY)
+        finished.signal == SIGKILL || log.said().out_of_memory
     }
 
     fn mark(&self, path: &str) -> Result<()> {
@@ -285,7 +287,7 @@ impl RunStep<'_> {
                     .is_none_or(|view| view.shows(path, definition.action.host_tools))
             },
         };
-        undeclared_reads(log.of_step(), &known)
+        undeclared_reads(&log.said().not_there, &known)
     }
 
     /// Adds what can be known about a program that was not found.
@@ -309,11 +311,4 @@ impl RunStep<'_> {
 fn tool_name(run: &Run) -> &str {
     let program = run.argv.first().map_or("", String::as_str);
     program.rsplit('/').next().unwrap_or(program)
-}
-
-fn says_any(output: &[u8], phrases: &[&str]) -> bool {
-    let output = output.to_ascii_lowercase();
-    phrases.iter().any(|phrase| {
-        memchr::memmem::find(&output, phrase.to_ascii_lowercase().as_bytes()).is_some()
-    })
 }

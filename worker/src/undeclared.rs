@@ -20,7 +20,7 @@ pub(crate) struct Known<'a> {
     pub shown: &'a dyn Fn(&Path) -> bool,
 }
 
-/// The undeclared files, in the order in which they are named, each once.
+/// The undeclared files that these lines name, in the order in which they do, each once.
 pub(crate) fn undeclared_reads(output: &[u8], known: &Known<'_>) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for line in String::from_utf8_lossy(output).lines() {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use gofarm_printable::printable_json;
 use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_rpc::Backoff;
-use gofarm_scheduler::core::{BuildEvent, Failure, NodeEvent};
+use gofarm_scheduler::core::{BuildEvent, Failure, Log, NodeEvent, NodeId};
 use gofarm_worker::TracedCommand;
 use tokio_util::sync::CancellationToken;
 
@@ -15,15 +15,15 @@ use super::blob::Known;
 use crate::cli::{ExitCode, UsageError};
 use crate::console::minor;
 use crate::farm::{
-    BuildWatch, OnCancel, PATIENCE, Remote, Stopped, Story, Submission, WorkerWatch,
+    BuildWatch, OnCancel, Output, PATIENCE, Remote, Stopped, Story, Submission, WorkerWatch,
 };
 use crate::outline::Outline;
-use crate::report::{Diagnostics, locale_is_utf8};
+use crate::report::{Diagnostics, OpenBlock, locale_is_utf8};
 use crate::say;
 use crate::submit::exit_code;
 
-/// More than any worker keeps of one action's output, bytes.
-const LOG_LIMIT: usize = 64 << 20;
+/// A line that is followed and longer than this is printed in parts, bytes.
+const LONGEST_LINE: usize = 256 << 10;
 /// A build that goes on and says nothing for so long has said all that there was when it was asked.
 const QUIET: Duration = Duration::from_secs(2);
 
@@ -61,6 +61,7 @@ impl Asking {
             heard: Instant::now(),
             enough: enough.clone(),
             failures: Vec::new(),
+            open: OpenBlock::default(),
             broken: None,
         };
         blocks.check();
@@ -98,9 +99,12 @@ impl Asking {
             attempt: 0,
             position: 0,
             pending: Vec::new(),
+            open: OpenBlock::default(),
         };
-        self.runtime.block_on(self.read(build, &mut page))?;
-        page.end()
+        let read = self.runtime.block_on(self.read(build, &mut page));
+        // What has come, the user sees, whatever became of the rest.
+        page.end(read.is_ok())?;
+        read
     }
 
     async fn read(&self, build: &str, page: &mut Page<'_>) -> anyhow::Result<()> {
@@ -183,6 +187,17 @@ fn block(outline: &Outline, node: usize, log: &[u8]) -> Vec<u8> {
     )
 }
 
+/// Takes out whole lines, or all of a line that is very long.
+fn lines(pending: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let end = match memchr::memrchr(b'\n', pending) {
+        Some(end) => end + 1,
+        None if pending.len() > LONGEST_LINE => pending.len(),
+        None => return None,
+    };
+    let rest = pending.split_off(end);
+    Some(std::mem::replace(pending, rest))
+}
+
 /// Prints what actions have printed when they have ended.
 struct Blocks<'a> {
     outline: &'a Outline,
@@ -194,16 +209,26 @@ struct Blocks<'a> {
     heard: Instant,
     enough: CancellationToken,
     failures: Vec<Arc<Failure>>,
+    /// The block that comes piece by piece.
+    open: OpenBlock,
     /// What kept the text from being written.
     broken: Option<anyhow::Error>,
 }
 
 impl Blocks<'_> {
-    fn print(&mut self, node: usize, log: &[u8], otherwise: Option<String>) {
-        let mut text = block(self.outline, node, log);
+    fn print(&mut self, node: usize, log: &Log, otherwise: Option<String>) {
+        let mut text = match log {
+            Log::Inline(log) => block(self.outline, node, log),
+            // It comes by `output`.
+            Log::Blob(_) => return,
+        };
         if let (true, Some(otherwise)) = (text.is_empty(), otherwise) {
             text = format!("# {}\n{otherwise}\n", self.outline.nodes[node].package).into_bytes();
         }
+        self.write(node, text);
+    }
+
+    fn write(&mut self, node: usize, text: Vec<u8>) {
         if text.is_empty() || self.broken.is_some() {
             return;
         }
@@ -235,23 +260,39 @@ impl BuildWatch for Blocks<'_> {
             return;
         };
         let node = node.0 as usize;
+        let mut long = false;
         match event {
             NodeEvent::Finished { result, .. } => {
                 self.ended += 1;
                 self.print(node, &result.log, None);
+                long = result.log.blob().is_some();
             }
             NodeEvent::Failed { failure } => {
                 self.ended += 1;
                 let log = match &**failure {
-                    Failure::Action { result } => &result.log[..],
-                    _ => &[],
+                    Failure::Action { result } => result.log.clone(),
+                    _ => Log::default(),
                 };
-                self.print(node, log, Some(failure.to_string()));
+                self.print(node, &log, Some(failure.to_string()));
+                long = log.blob().is_some();
                 self.failures.push(failure.clone());
             }
             _ => {}
         }
-        self.check();
+        // It is not enough before a long log was printed.
+        if !long {
+            self.check();
+        }
+    }
+
+    fn output(&mut self, node: NodeId, piece: Output<'_>) {
+        self.heard = Instant::now();
+        let (index, minor) = (node.0 as usize, minor(&self.outline.go_version));
+        let text = self.outline.show(index, minor, &mut self.open, piece);
+        self.write(index, text);
+        if !matches!(piece, Output::More(_)) {
+            self.check();
+        }
     }
 
     fn tick(&mut self) {
@@ -273,7 +314,7 @@ impl WorkerWatch for Unwatched {
     fn command(&self, _command: &TracedCommand) {}
 }
 
-/// The output of one action: as a block when it is there in whole, line by line when it is followed.
+/// The output of one action, as it comes: as a block when it is asked for as it is, line by line when it is followed.
 struct Page<'a> {
     outline: &'a Outline,
     node: usize,
@@ -282,93 +323,104 @@ struct Page<'a> {
     attempt: u32,
     /// How far the output of this attempt has come.
     position: u64,
-    /// Not printed yet.
+    /// What is followed: the begun line.
     pending: Vec<u8>,
+    /// Else: the block that has begun.
+    open: OpenBlock,
 }
 
 impl Page<'_> {
-    fn take(&mut self, piece: &v1::ActionLogResponse) -> anyhow::Result<()> {
+    /// What is new in a piece, to be printed.
+    fn new_in<'p>(&mut self, piece: &'p v1::ActionLogResponse) -> anyhow::Result<&'p [u8]> {
         if piece.attempt < self.attempt {
-            return Ok(());
+            return Ok(&[]);
         }
+        let label = &self.outline.nodes[self.node].label;
         if piece.attempt > self.attempt {
             if self.attempt > 0 && self.position > 0 {
                 say::err(&format!(
-                    "gofarm: {} is run again: attempt {}\n",
-                    self.outline.nodes[self.node].label, piece.attempt
+                    "gofarm: {label} is run again: attempt {}\n",
+                    piece.attempt
                 ));
-                self.pending.clear();
+                self.close()?;
                 self.position = 0;
             }
             self.attempt = piece.attempt;
         }
-        if !self.follow {
-            self.place(piece);
-            return Ok(());
+        // Of one that is over all comes in order; one that runs may have said more than the farm keeps meanwhile.
+        let left_out = piece.offset.saturating_sub(self.position);
+        if left_out > 0 && !self.follow {
+            say::err(&format!(
+                "gofarm: {left_out} bytes of the output of {label} are left out here; once it is over, all of it is there\n"
+            ));
         }
         let known = self.position.saturating_sub(piece.offset);
         let new = usize::try_from(known)
             .ok()
-            .and_then(|known| piece.data.get(known..));
-        if let Some(new) = new.filter(|new| !new.is_empty()) {
-            self.pending.extend_from_slice(new);
+            .and_then(|known| piece.data.get(known..))
+            .unwrap_or_default();
+        if !new.is_empty() {
             self.position = piece.offset + piece.data.len() as u64;
         }
-        if let Some(end) = memchr::memrchr(b'\n', &self.pending) {
-            let rest = self.pending.split_off(end + 1);
-            let lines = std::mem::replace(&mut self.pending, rest);
-            self.print_lines(&lines)?;
-        }
-        Ok(())
+        Ok(new)
     }
 
-    /// What was lost while it was printed comes again with the result.
-    fn place(&mut self, piece: &v1::ActionLogResponse) {
-        let Ok(start) = usize::try_from(piece.offset) else {
-            return;
-        };
-        let end = start.saturating_add(piece.data.len());
-        if end > LOG_LIMIT {
-            return;
+    fn take(&mut self, piece: &v1::ActionLogResponse) -> anyhow::Result<()> {
+        let new = self.new_in(piece)?;
+        if !self.follow {
+            let minor = minor(&self.outline.go_version);
+            let text = self
+                .outline
+                .show(self.node, minor, &mut self.open, Output::More(new));
+            return self.write(text);
         }
-        if self.pending.len() < end {
-            self.pending.resize(end, b' ');
+        self.pending.extend_from_slice(new);
+        match lines(&mut self.pending) {
+            Some(lines) => self.print_lines(&lines),
+            None => Ok(()),
         }
-        self.pending[start..end].copy_from_slice(&piece.data);
-        self.position = self.position.max(end as u64);
     }
 
-    /// The virtual paths are made real; a block's other refinements need all of it.
+    /// The virtual paths are made real; a block's other refinements need whole lines and what stands before them.
     fn print_lines(&self, lines: &[u8]) -> anyhow::Result<()> {
         let diagnostics = Diagnostics {
             cwd: std::path::Path::new(&self.outline.folder),
             real: &|root| self.outline.to_real(root),
             utf8: locale_is_utf8(),
         };
-        let text = diagnostics.real_paths(lines);
+        self.write(diagnostics.real_paths(lines))
+    }
+
+    fn write(&self, text: Vec<u8>) -> anyhow::Result<()> {
+        if text.is_empty() {
+            return Ok(());
+        }
         say::out(&match self.json {
             true => json_line(self.outline, self.node, &text)?,
             false => text,
         })
     }
 
-    fn end(self) -> anyhow::Result<()> {
-        let label = &self.outline.nodes[self.node].label;
-        if self.position == 0 {
+    /// Prints what is left of this attempt.
+    fn close(&mut self) -> anyhow::Result<()> {
+        if !self.follow {
+            let minor = minor(&self.outline.go_version);
+            let text = self
+                .outline
+                .show(self.node, minor, &mut self.open, Output::End);
+            return self.write(text);
+        }
+        let pending = std::mem::take(&mut self.pending);
+        self.print_lines(&pending)
+    }
+
+    /// `read`: all of it has come.
+    fn end(mut self, read: bool) -> anyhow::Result<()> {
+        if self.position == 0 && read {
+            let label = &self.outline.nodes[self.node].label;
             say::err(&format!("gofarm: {label} has printed nothing\n"));
-            return Ok(());
         }
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        if self.follow {
-            return self.print_lines(&self.pending);
-        }
-        let text = block(self.outline, self.node, &self.pending);
-        say::out(&match self.json {
-            true => json_line(self.outline, self.node, &text)?,
-            false => text,
-        })
+        self.close()
     }
 }
 
@@ -408,27 +460,41 @@ mod tests {
     }
 
     #[test]
-    fn what_was_lost_live_comes_with_the_result() {
+    fn every_byte_is_printed_once_whatever_comes_twice() {
         let outline = outline();
         let mut page = Page {
             outline: &outline,
             node: 0,
             json: false,
-            follow: false,
+            follow: true,
             attempt: 0,
             position: 0,
             pending: Vec::new(),
+            open: OpenBlock::default(),
         };
         let piece = |attempt, offset, data: &'static [u8]| v1::ActionLogResponse {
             attempt,
             offset,
             data: data.into(),
         };
-        page.take(&piece(1, 4, b"two")).unwrap();
+        page.take(&piece(1, 0, b"one")).unwrap();
         page.take(&piece(1, 0, b"one two")).unwrap();
         assert_eq!(page.pending, b"one two");
         page.take(&piece(2, 0, b"1")).unwrap();
         page.take(&piece(1, 0, b"late")).unwrap();
         assert_eq!((&page.pending[..], page.position), (&b"1"[..], 1));
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_not_held() {
+        let mut pending = b"one\ntwo".to_vec();
+        assert_eq!(lines(&mut pending).as_deref(), Some(&b"one\n"[..]));
+        assert_eq!(lines(&mut pending), None);
+        pending.extend(vec![b'x'; LONGEST_LINE]);
+        assert_eq!(
+            lines(&mut pending).map(|line| line.len()),
+            Some(3 + LONGEST_LINE)
+        );
+        assert_eq!(pending, b"");
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use gofarm_proto::{ActionKey, Digest, v1};
-use gofarm_scheduler::core::{ActionResult, BuildEvent, BuildId, BuildSummary};
+use gofarm_scheduler::core::{
+    ActionResult, BuildEvent, BuildId, BuildSummary, Failure, NodeEvent, NodeId,
+};
 use gofarm_store::History;
 
 use crate::farm::remote::Story;
@@ -58,6 +60,8 @@ pub trait BuildWatch: Send {
     fn task(&mut self, key: &ActionKey, definition: &Digest);
     /// In the order in which it happens.
     fn event(&mut self, event: &BuildEvent);
+    /// The log of an action that has just ended is long, and comes here instead of with the event.
+    fn output(&mut self, node: NodeId, piece: Output<'_>);
     /// About ten times a second.
     fn tick(&mut self);
     /// What is done before there are actions.
@@ -66,6 +70,33 @@ pub trait BuildWatch: Send {
     fn waits_for(&mut self, _reason: &str) {}
     /// Something that the user should know and that fails nothing.
     fn warn(&mut self, text: &str);
+}
+
+/// Part of a long log.
+#[derive(Debug, Clone, Copy)]
+pub enum Output<'a> {
+    /// The next bytes.
+    More(&'a [u8]),
+    /// That was all.
+    End,
+    /// There is more, and it cannot be had: why.
+    Lost(&'a str),
+}
+
+/// The node whose log this event tells to be a blob, and which.
+pub(super) fn long_log(event: &BuildEvent) -> Option<(NodeId, Digest)> {
+    let BuildEvent::Node { node, event } = event else {
+        return None;
+    };
+    let log = match event {
+        NodeEvent::Finished { result, .. } => &result.log,
+        NodeEvent::Failed { failure } => match &**failure {
+            Failure::Action { result } => &result.log,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some((*node, log.blob()?))
 }
 
 /// A build that is over.

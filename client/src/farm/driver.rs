@@ -4,23 +4,26 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gofarm_proto::{ActionKey, v1};
+use gofarm_proto::{ActionKey, Digest, v1};
+use gofarm_scheduler::Maker;
 use gofarm_scheduler::core::{
     ActionResult, BuildEvent, BuildId, BuildSpec, BuildSummary, Core, CoreOptions, Effect, Event,
-    NodeEvent, Outcome, Resolution, Task,
+    NodeEvent, NodeId, Outcome, Resolution, Task,
 };
 use gofarm_scheduler::queue::{Clock, LeaseQueue, MonotonicClock, News, Owner};
 use gofarm_store::{DiskStore, Recorded};
 use tokio_util::sync::CancellationToken;
 
 use crate::farm::ahead::Ahead;
-use crate::farm::build::{BuildWatch, Finished};
+use crate::farm::build::{BuildWatch, Finished, Output, long_log};
 use crate::farm::upload::Uploader;
 
 /// How long one question for news waits for an answer.
 const WAIT: Duration = Duration::from_millis(100);
 /// News taken at once.
 const BATCH: usize = 256;
+/// What is read of a long log at once.
+const LOG_PIECE: usize = 64 << 10;
 /// How often the blobs of one action are uploaded again before their loss counts against the action.
 const UPLOADS: u32 = 3;
 
@@ -115,7 +118,14 @@ impl<'a> Driver<'a> {
         }
     }
 
-    async fn news(&mut self, news: News) -> anyhow::Result<()> {
+    async fn news(&mut self, mut news: News) -> anyhow::Result<()> {
+        if let News::Done {
+            outcome: Outcome::Succeeded(result),
+            ..
+        } = &mut news
+        {
+            Arc::make_mut(result).made = Some(Arc::new(this_process()));
+        }
         if let News::Done {
             key,
             outcome: Outcome::BlobsMissing(digests),
@@ -206,10 +216,13 @@ impl<'a> Driver<'a> {
     }
 
     fn look_up(&self, key: &ActionKey, verify: bool) -> anyhow::Result<Option<Arc<ActionResult>>> {
-        let Some(message) = self.store.action(key)? else {
+        let Some(entry) = self.store.entry(key)? else {
             return Ok(None);
         };
-        let result = ActionResult::try_from(message)?;
+        let result = ActionResult {
+            made: entry.made.map(Arc::new),
+            ..ActionResult::try_from(entry.result)?
+        };
         if verify
             && result
                 .outputs
@@ -223,12 +236,13 @@ impl<'a> Driver<'a> {
 
     fn record(&mut self, key: &ActionKey, result: &ActionResult) -> anyhow::Result<()> {
         let message = v1::ActionResult::from(result);
-        let made = this_process();
-        if let Recorded::NonDeterministic { finding, .. } =
+        let made = result.made.as_deref().cloned().unwrap_or_else(this_process);
+        if let Recorded::NonDeterministic { finding, first, .. } =
             self.store.record_action(key, &message, &made)?
         {
+            let (first, second) = (Maker(first.as_ref()), Maker(Some(&made)));
             self.watch.warn(&format!(
-                "an action came out differently than before: its tools are not deterministic; both results are in {}",
+                "an action came out differently than before: first by {first}, now by {second}; its tools are not deterministic, or one of the two machines is not sound; both results are kept, one of them as {}",
                 finding.display()
             ));
         }
@@ -254,6 +268,23 @@ impl<'a> Driver<'a> {
             BuildEvent::Accepted { .. } => {}
         }
         self.watch.event(&event);
+        if let Some((node, log)) = long_log(&event) {
+            let shown = self.show(node, &log);
+            let why = shown.as_ref().err().map(ToString::to_string);
+            self.watch
+                .output(node, why.as_deref().map_or(Output::End, Output::Lost));
+        }
+    }
+
+    fn show(&mut self, node: NodeId, log: &Digest) -> gofarm_store::Result<()> {
+        let mut reader = self.store.reader(log, 0)?;
+        loop {
+            let piece = reader.piece(LOG_PIECE)?;
+            if piece.is_empty() {
+                return Ok(());
+            }
+            self.watch.output(node, Output::More(&piece));
+        }
     }
 }
 

@@ -9,7 +9,7 @@ mod source;
 mod supply;
 mod upload;
 
-pub use build::{Build, BuildWatch, Choices, Finished};
+pub use build::{Build, BuildWatch, Choices, Finished, Output};
 pub use embedded::{Embedded, EmbeddedOptions};
 pub use remote::{Fetched, Remote, Stopped, connect};
 pub(crate) use remote::{OnCancel, PATIENCE, Story, Submission};

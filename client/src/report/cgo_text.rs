@@ -25,11 +25,17 @@ impl CgoText {
         }
     }
 
-    pub(super) fn apply(self, text: Vec<u8>) -> Vec<u8> {
+    /// Turns a text, or the next part of one. `positions` says whether a part before had a position in generated code. (cmd/go
+    /// looks at all of a text before it turns a name back; here a name is left that stands in a part before the first position.)
+    pub(super) fn apply(self, text: Vec<u8>, positions: &mut bool) -> Vec<u8> {
         match self {
             CgoText::Keep => text,
             CgoText::PositionsAndNames => match without_positions(&text) {
-                Some(text) => with_names(&text),
+                Some(text) => {
+                    *positions = true;
+                    with_names(&text)
+                }
+                None if *positions => with_names(&text),
                 None => text,
             },
             CgoText::Names => with_names(&text),
@@ -99,7 +105,7 @@ mod tests {
     use super::*;
 
     fn applied(how: CgoText, text: &str) -> String {
-        String::from_utf8(how.apply(text.as_bytes().to_vec())).unwrap()
+        String::from_utf8(how.apply(text.as_bytes().to_vec(), &mut false)).unwrap()
     }
 
     #[test]

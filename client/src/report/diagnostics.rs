@@ -7,6 +7,7 @@ use gofarm_proto::{EXEC_ROOT, WORK_DIR};
 use memchr::memmem;
 
 use super::cgo_text::CgoText;
+use super::open_block::OpenBlock;
 use super::short_path::short_path;
 
 /// What cmd/go calls the working folder of an action. The number is that of the first action: which one it would have
@@ -38,25 +39,36 @@ pub struct Diagnostics<'a> {
 impl Diagnostics<'_> {
     /// The block for a log of tools that succeeded or failed: the header and the text. Nothing for an empty log.
     pub fn block(&self, subject: &Subject<'_>, log: &[u8], cgo: CgoText) -> Vec<u8> {
-        if log.is_empty() {
-            return Vec::new();
-        }
-        let mut text = self.real_paths(log);
+        let mut block = OpenBlock::default();
+        let mut text = self.more(subject, cgo, &mut block, log);
+        text.extend(self.rest(subject, cgo, &mut block));
+        text
+    }
+
+    /// Text of tools as the user reads it. `positions`: see [`CgoText::apply`].
+    pub(super) fn refined(
+        &self,
+        subject: &Subject<'_>,
+        cgo: CgoText,
+        positions: &mut bool,
+        text: Vec<u8>,
+    ) -> Vec<u8> {
+        let mut text = self.real_paths(&text);
         if subject.folder.is_none() {
             text = self.libraries(&text);
         }
         if !self.utf8 {
             text = plain_quotes(&text);
         }
-        if text.last() != Some(&b'\n') {
-            text.push(b'\n');
-        }
         if let Some(folder) = subject.folder {
             text = self.shorten(text, folder);
         }
-        let mut block = header(subject).into_bytes();
-        block.extend_from_slice(&cgo.apply(text));
-        block
+        cgo.apply(text, positions)
+    }
+
+    /// What a block begins with.
+    pub fn header(&self, subject: &Subject<'_>) -> String {
+        header(subject)
     }
 
     /// The block for an action that failed: its text, or, when it said nothing, which program failed how. `program` is

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use gofarm_proto::ActionKey;
+use gofarm_proto::{ActionKey, v1};
+use gofarm_scheduler::LeaseNumber;
 use gofarm_scheduler::core::{BuildId, Failure, FailureClass, NodeEvent, NodeId, Resolution};
 use serde::Serialize;
 
@@ -99,6 +100,8 @@ enum Event<'a> {
         action: Action<'a>,
         key: String,
         outputs: Vec<&'a str>,
+        first: Option<MadeBy<'a>>,
+        second: Option<MadeBy<'a>>,
     },
     BuildFinished {
         summary: &'a Summary,
@@ -109,6 +112,24 @@ enum Event<'a> {
 struct Action<'a> {
     node: u32,
     label: &'a str,
+}
+
+/// Who made a result.
+#[derive(Serialize)]
+struct MadeBy<'a> {
+    worker: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease: Option<String>,
+}
+
+impl<'a> MadeBy<'a> {
+    fn of(made: &'a v1::Provenance) -> MadeBy<'a> {
+        let lease = made.lease.as_ref();
+        MadeBy {
+            worker: &made.worker,
+            lease: lease.map(|lease| LeaseNumber(lease).to_string()),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -206,10 +227,17 @@ impl<W: Write> EventLog<W> {
                 action,
                 reason: if *lost { "blob lost" } else { "input changed" },
             },
-            NodeEvent::Nondeterministic { key, outputs } => Event::ActionNondeterministic {
+            NodeEvent::Nondeterministic {
+                key,
+                outputs,
+                first,
+                second,
+            } => Event::ActionNondeterministic {
                 action,
                 key: key.hex(),
                 outputs: outputs.iter().map(|name| &**name).collect(),
+                first: first.as_deref().map(MadeBy::of),
+                second: second.as_deref().map(MadeBy::of),
             },
         };
         self.write(at, event);
@@ -270,7 +298,6 @@ mod tests {
     use std::sync::Arc;
     use std::time::{Duration, UNIX_EPOCH};
 
-    use gofarm_proto::v1;
     use gofarm_scheduler::core::{ActionResult, Attempt};
 
     use super::*;
@@ -336,6 +363,15 @@ mod tests {
             NodeEvent::Nondeterministic {
                 key,
                 outputs: ["object".into()].into(),
+                first: None,
+                second: Some(Arc::new(v1::Provenance {
+                    worker: "w1".to_owned(),
+                    lease: Some(v1::FencingToken {
+                        incarnation: 7,
+                        counter: 12,
+                    }),
+                    ..v1::Provenance::default()
+                })),
             },
         ];
         let mut out = Vec::new();
@@ -362,7 +398,7 @@ mod tests {
             r#""type":"action_skipped","node":3,"label":"compile fmt","waits_for":"compile errors"}"#.to_owned(),
             r#""type":"action_cancelled","node":3,"label":"compile fmt"}"#.to_owned(),
             r#""type":"action_reopened","node":3,"label":"compile fmt","reason":"blob lost"}"#.to_owned(),
-            format!(r#""type":"action_nondeterministic","node":3,"label":"compile fmt","key":"{hex}","outputs":["object"]}}"#),
+            format!(r#""type":"action_nondeterministic","node":3,"label":"compile fmt","key":"{hex}","outputs":["object"],"first":null,"second":{{"worker":"w1","lease":"7.12"}}}}"#),
             format!("\"type\":\"action_log\",\"key\":\"{hex}\",\"label\":\"compile fmt\",\"text\":\"x.go:1: \u{fffd}\\n\"}}"),
             format!(r#""type":"build_finished","summary":{}}}"#, serde_json::to_string(&summary).unwrap()),
         ];

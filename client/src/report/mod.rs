@@ -11,6 +11,7 @@ mod events;
 mod frame;
 #[cfg(test)]
 mod like_go_test;
+mod open_block;
 mod progress;
 #[cfg(test)]
 mod screen;
@@ -24,6 +25,7 @@ pub use amount::{Count, Share, Size, Span};
 pub use cgo_text::CgoText;
 pub use diagnostics::{Diagnostics, Subject, locale_is_utf8};
 pub use events::{EventLog, EventLogError};
+pub use open_block::OpenBlock;
 pub use progress::Progress;
 pub use short_path::short_path;
 pub use skipped::Skipped;

@@ -176,6 +176,14 @@ impl<W: Write> Progress<W> {
         self.write(&buffer);
     }
 
+    /// Prints part of a text, which goes on or ends with a line feed. The block, if there was one, comes again with the next tick.
+    pub fn print_part(&mut self, text: &[u8]) {
+        let mut buffer = Vec::with_capacity(text.len() + 64);
+        self.clear_into(&mut buffer);
+        buffer.extend_from_slice(Printable::new(text).as_bytes());
+        self.write(&buffer);
+    }
+
     /// Draws or writes what is due. Cheap when nothing is.
     pub fn tick(&mut self, now: Duration) {
         if now < self.due {

@@ -25,6 +25,7 @@ mod kept_plans;
 mod libraries;
 mod like_go;
 mod linking;
+mod long_output;
 mod machine_errors;
 mod programs;
 mod reports;

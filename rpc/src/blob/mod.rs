@@ -4,6 +4,7 @@ mod compression;
 mod download;
 mod error;
 mod flight;
+mod pieces;
 mod progress;
 mod read;
 mod source;
@@ -13,6 +14,7 @@ mod write;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use gofarm_proto::{Digest, v1};
@@ -26,6 +28,7 @@ use upload::Ask;
 
 pub use compression::Compression;
 pub use error::BlobError;
+pub use pieces::{PieceError, Pieces};
 pub use progress::Progress;
 pub use source::Source;
 
@@ -200,6 +203,11 @@ impl BlobClient {
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Vec<Digest>, BlobError> {
         download::download(self, digests, into, deadline, progress).await
+    }
+
+    /// Reads a blob from beginning to end without keeping it. `patience` is how long the farm may be away before each piece.
+    pub fn pieces(&self, digest: Digest, patience: Duration) -> Pieces {
+        Pieces::new(self.clone(), digest, patience)
     }
 
     fn understood(&self, what: &'static str, digest: &v1::Digest) -> Result<Digest, RpcError> {

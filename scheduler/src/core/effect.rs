@@ -105,6 +105,10 @@ pub enum NodeEvent {
         key: ActionKey,
         /// Names of the outputs that differ.
         outputs: Box<[Arc<str>]>,
+        /// Who made the result that the build had before, as far as known.
+        first: Option<Arc<v1::Provenance>>,
+        /// Who made the one that it has now.
+        second: Option<Arc<v1::Provenance>>,
     },
 }
 

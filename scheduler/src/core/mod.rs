@@ -44,7 +44,7 @@ pub use failure::{Failure, FailureClass};
 pub use id::{BuildId, Millis, NodeId, ParseBuildIdError, Priority, RunId};
 pub use machine::{Core, CoreOptions, Ignored};
 pub use prior::Prior;
-pub use result::{ActionResult, MalformedResult, OutputFile};
+pub use result::{ActionResult, Log, MalformedResult, OutputFile};
 pub use spec::{BuildOptions, BuildSpec, Edge, GraphError, NodeSpec, platform_pool};
 pub use stragglers::{Straggler, StragglerOptions, Stragglers};
 pub use task::{Attempt, Near, Outcome, Share, Task};

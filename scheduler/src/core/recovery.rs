@@ -290,6 +290,8 @@ impl Core {
             out.push(waiter.notify(NodeEvent::Nondeterministic {
                 key,
                 outputs: differing,
+                first: before.made.clone(),
+                second: after.made.clone(),
             }));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gofarm_proto::{Digest, ParseDigestError, v1};
+use gofarm_proto::{Digest, LONGEST_LOG, ParseDigestError, v1};
 
 /// A `v1::ActionResult` whose digests have been checked.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -12,11 +12,57 @@ pub struct ActionResult {
     /// 0, or the exit code of the step that failed.
     pub exit_code: i32,
     /// stdout and stderr of all steps, with virtual paths.
-    pub log: Box<[u8]>,
+    pub log: Log,
     /// Go content ID, or empty.
     pub content_id: Box<str>,
     /// What the execution cost.
     pub usage: v1::Usage,
+    /// Who made it, as far as known. It goes with the result through the core and decides nothing; messages leave it out.
+    pub made: Option<Arc<v1::Provenance>>,
+}
+
+/// What the tools of an action have printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Log {
+    /// All of it.
+    Inline(Box<[u8]>),
+    /// It is long: the blob that has it, for as long as the store keeps it.
+    Blob(Digest),
+}
+
+impl Log {
+    /// Whether nothing was printed.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How much was printed, bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Log::Inline(text) => text.len() as u64,
+            Log::Blob(digest) => digest.size,
+        }
+    }
+
+    /// The blob, if it is one.
+    pub fn blob(&self) -> Option<Digest> {
+        match self {
+            Log::Inline(_) => None,
+            Log::Blob(digest) => Some(*digest),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Log {
+        Log::Inline(Box::default())
+    }
+}
+
+impl From<Vec<u8>> for Log {
+    fn from(text: Vec<u8>) -> Log {
+        Log::Inline(text.into())
+    }
 }
 
 /// A file that an action made.
@@ -43,6 +89,12 @@ impl ActionResult {
         self.outputs.iter().any(|output| output.digest == *digest)
     }
 
+    /// The blobs that are in the store before the result is reported: outputs, and the log where it is one.
+    pub fn blobs(&self) -> Vec<Digest> {
+        let outputs = self.outputs.iter().map(|output| output.digest);
+        outputs.chain(self.log.blob()).collect()
+    }
+
     /// Staging, running and collecting, in milliseconds.
     pub fn duration_ms(&self) -> u64 {
         let overhead_us = self.usage.stage_us.saturating_add(self.usage.collect_us);
@@ -62,6 +114,15 @@ pub enum MalformedResult {
     /// Two outputs have one name.
     #[error("action result: output {0:?} occurs twice")]
     Twice(String),
+    /// The log's digest is not one.
+    #[error("action result: log")]
+    Log(#[source] ParseDigestError),
+    /// The log is here, and a blob as well.
+    #[error("action result: two logs")]
+    TwoLogs,
+    /// No log is so long.
+    #[error("action result: a log of {0} bytes, where {most} is the most", most = LONGEST_LOG)]
+    LongLog(u64),
 }
 
 impl TryFrom<v1::ActionResult> for ActionResult {
@@ -86,12 +147,21 @@ impl TryFrom<v1::ActionResult> for ActionResult {
                 executable: file.executable,
             });
         }
+        let log = match &message.log_blob {
+            None => Log::from(message.log),
+            Some(_) if !message.log.is_empty() => return Err(MalformedResult::TwoLogs),
+            Some(digest) => Log::Blob(Digest::try_from(digest).map_err(MalformedResult::Log)?),
+        };
+        if log.len() > LONGEST_LOG {
+            return Err(MalformedResult::LongLog(log.len()));
+        }
         Ok(ActionResult {
             outputs: outputs.into(),
             exit_code: message.exit_code,
-            log: message.log.into(),
+            log,
             content_id: message.content_id.into(),
             usage: message.usage.unwrap_or_default(),
+            made: None,
         })
     }
 }
@@ -109,7 +179,11 @@ impl From<&ActionResult> for v1::ActionResult {
                 })
                 .collect(),
             exit_code: result.exit_code,
-            log: result.log.to_vec(),
+            log: match &result.log {
+                Log::Inline(text) => text.to_vec(),
+                Log::Blob(_) => Vec::new(),
+            },
+            log_blob: result.log.blob().map(Into::into),
             content_id: result.content_id.to_string(),
             usage: Some(result.usage),
         }
@@ -137,7 +211,41 @@ mod tests {
                 wall_ms: 7,
                 ..v1::Usage::default()
             }),
+            log_blob: None,
         }
+    }
+
+    #[test]
+    fn a_log_is_here_or_a_blob_and_never_longer_than_logs_are() {
+        let mut message = message(&["export"]);
+        let digest = Digest::of(b"printed");
+        message.log_blob = Some(digest.into());
+        assert_eq!(
+            ActionResult::try_from(message.clone()),
+            Err(MalformedResult::TwoLogs)
+        );
+        message.log.clear();
+        let result = ActionResult::try_from(message.clone()).unwrap();
+        assert_eq!(result.log, Log::Blob(digest));
+        assert_eq!(result.blobs(), [Digest::of(b"export"), digest]);
+        assert!(!result.made(&digest));
+        assert_eq!(v1::ActionResult::from(&result), message);
+        for size in [LONGEST_LOG + 1, u64::MAX] {
+            let hash = digest.hash;
+            message.log_blob = Some(Digest { hash, size }.into());
+            assert_eq!(
+                ActionResult::try_from(message.clone()),
+                Err(MalformedResult::LongLog(size))
+            );
+        }
+        message.log_blob = Some(v1::Digest {
+            hash: vec![1; 5],
+            size: 7,
+        });
+        assert!(matches!(
+            ActionResult::try_from(message),
+            Err(MalformedResult::Log(_))
+        ));
     }
 
     #[test]

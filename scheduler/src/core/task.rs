@@ -100,6 +100,18 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// The blobs that are in the store before this is reported.
+    pub fn blobs(&self) -> Vec<Digest> {
+        match self {
+            Outcome::Succeeded(result) => result.blobs(),
+            // Of a failure nothing but its log is of use to anybody.
+            Outcome::Failed(result) => result.log.blob().into_iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// A run that came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {

@@ -12,8 +12,8 @@ pub enum QueueError {
     /// The same, and another worker has the task by now.
     #[error("lease stolen: another worker holds the task; end the action and discard its result")]
     Stolen,
-    /// Outputs of the reported result are not in the store. The lease is still held: upload them and report again.
-    #[error("result refused: {} of its outputs are not in the store, the first is {}; upload them and report again", missing.len(), first(missing))]
+    /// Blobs of the reported result are not in the store. The lease is still held: upload them and report again.
+    #[error("result refused: {} of its blobs are not in the store, the first is {}; upload them and report again", missing.len(), first(missing))]
     NotUploaded {
         /// The blobs.
         missing: Vec<Digest>,

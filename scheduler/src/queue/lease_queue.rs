@@ -145,8 +145,8 @@ pub trait LeaseQueue: Send + Sync {
     /// [`QueueOptions::log_backlog`], never an end.
     async fn append_log(&self, outputs: &[TaskOutput]) -> Result<Vec<Renewal>, QueueError>;
 
-    /// Ends a lease with the outcome of the run, and says which worker held it. The outputs of a success are in the store
-    /// before.
+    /// Ends a lease with the outcome of the run, and says which worker held it. The blobs of a result are in the store
+    /// before: outputs, and a long log, of a failure as well.
     ///
     /// # Errors
     ///

@@ -153,8 +153,10 @@ impl Builds for BuildsService {
         request: Request<v1::ActionLogRequest>,
     ) -> Result<Response<Self::ActionLogStream>, Status> {
         let request = request.into_inner();
-        let reader = self.reader(&request.build, 0).await?;
-        let stream = action_log::stream(reader, request.node, request.offset, request.follow);
+        let skimmed = self.reader(&request.build, 0).await?;
+        let again = self.reader(&request.build, 0).await?;
+        let store = self.engine.store().clone();
+        let stream = action_log::stream(skimmed, again, store, &request).await?;
         Ok(Response::new(Box::pin(stream)))
     }
 }

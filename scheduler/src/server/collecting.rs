@@ -32,6 +32,18 @@ pub async fn collect(
     retention: Retention,
     collections: Collections,
 ) {
+    collect_by(store, registry, replica, retention, collections, now_ms).await
+}
+
+/// By a clock that tells the milliseconds since the epoch.
+async fn collect_by(
+    store: FarmStore,
+    registry: Arc<dyn Registry>,
+    replica: Arc<str>,
+    retention: Retention,
+    collections: Collections,
+    now_ms: impl Fn() -> u64,
+) {
     let mut ticks = tokio::time::interval(LOOK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -44,7 +56,7 @@ pub async fn collect(
             continue;
         }
         if once(&store, &registry, &replica, &duty, retention, &collections).await
-            && let Err(error) = registry.duty_done(COLLECT, &replica, &duty).await
+            && let Err(error) = registry.duty_done(COLLECT, &replica, &duty, now_ms()).await
         {
             tracing::debug!(%error, "that the store was collected is not noted; it is done once more");
         }
@@ -97,5 +109,126 @@ async fn once(
             tracing::warn!(%error, "the store was not brought within its bounds; trying again");
             false
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{File, FileTimes};
+    use std::time::SystemTime;
+
+    use gofarm_proto::Digest;
+    use gofarm_store::{DiskStore, DiskStoreOptions};
+    use tokio::task::JoinHandle;
+    use tokio::time::{Instant, sleep};
+
+    use super::super::registry::MemoryRegistry;
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+    /// Replicas over one store, whose hours pass as fast as they have nothing to do.
+    struct Farm {
+        store: FarmStore,
+        registry: Arc<dyn Registry>,
+        born: Instant,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Farm {
+        fn new() -> Farm {
+            let folder = tempfile::tempdir().unwrap();
+            let local = DiskStore::open(folder.path(), DiskStoreOptions::default()).unwrap();
+            Farm {
+                store: FarmStore::on_disk(local),
+                registry: Arc::new(MemoryRegistry::new()),
+                born: Instant::now(),
+                _folder: folder,
+            }
+        }
+
+        fn replica(&self, name: &str) -> JoinHandle<()> {
+            let born = self.born;
+            let retention = Retention {
+                age: Some(DAY),
+                bytes: None,
+            };
+            tokio::spawn(collect_by(
+                self.store.clone(),
+                self.registry.clone(),
+                name.into(),
+                retention,
+                Collections::default(),
+                move || 1_000_000_000_000 + born.elapsed().as_millis() as u64,
+            ))
+        }
+
+        /// A blob that nobody has used for three days.
+        async fn old_blob(&self, text: &str) -> Digest {
+            let digest = self.store.put_bytes(text.as_bytes().to_vec()).await;
+            let digest = digest.unwrap();
+            let times = FileTimes::new().set_accessed(SystemTime::now() - 3 * DAY);
+            let file = File::open(self.store.local().path(&digest)).unwrap();
+            file.set_times(times).unwrap();
+            digest
+        }
+
+        /// Without using it.
+        fn has(&self, digest: &Digest) -> bool {
+            self.store.local().path(digest).exists()
+        }
+    }
+
+    impl Farm {
+        /// When a blob that is too old was seen to be gone.
+        async fn collected(&self, text: &str) -> Duration {
+            let blob = self.old_blob(text).await;
+            while self.has(&blob) {
+                sleep(MINUTE).await;
+                assert!(self.born.elapsed() < DAY, "never collected");
+            }
+            self.born.elapsed()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_is_collected_once_an_hour_by_one_of_its_replicas() {
+        let farm = Farm::new();
+        let first = farm.old_blob("first").await;
+        let replicas = ["a", "b", "c"].map(|name| farm.replica(name));
+        sleep(2 * MINUTE).await;
+        assert!(!farm.has(&first), "at once, when nobody has ever done it");
+        let mut last = Duration::ZERO;
+        for hour in 1..6 {
+            let now = farm.collected(&format!("{hour}")).await;
+            // A replica looks once a minute, and so does the test.
+            let between = now - last;
+            assert!(between >= EVERY - 2 * MINUTE, "{hour}: {between:?}");
+            assert!(between <= EVERY + 3 * MINUTE, "{hour}: {between:?}");
+            last = now;
+        }
+        for replica in replicas {
+            replica.abort();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_schedule_outlives_the_replica_that_has_the_duty() {
+        let farm = Farm::new();
+        let first = farm.old_blob("first").await;
+        let one = farm.replica("a");
+        sleep(2 * MINUTE).await;
+        assert!(!farm.has(&first));
+        let other = farm.replica("b");
+        sleep(28 * MINUTE).await;
+        let mine = farm.registry.take_duty(COLLECT, &"a".into(), TTL).await;
+        assert!(mine.unwrap().is_some(), "the first that looked has it");
+        one.abort();
+        // Nobody's for as long as the duty lasts, and then the other's; the hour is the same.
+        let now = farm.collected("second").await;
+        assert!(now >= EVERY, "{now:?}");
+        assert!(now <= EVERY + 3 * MINUTE, "{now:?}");
+        other.abort();
     }
 }

@@ -6,6 +6,7 @@ use gofarm_proto::{ActionKey, v1};
 use gofarm_store::Recorded;
 
 use super::registry::now_ms;
+use crate::Maker;
 use crate::queue::FencingToken;
 
 /// What is noted beside a result that was accepted now. `worker` is who held the lease by the books of the queue.
@@ -36,31 +37,28 @@ pub(super) fn told(key: &ActionKey, recorded: &Recorded, made: &v1::Provenance) 
         Recorded::Stored | Recorded::AlreadyThere => {}
         Recorded::NonDeterministic { finding, first, .. } => {
             let finding = finding.display();
-            let (first, second) = (Maker(first.as_ref()), Maker(Some(made)));
+            let (first, second) = (Made(first.as_ref()), Made(Some(made)));
             tracing::warn!(
                 %key, %first, %second, %finding,
                 "an action came out differently than before: its tools are not deterministic, or one of the two workers is not sound; both results are kept"
             );
         }
         Recorded::TakenBack => {
-            let maker = Maker(Some(made));
+            let maker = Made(Some(made));
             tracing::info!(%key, %maker, "a result that was taken back is not recorded");
         }
     }
 }
 
-/// A maker as a person reads it.
-struct Maker<'a>(Option<&'a v1::Provenance>);
+/// Who made a result, and when.
+struct Made<'a>(Option<&'a v1::Provenance>);
 
-impl fmt::Display for Maker<'_> {
+impl fmt::Display for Made<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Maker(self.0).fmt(f)?;
         let Some(made) = self.0 else {
-            return f.write_str("a worker that was not noted");
+            return Ok(());
         };
-        f.write_str(&made.worker)?;
-        if let Some(lease) = &made.lease {
-            write!(f, " with lease {}.{}", lease.incarnation, lease.counter)?;
-        }
         let accepted = std::time::Duration::from_millis(made.accepted_ms);
         let accepted = std::time::UNIX_EPOCH + accepted;
         write!(f, " at {}", humantime::format_rfc3339_seconds(accepted))
@@ -83,9 +81,9 @@ mod tests {
             replica: "r".to_owned(),
         };
         assert_eq!(
-            Maker(Some(&made)).to_string(),
+            Made(Some(&made)).to_string(),
             "w1 with lease 7.12 at 2023-11-14T22:13:20Z"
         );
-        assert_eq!(Maker(None).to_string(), "a worker that was not noted");
+        assert_eq!(Made(None).to_string(), "a worker that was not noted");
     }
 }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gofarm_daemon::Spans;
-use gofarm_proto::v1;
+use gofarm_proto::{INLINE_LOG, v1};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,7 @@ use self::message::Asked;
 use self::standing::{Allowance, Standings, Verdict};
 use crate::core::{ActionResult, Outcome};
 use crate::queue::{Lease, LeaseId, LeaseQueue, QueueError};
+use crate::server::blobs::refusal;
 use crate::server::custody::{provenance, told};
 use crate::server::metrics::MeteredStore;
 
@@ -84,9 +85,9 @@ impl LeasesService {
         LeasesService { replica, ..self }
     }
 
-    /// The tonic service, with room for batches of results that carry their output along.
+    /// The tonic service, with room for the results of workers of an earlier version, which carry their log along.
     pub fn into_server(self) -> v1::leases_server::LeasesServer<LeasesService> {
-        const LIMIT: usize = 64 << 20;
+        const LIMIT: usize = 20 << 20;
         v1::leases_server::LeasesServer::new(self)
             .max_decoding_message_size(LIMIT)
             .max_encoding_message_size(LIMIT)
@@ -183,6 +184,24 @@ impl LeasesService {
             .collect())
     }
 
+    /// Makes a blob of a log that a worker of an earlier version has brought along: nobody else has to hold it.
+    async fn put_log(&self, outcome: &mut Option<v1::Outcome>) -> Result<(), Status> {
+        use v1::outcome::Outcome;
+        let outcome = outcome
+            .as_mut()
+            .and_then(|outcome| outcome.outcome.as_mut());
+        let Some(Outcome::Succeeded(result) | Outcome::Failed(result)) = outcome else {
+            return Ok(());
+        };
+        if result.log.len() <= INLINE_LOG || result.log_blob.is_some() {
+            return Ok(());
+        }
+        let log = std::mem::take(&mut result.log);
+        let digest = self.store.put_bytes(log).await.map_err(refusal)?;
+        result.log_blob = Some(digest.into());
+        Ok(())
+    }
+
     /// A result that counts is in the action cache before anybody else hears of it: the owner of its build may just
     /// have died, and whoever takes over looks there.
     async fn record(&self, lease: &LeaseId, worker: &str, result: &ActionResult) {
@@ -276,7 +295,9 @@ impl v1::leases_server::Leases for LeasesService {
             let (worker, reason) = (&request.worker, &released.reason);
             tracing::warn!(worker, key = %lease.key, reason, "a worker gives a task back");
         }
-        let outcome = message::outcome(request.outcome)?;
+        let mut outcome = request.outcome;
+        self.put_log(&mut outcome).await?;
+        let outcome = message::outcome(outcome)?;
         let verdict = Verdict::of(&outcome);
         let result = match &outcome {
             Outcome::Succeeded(result) => Some(result.clone()),

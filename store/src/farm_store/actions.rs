@@ -27,7 +27,7 @@ impl Objects {
             return Ok(None);
         };
         if is_old(written) {
-            let blobs = entry.blobs();
+            let blobs = entry.used();
             let blobs = blobs.iter().map(Id::blob);
             self.note_used(blobs.chain([Id::action(key)]).collect())
                 .await;

@@ -10,6 +10,7 @@ use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
 use object_store::{ObjectStore, RetryConfig};
 
+use super::full_at_once::FullAtOnce;
 use super::objects::Objects;
 use crate::{Result, StoreError};
 
@@ -68,7 +69,8 @@ fn s3(bucket: &str, settings: &[(&str, &str)]) -> Built {
     provide_cryptography();
     let mut builder = AmazonS3Builder::from_env()
         .with_bucket_name(bucket)
-        .with_retry(retry());
+        .with_retry(retry())
+        .with_http_connector(FullAtOnce::default());
     for (key, value) in settings {
         builder = builder.with_config(key.parse()?, *value);
     }
@@ -86,7 +88,8 @@ fn gs(bucket: &str, settings: &[(&str, &str)]) -> Built {
     provide_cryptography();
     let mut builder = GoogleCloudStorageBuilder::from_env()
         .with_bucket_name(bucket)
-        .with_retry(retry());
+        .with_retry(retry())
+        .with_http_connector(FullAtOnce::default());
     for (key, value) in settings {
         builder = builder.with_config(key.parse()?, *value);
     }
@@ -97,7 +100,8 @@ fn az(container: &str, settings: &[(&str, &str)]) -> Built {
     provide_cryptography();
     let mut builder = MicrosoftAzureBuilder::from_env()
         .with_container_name(container)
-        .with_retry(retry());
+        .with_retry(retry())
+        .with_http_connector(FullAtOnce::default());
     for (key, value) in settings {
         builder = builder.with_config(key.parse()?, *value);
     }

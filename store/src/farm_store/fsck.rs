@@ -124,7 +124,7 @@ impl FarmStore {
         }
     }
 
-    /// The blobs of a result and what is wrong with it; nothing when it has gone.
+    /// The blobs that a result names and what is wrong with it; nothing when it has gone. A log that has gone is nothing wrong.
     async fn examine_result(
         &self,
         key: ActionKey,
@@ -165,13 +165,14 @@ impl FarmStore {
             }
         };
         missing.extend(wrong);
+        let named = entry.used();
         if missing.is_empty() {
-            return Ok(Some((blobs, None)));
+            return Ok(Some((named, None)));
         }
         if repair {
             self.remove_entry(key, entry).await?;
         }
-        Ok(Some((blobs, Some(Fault::MissingBlobs(key, missing)))))
+        Ok(Some((named, Some(Fault::MissingBlobs(key, missing)))))
     }
 }
 

@@ -5,6 +5,7 @@ mod address;
 mod collect;
 mod fetching;
 mod fsck;
+mod full_at_once;
 mod held;
 mod keys;
 mod notes;
@@ -49,7 +50,7 @@ const AT_ONCE: usize = 32;
 /// - Whether it has a blob is asked once and believed for about a minute, or until a read finds otherwise.
 /// - What comes from it is compared with its digest. A damaged object is moved below `quarantine/` and is missing
 ///   from then on, so that its action runs again.
-/// - Requests are tried again for up to 20 seconds, and none takes longer than 30.
+/// - Requests are tried again for up to 20 seconds, and none takes longer than 30. That there is no room is told at once.
 /// - Nothing is removed but by [`collect`](Self::collect). A blob that is removed too early, by that or by a lifecycle rule of
 ///   the bucket, is made again.
 #[derive(Debug, Clone)]

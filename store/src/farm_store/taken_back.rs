@@ -266,7 +266,7 @@ impl FarmStore {
                 let look = move |local: &DiskStore| {
                     let entry = local.entry(&key)?;
                     if let Some(entry) = &entry {
-                        local.use_blobs(&entry.blobs())?;
+                        local.use_blobs(&entry.used())?;
                     }
                     Ok(entry)
                 };

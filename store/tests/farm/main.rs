@@ -10,6 +10,7 @@ mod addresses;
 mod blobs;
 mod damage;
 mod fsck;
+mod full;
 mod outage;
 mod replica;
 mod retention;

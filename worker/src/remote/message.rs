@@ -50,12 +50,17 @@ pub(super) fn granted(message: v1::Lease) -> Result<Granted, String> {
     })
 }
 
-/// The digests of a result's outputs.
-pub(super) fn outputs(result: &v1::ActionResult) -> Vec<Digest> {
-    let digests = result
-        .outputs
-        .iter()
-        .filter_map(|output| output.digest.as_ref());
+/// The blobs that are to be in the farm's store before this is told: the outputs of a success, and what was printed where that
+/// is long.
+pub(super) fn blobs(outcome: &v1::outcome::Outcome) -> Vec<Digest> {
+    use v1::outcome::Outcome;
+    let (result, outputs) = match outcome {
+        Outcome::Succeeded(result) => (result, &result.outputs[..]),
+        Outcome::Failed(result) => (result, &[][..]),
+        _ => return Vec::new(),
+    };
+    let digests = outputs.iter().filter_map(|output| output.digest.as_ref());
+    let digests = digests.chain(&result.log_blob);
     // Made from digests by the executor itself.
     digests
         .filter_map(|digest| Digest::try_from(digest).ok())

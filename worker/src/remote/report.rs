@@ -1,4 +1,4 @@
-//! Telling the farm how tasks ended: outputs first, then the outcome.
+//! Telling the farm how tasks ended: outputs and long logs first, then the outcome.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use gofarm_proto::{Digest, v1};
 use gofarm_rpc::{Backoff, BlobError, RpcError, Source};
 use tokio::time::{Instant, timeout};
 
-use super::message::outputs;
+use super::message::blobs;
 use super::output::send_rest;
 use super::source::Shared;
 use crate::causes::with_causes;
@@ -47,10 +47,7 @@ async fn tell(
     mut outcome: v1::outcome::Outcome,
 ) -> Result<(), SourceError> {
     let end = Instant::now() + REPORT_FOR;
-    let made = match &outcome {
-        v1::outcome::Outcome::Succeeded(result) => outputs(result),
-        _ => Vec::new(),
-    };
+    let made = blobs(&outcome);
     let begun = now();
     let (uploaded, ()) = tokio::join!(upload(shared, token, &made, end), send_rest(shared, token));
     shared.uploaded(token, begun, &made, &uploaded);

@@ -117,6 +117,17 @@ impl Farm {
         }
     }
 
+    /// What its tools have printed, however much that is.
+    pub fn printed(&self, execution: &Execution) -> Vec<u8> {
+        match &execution.result.log_blob {
+            None => execution.result.log.clone(),
+            Some(digest) => {
+                assert!(execution.result.log.is_empty());
+                self.store.read(&digest.try_into().unwrap()).unwrap()
+            }
+        }
+    }
+
     pub fn input(&self, path: &str, content: &[u8]) -> v1::Input {
         known(path, self.store.put_bytes(content).unwrap())
     }

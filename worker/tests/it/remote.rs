@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use gofarm_proto::{Digest, v1};
-use gofarm_scheduler::core::Outcome;
+use gofarm_scheduler::core::{Log, Outcome};
 use gofarm_scheduler::queue::LeaseQueue;
 use gofarm_worker::remote::c_toolchains;
 use gofarm_worker::{Capacity, ExecuteError, LeaseSource};
@@ -79,9 +79,31 @@ async fn a_failure_comes_with_its_output() {
         .await;
     match farm.outcome(key).await {
         Outcome::Failed(result) => {
-            assert_eq!((result.exit_code, &*result.log), (4, &b"no\n"[..]));
+            assert_eq!(result.exit_code, 4);
+            assert_eq!(result.log, Log::from(b"no\n".to_vec()));
         }
         other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_long_log_is_in_the_store_when_its_result_is_told() {
+    let farm = RemoteFarm::start(TTL).await;
+    let worker = RemoteWorker::start(&farm, 1);
+    for code in [0, 4] {
+        let script = format!("yes no | head -c 3000000; exit {code}");
+        let key = farm.submit(&host_action(vec![sh(&script)]), &[]).await;
+        let result = match farm.outcome(key).await {
+            Outcome::Succeeded(result) if code == 0 => result,
+            Outcome::Failed(result) if code == 4 => result,
+            other => panic!("{other:?}"),
+        };
+        let log = result.log.blob().unwrap();
+        let text = farm.store.read(log).await.unwrap();
+        assert!(text == b"no\n".repeat(1_000_000));
+        assert!(worker.store.contains(&log));
+        // It is no output: whoever builds on the action does not read it.
+        assert!(!result.made(&log));
     }
 }
 

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 
 use gofarm_proto::Digest;
 use gofarm_proto::v1::{self, input, step::Step};
-use gofarm_worker::{ErrorClass, ExecuteError};
+use gofarm_worker::{ErrorClass, ExecuteError, Printed};
 use tokio_util::sync::CancellationToken;
 
 use crate::farm::*;
@@ -85,7 +85,7 @@ async fn stdout_and_stderr_keep_their_order() {
             .unwrap();
         let mut expected: String = (0..2000).map(|i| format!("out {i}\nerr {i}\n")).collect();
         expected.push_str("last\n");
-        assert_eq!(log(&execution), expected);
+        assert!(farm.printed(&execution) == expected.as_bytes());
         assert_eq!(watched.text(), expected);
     }
 }
@@ -102,9 +102,61 @@ async fn a_tool_that_prints_without_end_goes_on_and_its_log_is_cut() {
     };
     let execution = farm.execute(&action).await.unwrap();
     assert!(digest(&execution, "out").is_some());
-    let text = log(&execution);
+    let text = farm.printed(&execution);
     assert!(text.len() < gofarm_worker::LOG_LIMIT + 200);
-    assert!(text.ends_with("is left out: it is longer than 16 MiB\n"));
+    assert!(text.ends_with(b"is left out: it is longer than 16 MiB\n"));
+}
+
+/// Whatever is printed: control characters, bytes that are no text, a line that never ends.
+#[tokio::test]
+async fn a_long_log_is_a_blob_with_every_byte_that_was_printed() {
+    for farm in Farm::both() {
+        for (script, code) in [
+            ("head -c 10000000 /dev/urandom | tee out", 0),
+            ("head -c 10000000 /dev/zero | tr '\\0' '\\377' | tee out", 0),
+            (
+                "yes \"$(printf '\\033[2J\\377')\" | head -c 2000000 | tee out; exit 3",
+                3,
+            ),
+            ("head -c 16384 /dev/zero | tee out", 0),
+        ] {
+            let mut action = host_action(vec![sh(script)]);
+            action.outputs = vec![output("out", "/__gofarm__/w/out")];
+            let watched = Watched::default();
+            let execution = farm
+                .execute_with(&action, &CancellationToken::new(), &watched)
+                .await
+                .unwrap();
+            assert_eq!(execution.result.exit_code, code, "{script}");
+            let log = farm.printed(&execution);
+            let long = log.len() > gofarm_proto::INLINE_LOG;
+            assert_eq!(execution.result.log_blob.is_some(), long, "{script}");
+            match farm.output(&execution, "out") {
+                Some(out) => assert!(log == out, "{script}"),
+                None => assert_eq!(log.len(), 2_000_000, "{script}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_printed_before_the_time_is_up_is_kept_however_much() {
+    for farm in Farm::both() {
+        let mut action = host_action(vec![sh("yes printed | head -c 1000000; sleep 1000")]);
+        action.timeout_ms = 2_000;
+        let error = farm.execute(&action).await.unwrap_err();
+        let ExecuteError::TimedOut {
+            printed: Printed::Blob(digest),
+            ..
+        } = &error
+        else {
+            panic!("{error:?}");
+        };
+        let log = farm.store.read(digest).unwrap();
+        let log = String::from_utf8(log).unwrap();
+        assert!(log.starts_with("printed\nprinted\n"));
+        assert_eq!(log.lines().last().unwrap(), error.to_string());
+    }
 }
 
 #[tokio::test]

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use gofarm_proto::{ActionKey, Digest, Message, v1};
-use gofarm_scheduler::convert;
 use gofarm_scheduler::core::{
     ActionResult, BuildEvent, BuildResult, BuildSummary, Counts, NodeEvent, NodeId, Resolution,
 };
+use gofarm_scheduler::{Maker, convert};
 use gofarm_worker::TracedCommand;
 
-use crate::farm::build::{BuildWatch, Finished};
+use crate::farm::build::{BuildWatch, Finished, long_log};
 use crate::farm::source::WorkerWatch;
 use crate::farm::supply::Supply;
 
@@ -26,6 +26,8 @@ pub(crate) enum Next {
     Go,
     /// The farm asks for blobs.
     Wanted(Vec<Digest>),
+    /// The log of an action that was just told to have ended is to be shown: this blob.
+    Output(NodeId, Digest),
     /// The build is over.
     Over(BuildSummary),
 }
@@ -119,7 +121,10 @@ impl<'a> Story<'a> {
                         self.ends.len()
                     ));
                 }
-                self.node(node, event);
+                let told = self.node(node, event);
+                if let Some((node, log)) = told.as_ref().and_then(long_log) {
+                    return Ok(Next::Output(node, log));
+                }
             }
             Event::Log(chunk) => self.log(&chunk),
             Event::Wanted(wanted) => {
@@ -161,7 +166,8 @@ impl<'a> Story<'a> {
         needs
     }
 
-    fn node(&mut self, node: NodeId, event: NodeEvent) {
+    /// Returns what was told.
+    fn node(&mut self, node: NodeId, event: NodeEvent) -> Option<BuildEvent> {
         let index = node.0 as usize;
         if !matches!(event, NodeEvent::Nondeterministic { .. }) {
             self.queued.remove(&index);
@@ -182,7 +188,7 @@ impl<'a> Story<'a> {
                         let kind = self.graph.nodes[index].kind();
                         self.otherwise.push((kind, *how, told));
                     }
-                    return;
+                    return None;
                 }
                 self.ends[index] = Some(End::Finished(*how));
                 self.results[index] = Some(result.clone());
@@ -190,9 +196,9 @@ impl<'a> Story<'a> {
                     self.executed.push(index);
                 }
             }
-            NodeEvent::Failed { .. } if self.ended(index, End::Failed) => return,
-            NodeEvent::Skipped { .. } if self.ended(index, End::Skipped) => return,
-            NodeEvent::Cancelled if self.ended(index, End::Cancelled) => return,
+            NodeEvent::Failed { .. } if self.ended(index, End::Failed) => return None,
+            NodeEvent::Skipped { .. } if self.ended(index, End::Skipped) => return None,
+            NodeEvent::Cancelled if self.ended(index, End::Cancelled) => return None,
             NodeEvent::Queued | NodeEvent::Started { .. } if self.results[index].is_some() => {
                 self.node(node, NodeEvent::Reopened { lost: true });
             }
@@ -205,7 +211,23 @@ impl<'a> Story<'a> {
         if let NodeEvent::Started { worker } = &event {
             self.started(index, worker);
         }
-        self.watch.event(&BuildEvent::Node { node, event });
+        if let NodeEvent::Nondeterministic {
+            outputs,
+            first,
+            second,
+            ..
+        } = &event
+        {
+            let label = &self.graph.nodes[index].label;
+            let (first, second) = (Maker(first.as_deref()), Maker(second.as_deref()));
+            self.watch.warn(&format!(
+                "{label} came out differently when it was made again ({}): first by {first}, then by {second}; its tools are not deterministic, or one of the two workers is not sound",
+                outputs.join(", ")
+            ));
+        }
+        let told = BuildEvent::Node { node, event };
+        self.watch.event(&told);
+        Some(told)
     }
 
     /// Whether this end was told before.

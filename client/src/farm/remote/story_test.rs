@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_scheduler::convert;
 use gofarm_scheduler::core::{
-    ActionResult, BuildEvent, BuildResult, BuildSummary, Counts, Failure, NodeEvent, NodeId,
+    ActionResult, BuildEvent, BuildResult, BuildSummary, Counts, Failure, Log, NodeEvent, NodeId,
     OutputFile, Resolution,
 };
 use gofarm_worker::TracedCommand;
 
 use super::story::{Next, Story};
-use crate::farm::build::BuildWatch;
+use crate::farm::build::{BuildWatch, Output};
 use crate::farm::source::WorkerWatch;
 
 /// Writes down what it is told.
@@ -53,6 +53,9 @@ impl BuildWatch for Told {
                 format!("{} {what}", node.0)
             }
         });
+    }
+    fn output(&mut self, node: NodeId, piece: Output<'_>) {
+        self.add(format!("{} output {piece:?}", node.0));
     }
     fn tick(&mut self) {}
     fn stage(&mut self, _text: &str) {}
@@ -304,4 +307,73 @@ fn an_action_that_is_not_there_is_a_defect() {
         .take(message(v1::build_event::Event::Wanted(wanted)))
         .unwrap();
     assert!(matches!(next, Next::Wanted(digests) if digests == [Digest::of(b"s")]));
+}
+
+#[test]
+fn an_action_that_came_out_differently_is_told_with_who_made_it() {
+    let graph = graph();
+    let mut told = Told::default();
+    let watch = told.clone();
+    let mut story = Story::new(&graph, &mut told, Arc::new(watch.clone()), None);
+    let made = |worker: &str, counter| {
+        Some(Arc::new(v1::Provenance {
+            worker: worker.to_owned(),
+            lease: Some(v1::FencingToken {
+                incarnation: 7,
+                counter,
+            }),
+            ..v1::Provenance::default()
+        }))
+    };
+    let differing = |first, second| NodeEvent::Nondeterministic {
+        key: ActionKey([7; 32]),
+        outputs: ["export".into(), "object".into()].into(),
+        first,
+        second,
+    };
+    story
+        .take(node(0, differing(made("w1", 3), made("w2", 9))))
+        .unwrap();
+    story.take(node(0, differing(None, made("w2", 9)))).unwrap();
+    let warned = |first: &str| {
+        format!(
+            "warning: compile m came out differently when it was made again (export, object): first by {first}, then by w2 with lease 7.9; its tools are not deterministic, or one of the two workers is not sound"
+        )
+    };
+    assert_eq!(
+        watch.take(),
+        [
+            warned("w1 with lease 7.3"),
+            "0 nondeterministic".to_owned(),
+            warned("a worker that was not noted"),
+            "0 nondeterministic".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn a_long_log_is_asked_for_once() {
+    let graph = graph();
+    let mut told = Told::default();
+    let watch = told.clone();
+    let mut story = Story::new(&graph, &mut told, Arc::new(watch.clone()), None);
+    let log = Digest::of(b"printed");
+    let failed = NodeEvent::Failed {
+        failure: Arc::new(Failure::Action {
+            result: Arc::new(ActionResult {
+                exit_code: 1,
+                log: Log::Blob(log),
+                ..ActionResult::default()
+            }),
+        }),
+    };
+    let next = story.take(node(0, failed.clone())).unwrap();
+    assert!(
+        matches!(next, Next::Output(NodeId(0), digest) if digest == log),
+        "{next:?}"
+    );
+    // The farm had lost the build, and says it again.
+    let next = story.take(node(0, failed)).unwrap();
+    assert!(matches!(next, Next::Go), "{next:?}");
+    assert_eq!(watch.take(), ["0 failed"]);
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use gofarm_scheduler::core::BuildSummary;
+use gofarm_proto::Digest;
+use gofarm_scheduler::core::{BuildSummary, NodeId};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,7 @@ use super::story::{Next, Story};
 use super::submission::Submission;
 use super::waiting::Waiting;
 use super::{CANCEL, Remote};
+use crate::farm::build::Output;
 
 /// What becomes of the build when its watcher is told to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub(crate) enum OnCancel {
 const TICK: Duration = Duration::from_millis(100);
 /// How long a farm has for saying that a cancelled build is over.
 const LAST_WORDS: Duration = Duration::from_secs(10);
+/// How long a farm may be away in the middle of a log that is shown. Events wait meanwhile.
+const LOG_PATIENCE: Duration = Duration::from_secs(30);
 /// A farm that forgets a build this often forgets every build.
 const RESUBMISSIONS: usize = 20;
 
@@ -60,6 +64,7 @@ impl Remote {
                             match story.take(event)? {
                                 Next::Go => {}
                                 Next::Over(summary) => return Ok(summary),
+                                Next::Output(node, log) => self.show(story, node, log, cancel).await,
                                 Next::Wanted(digests) => {
                                     let Some(supply) = submission.supply.clone() else { continue };
                                     let (remote, build) = (self.clone(), build.clone());
@@ -110,6 +115,29 @@ impl Remote {
                 }
             }
         }
+    }
+
+    /// Shows a long log, a piece at a time. It is nothing that a build fails of.
+    async fn show(
+        &self,
+        story: &mut Story<'_>,
+        node: NodeId,
+        log: Digest,
+        cancel: &CancellationToken,
+    ) {
+        let mut pieces = self.blobs.pieces(log, LOG_PATIENCE);
+        let why = loop {
+            let piece = tokio::select! {
+                piece = pieces.next() => piece,
+                () = cancel.cancelled() => break "interrupted".to_owned(),
+            };
+            match piece {
+                Ok(Some(bytes)) => story.watch().output(node, Output::More(&bytes)),
+                Ok(None) => return story.watch().output(node, Output::End),
+                Err(error) => break error.to_string(),
+            }
+        };
+        story.watch().output(node, Output::Lost(&why));
     }
 
     /// The farm has lost the build: the same again, under the same id.

@@ -1,7 +1,7 @@
 //! A command: how it is called, while it runs, and how it ended.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{PipeWriter, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -47,12 +47,21 @@ impl Invocation {
     }
 
     /// Starts it. Output goes to files: a pipe would be kept open by what a command leaves behind.
-    pub fn start(mut self) -> Running {
-        let open = || tempfile::tempfile_in(&self.folder).unwrap();
-        let (stdout, stderr) = (open(), open());
-        self.command
-            .stdout(stdout.try_clone().unwrap())
-            .stderr(stderr.try_clone().unwrap());
+    pub fn start(self) -> Running {
+        let stderr = tempfile::tempfile_in(&self.folder).unwrap();
+        let to = stderr.try_clone().unwrap();
+        self.start_with(stderr, to)
+    }
+
+    /// Starts it, with a pipe for its stderr.
+    pub fn start_saying(self, to: PipeWriter) -> Running {
+        let nothing = tempfile::tempfile_in(&self.folder).unwrap();
+        self.start_with(nothing, to)
+    }
+
+    fn start_with(mut self, stderr: File, to: impl Into<Stdio>) -> Running {
+        let stdout = tempfile::tempfile_in(&self.folder).unwrap();
+        self.command.stdout(stdout.try_clone().unwrap()).stderr(to);
         let child = self.command.spawn().unwrap();
         Running {
             child,

@@ -27,7 +27,7 @@ pub use front::Front;
 pub use hosts::Hosts;
 pub use invocation::{Finished, Invocation, Running};
 pub use patience::{PATIENCE, eventually};
-pub use processes::{Process, connected_to, mentioning};
+pub use processes::{Process, connected_to, mentioning, peak_memory};
 pub use proxy::publish;
 pub use redis::Redis;
 pub use s3::S3;

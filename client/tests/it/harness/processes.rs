@@ -108,6 +108,14 @@ impl Process {
     }
 }
 
+/// The most memory that a process has had at once, bytes.
+pub fn peak_memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    kilobytes.unwrap().parse::<u64>().unwrap() << 10
+}
+
 fn all() -> impl Iterator<Item = i32> {
     fs::read_dir("/proc")
         .unwrap()

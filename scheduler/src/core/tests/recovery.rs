@@ -236,3 +236,50 @@ fn a_maker_that_fails_the_second_time_takes_its_readers_with_it() {
     let counts = bench.summary(1).unwrap().counts;
     assert_eq!((counts.failed, counts.skipped, counts.cached), (1, 1, 1));
 }
+
+#[test]
+fn an_action_that_came_out_differently_names_both_makers() {
+    let made_by = |worker: &str| {
+        Some(Arc::new(v1::Provenance {
+            worker: worker.to_owned(),
+            ..v1::Provenance::default()
+        }))
+    };
+    let by = |worker: &str, content: &str| {
+        Arc::new(ActionResult {
+            made: made_by(worker),
+            ..(*result(&[("export", content)])).clone()
+        })
+    };
+    // The first is from the action cache, or was executed in this build.
+    for cached in [true, false] {
+        let mut bench = Bench::default();
+        let nodes = vec![node("fmt", &[]), node("main", &[(0, "export")])];
+        bench.submit(spec(1, BuildOptions::default(), nodes));
+        if cached {
+            let (key, verify) = bench.lookups.remove(0);
+            bench.step(Event::CacheAnswer {
+                key,
+                verify,
+                result: Some(by("w1", "one")),
+            });
+        } else {
+            bench.miss_all();
+            let fmt = bench.task("fmt");
+            bench.done(&fmt, Outcome::Succeeded(by("w1", "one")));
+        }
+        bench.miss_all();
+        let main = bench.task("main");
+        bench.done(&main, missing(&["one"]));
+        let fmt = bench.task("fmt");
+        bench.done(&fmt, Outcome::Succeeded(by("w2", "two")));
+        let said = bench.said(1, 0);
+        let makers = said.iter().find_map(|event| match event {
+            NodeEvent::Nondeterministic { first, second, .. } => {
+                Some((first.clone(), second.clone()))
+            }
+            _ => None,
+        });
+        assert_eq!(makers, Some((made_by("w1"), made_by("w2"))), "{said:?}");
+    }
+}

@@ -1,10 +1,12 @@
 //! Rules 2 to 5: who may change a leased task.
 
+use std::sync::Arc;
+
 use gofarm_proto::Digest;
 
 use super::Subject;
 use super::fixture::{Fixture, success, task};
-use crate::core::{Outcome, RunId};
+use crate::core::{ActionResult, Log, Outcome, RunId};
 use crate::queue::{LeaseId, QueueError, Renewal};
 
 /// Every way to change a lease, tried by one who no longer has it.
@@ -118,6 +120,39 @@ pub async fn rule_04_a_late_result_is_refused_and_the_other_one_counts<S: Subjec
         farm.ends().await,
         [(1, RunId(1), Outcome::LostLease), (1, RunId(1), accepted)]
     );
+}
+
+/// A long log is there before the result is, of a success and of a failure.
+pub async fn rule_05_so_does_a_long_log<S: Subject>() {
+    let farm = Fixture::<S>::start().await;
+    let log = Digest {
+        hash: [5; 32],
+        size: 20 << 10,
+    };
+    for (number, succeeds) in [(1, true), (2, false)] {
+        farm.enqueue([task(number)]).await;
+        let lease = farm.lease_one("w1").await.id;
+        let result = Arc::new(ActionResult {
+            exit_code: i32::from(!succeeds),
+            log: Log::Blob(Digest {
+                hash: [number; 32],
+                ..log
+            }),
+            ..ActionResult::default()
+        });
+        let outcome = match succeeds {
+            true => Outcome::Succeeded(result.clone()),
+            false => Outcome::Failed(result.clone()),
+        };
+        let refused = farm.queue.complete(&lease, outcome.clone()).await;
+        match refused {
+            Err(QueueError::NotUploaded { missing }) => assert_eq!(missing, result.blobs()),
+            other => panic!("{other:?}"),
+        }
+        farm.subject.upload(result.log.blob().unwrap()).await;
+        farm.queue.complete(&lease, outcome.clone()).await.unwrap();
+        assert_eq!(farm.ends().await, [(number, RunId(number.into()), outcome)]);
+    }
 }
 
 /// A result whose blobs are not there is not taken, and the lease is still held.

@@ -83,6 +83,7 @@ macro_rules! lease_queue_conformance {
             rule_03_tokens_survive_lost_data,
             rule_04_a_late_result_is_refused_and_the_other_one_counts,
             rule_05_upload_comes_before_complete,
+            rule_05_so_does_a_long_log,
             rule_06_deadlines_are_by_one_clock_and_renewed,
             rule_07_reaping_is_bounded,
             rule_07_reaping_tells_when_the_next_lease_runs_out,

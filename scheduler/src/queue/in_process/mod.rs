@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gofarm_proto::{ActionKey, Digest};
+use gofarm_proto::ActionKey;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
@@ -176,12 +176,11 @@ impl LeaseQueue for InProcessQueue {
     }
 
     async fn complete(&self, lease: &LeaseId, outcome: Outcome) -> Result<Arc<str>, QueueError> {
-        if let Outcome::Succeeded(result) = &outcome {
+        let blobs = outcome.blobs();
+        if !blobs.is_empty() {
             // Fenced before as well, so that a stale holder does not make the store work.
             self.state().check(lease, self.clock.now())?;
-            let outputs = result.outputs.iter();
-            let digests: Vec<Digest> = outputs.map(|output| output.digest).collect();
-            let missing = self.blobs.missing(&digests).await;
+            let missing = self.blobs.missing(&blobs).await;
             let missing = missing.map_err(|reason| QueueError::StoreUnavailable { reason })?;
             if !missing.is_empty() {
                 return Err(QueueError::NotUploaded { missing });

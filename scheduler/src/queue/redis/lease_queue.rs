@@ -183,18 +183,15 @@ impl LeaseQueue for RedisQueue {
         let Some(pool) = self.pool_of(lease).await? else {
             return Err(QueueError::Lost);
         };
-        if let Outcome::Succeeded(result) = &outcome
-            && !result.outputs.is_empty()
-        {
+        let blobs = outcome.blobs();
+        if !blobs.is_empty() {
             // Fenced before as well, so that a stale holder does not make the store work.
             let answer = self.link.run(&script::CHECK, &pool, |call| {
                 lease_arguments(lease, call);
             });
             let (state,): (String,) = answer.await?;
             held(&state)?;
-            let outputs = result.outputs.iter();
-            let digests: Vec<Digest> = outputs.map(|output| output.digest).collect();
-            let missing = self.blobs.missing(&digests).await;
+            let missing = self.blobs.missing(&blobs).await;
             let missing = missing.map_err(|reason| QueueError::StoreUnavailable { reason })?;
             if !missing.is_empty() {
                 return Err(QueueError::NotUploaded { missing });

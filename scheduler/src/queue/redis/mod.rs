@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::select_all;
-use gofarm_proto::{ActionKey, Digest};
+use gofarm_proto::ActionKey;
 use redis::ScriptInvocation;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;

@@ -20,7 +20,7 @@ use gofarm_store::{Result as StoreResult, StoreError};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::metrics::MeteredStore;
-use refusal::refusal;
+pub(in crate::server) use refusal::refusal;
 use uploads::Uploads;
 
 pub use presence::Presence;

@@ -4,7 +4,7 @@ use gofarm_store::{ErrorClass, StoreError};
 use tonic::Status;
 
 /// The status by which a client knows whether to try again, to send the blob again, or to have it made again.
-pub(super) fn refusal(error: StoreError) -> Status {
+pub(in crate::server) fn refusal(error: StoreError) -> Status {
     let text = error.to_string();
     match &error {
         StoreError::Missing { .. } => return Status::not_found(text),

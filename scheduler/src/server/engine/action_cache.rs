@@ -46,11 +46,14 @@ async fn look(
     let result = match known {
         Some(result) => result,
         None => {
-            let Some(message) = store.action(key).await? else {
+            let Some(entry) = store.entry(key).await? else {
                 return Ok(None);
             };
-            match ActionResult::try_from(message) {
-                Ok(result) => Arc::new(result),
+            match ActionResult::try_from(entry.result) {
+                Ok(result) => Arc::new(ActionResult {
+                    made: entry.made.map(Arc::new),
+                    ..result
+                }),
                 Err(error) => {
                     tracing::error!(%key, %error, "recorded result cannot be read; the action runs again");
                     return Ok(None);

@@ -19,7 +19,7 @@ use super::opening::{Opening, now_ms};
 use super::wants::Wants;
 use super::whereabouts::Whereabouts;
 use crate::core::{BuildEvent, BuildId, Core, Effect, Event, Millis, Stragglers};
-use crate::queue::{Clock, FencingToken, LeaseQueue, MonotonicClock, Owner};
+use crate::queue::{Clock, LeaseQueue, MonotonicClock, Owner};
 use crate::server::custody::provenance;
 use crate::server::metrics::MeteredStore;
 use crate::server::registry::{Ownership, Registry};
@@ -202,11 +202,6 @@ impl Actor {
 
     /// Tells the core, and sees to what follows.
     pub fn step(&mut self, event: Event) {
-        self.step_made(event, None);
-    }
-
-    /// As [`step`](Self::step), for the end of a run that this worker had under this lease.
-    pub fn step_made(&mut self, event: Event, made: Option<(Arc<str>, Option<FencingToken>)>) {
         let effects = self.core.step(event, self.now());
         for effect in effects {
             match effect {
@@ -240,11 +235,10 @@ impl Actor {
                     self.outbox.put(effect);
                 }
                 Effect::Record { key, result } => {
-                    let (worker, lease) = match &made {
-                        Some((worker, lease)) => (&**worker, *lease),
-                        None => ("", None),
+                    let made = match &result.made {
+                        Some(made) => (**made).clone(),
+                        None => provenance("", None, &self.owner),
                     };
-                    let made = provenance(worker, lease, &self.owner);
                     self.outbox.record(key, result, made);
                 }
                 effect => self.outbox.put(effect),

@@ -3,11 +3,11 @@
 //! All of them stay here until the build is over, so that a registry that lost them is given them again under the same
 //! numbers. Only live output is bounded: beyond the bound the oldest pieces go, here and in the registry.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gofarm_proto::{Message, v1};
+use gofarm_proto::{Digest, Message, v1};
 
 use crate::core::RunId;
 use crate::server::registry::LoggedEvent;
@@ -32,6 +32,8 @@ pub(super) struct EventLog {
     dropped: Vec<u64>,
     /// What each node has printed so far.
     outputs: HashMap<u32, Output>,
+    /// The logs of actions that are blobs. Whoever reads the events will want them.
+    logs: HashSet<Digest>,
 }
 
 /// How far the output of a node has come.
@@ -49,6 +51,7 @@ impl EventLog {
         let mut log = EventLog::default();
         for (event, bytes) in events {
             log.last = event.cursor;
+            log.logs.extend(named_log(&event.event));
             if let Some(v1::build_event::Event::Log(chunk)) = &event.event {
                 log.live.push_back((event.cursor, bytes.len()));
                 log.live_bytes += bytes.len();
@@ -73,6 +76,7 @@ impl EventLog {
             time_ms,
             event: Some(event),
         };
+        self.logs.extend(named_log(&event.event));
         self.events.insert(self.last, event.encode_to_vec().into());
     }
 
@@ -160,6 +164,11 @@ impl EventLog {
         self.events.values().cloned().collect()
     }
 
+    /// The blobs that events name as logs.
+    pub fn logs(&self) -> Vec<Digest> {
+        self.logs.iter().copied().collect()
+    }
+
     /// Whether nothing comes after this cursor.
     pub fn ends_with(&self, cursor: u64) -> bool {
         self.next_after(cursor).is_none()
@@ -197,9 +206,60 @@ impl EventLog {
     }
 }
 
+/// The blob that an event names as the log of an action.
+fn named_log(event: &Option<v1::build_event::Event>) -> Option<Digest> {
+    use v1::node_event::Event as Node;
+    let Some(v1::build_event::Event::Node(node)) = event else {
+        return None;
+    };
+    let result = match node.event.as_ref()? {
+        Node::Finished(finished) => finished.result.as_ref()?,
+        Node::Failed(failure) => match failure.reason.as_ref()? {
+            v1::failure::Reason::Action(result) => result,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Digest::try_from(result.log_blob.as_ref()?).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn logs_that_events_name_are_known_also_to_the_next_owner() {
+        use v1::node_event::Event as Node;
+        let result = |name: &str| v1::ActionResult {
+            log_blob: Some(Digest::of(name.as_bytes()).into()),
+            ..v1::ActionResult::default()
+        };
+        let finished = Node::Finished(v1::NodeFinished {
+            result: Some(result("finished")),
+            ..v1::NodeFinished::default()
+        });
+        let failed = Node::Failed(v1::Failure {
+            reason: Some(v1::failure::Reason::Action(result("failed"))),
+        });
+        let mut log = EventLog::default();
+        for (node, event) in [finished, failed, Node::Queued(v1::Queued {})]
+            .into_iter()
+            .enumerate()
+        {
+            let event = v1::NodeEvent {
+                node: node as u32,
+                event: Some(event),
+            };
+            log.push(0, v1::build_event::Event::Node(event));
+        }
+        let events = log.events().into_iter();
+        let events = events.map(|bytes| (v1::BuildEvent::decode(bytes.clone()).unwrap(), bytes));
+        let expected: HashSet<Digest> = ["finished", "failed"]
+            .map(|name| Digest::of(name.as_bytes()))
+            .into();
+        assert_eq!(EventLog::inherited(events.collect()).logs, expected);
+        assert_eq!(log.logs, expected);
+    }
 
     fn chunks(log: &EventLog) -> Vec<(u64, u32, u64)> {
         let (events, _) = log.batch();

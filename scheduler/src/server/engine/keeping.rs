@@ -2,7 +2,8 @@
 //!
 //! The store removes nothing that was used within its grace, and is not told which builds there are. So the owner of a build
 //! uses anew, several times within the grace, all that the build rests on: the graph, the definitions of its actions, the files
-//! that these read, and the results that it has taken. A task under lease reads nothing else.
+//! that these read, and the results that it has taken. A task under lease reads nothing else. To these come the logs that its
+//! events name, of failed actions as well: who watches the build may want to show them.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -30,18 +31,18 @@ impl Actor {
             let due = now.duration_since(build.kept) >= EVERY && !build.is_over();
             due.then(|| {
                 build.kept = now;
-                (*id, build.record.graph.clone())
+                (*id, build.record.graph.clone(), build.log.logs())
             })
         });
-        let due: Vec<(BuildId, Option<v1::Digest>)> = due.collect();
-        for (id, graph) in due {
+        let due: Vec<(BuildId, Option<v1::Digest>, Vec<Digest>)> = due.collect();
+        for (id, graph, logs) in due {
             let Some(Ok(graph)) = graph.as_ref().map(Digest::try_from) else {
                 continue;
             };
             let results = self.core.results(id);
             let store = self.store.clone();
             self.work.spawn(async move {
-                if let Err(error) = keep(&store, graph, results).await {
+                if let Err(error) = keep(&store, graph, results, logs).await {
                     tracing::warn!(build = %id, %error, "what a build needs may be collected, since it cannot be marked as in use now");
                 }
                 Message::Kept
@@ -50,12 +51,16 @@ impl Actor {
     }
 }
 
-/// Uses what the graph and these results are made of. What is missing is none of this call's business.
+/// Uses these logs, and what the graph and these results are made of. What is missing is none of this call's business.
 pub(super) async fn keep(
     store: &MeteredStore,
     graph: Digest,
     results: Vec<ActionKey>,
+    logs: Vec<Digest>,
 ) -> Result<(), StoreError> {
+    for logs in logs.chunks(BATCH) {
+        store.missing(logs.to_vec()).await?;
+    }
     let graph = match store.read(graph).await {
         Err(error) if error.is_lost_blob() => return Ok(()),
         read => v1::Graph::decode(&read?[..]).unwrap_or_default(),

@@ -77,7 +77,7 @@ impl EngineOptions {
             replica: replica.into(),
             core: CoreOptions::default(),
             wanted_patience: Duration::from_secs(30),
-            live_output: 8 << 20,
+            live_output: 2 << 20,
             stragglers: StragglerOptions::default(),
             tasks: Tasks::default(),
             spans: Spans::off(),

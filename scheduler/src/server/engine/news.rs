@@ -11,6 +11,7 @@ use super::opening::now_ms;
 use super::unplaceable::explained;
 use crate::core::{ActionResult, Event, Outcome, RunId, Straggler};
 use crate::queue::{News, QueueError};
+use crate::server::custody::provenance;
 
 /// News taken at once.
 const BATCH: usize = 512;
@@ -82,6 +83,7 @@ impl Actor {
     }
 
     pub fn one(&mut self, news: News) {
+        let news = with_maker(news, &self.owner);
         self.log_if_in_vain(&news);
         match &news {
             News::Log {
@@ -149,12 +151,8 @@ impl Actor {
             }
             News::Forgotten => {}
         }
-        let made = match &news {
-            News::Done { worker, lease, .. } => worker.clone().map(|worker| (worker, *lease)),
-            _ => None,
-        };
         if let Some(event) = news.event() {
-            self.step_made(event, made);
+            self.step(event);
         }
     }
 
@@ -245,5 +243,29 @@ impl Actor {
                 self.queue_failed = true;
             }
         }
+    }
+}
+
+/// Notes in a result who made it, by the books of the queue.
+fn with_maker(news: News, replica: &str) -> News {
+    match news {
+        News::Done {
+            key,
+            run,
+            worker: Some(worker),
+            lease,
+            outcome: Outcome::Succeeded(result),
+        } => {
+            let mut result = Arc::unwrap_or_clone(result);
+            result.made = Some(Arc::new(provenance(&worker, lease, replica)));
+            News::Done {
+                key,
+                run,
+                worker: Some(worker),
+                lease,
+                outcome: Outcome::Succeeded(Arc::new(result)),
+            }
+        }
+        news => news,
     }
 }

@@ -8,7 +8,7 @@ use gofarm_proto::{ActionKey, Digest};
 use gofarm_store::{DiskStore, DiskStoreOptions, FarmStore};
 
 use super::*;
-use crate::core::{BuildId, Priority, RunId, Share, Task};
+use crate::core::{BuildId, Log, Priority, RunId, Share, Task};
 use crate::queue::{BlobPresence, InProcessQueue, MonotonicClock, News, Owner, QueueOptions};
 
 const PLATFORM: &str = "linux/amd64";
@@ -379,4 +379,120 @@ async fn the_maker_of_a_result_is_who_held_the_lease_whatever_the_completion_say
     assert_eq!(made.worker, "w");
     assert_eq!(made.lease, lease.id.unwrap().token);
     assert!(made.accepted_ms > 0);
+}
+
+/// As workers report it.
+fn printed(succeeds: bool, log: &[u8], log_blob: Option<v1::Digest>) -> v1::outcome::Outcome {
+    use v1::outcome::Outcome;
+    let result = v1::ActionResult {
+        exit_code: i32::from(!succeeds),
+        log: log.to_vec(),
+        log_blob,
+        ..v1::ActionResult::default()
+    };
+    match succeeds {
+        true => Outcome::Succeeded(result),
+        false => Outcome::Failed(result),
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_was_never_uploaded_is_no_log() {
+    let farm = Farm::new();
+    for (number, succeeds) in [(1, true), (2, false)] {
+        farm.enqueue(number).await;
+        let leases = farm.acquire("w", 0).await;
+        let text = vec![number; 100_000];
+        let log = Digest::of(&text);
+        // The right bytes and a wrong size are another blob.
+        for claimed in [
+            log,
+            Digest {
+                size: log.size + 1,
+                ..log
+            },
+        ] {
+            let outcome = printed(succeeds, b"", Some(claimed.into()));
+            let answer = farm.complete("w", &leases[0], outcome).await;
+            assert_eq!(answer.state(), v1::LeaseState::LeaseHeld);
+            assert_eq!(answer.missing, [claimed.into()]);
+            farm.store.put_bytes(text.clone()).await.unwrap();
+        }
+        let outcome = printed(succeeds, b"", Some(log.into()));
+        let answer = farm.complete("w", &leases[0], outcome).await;
+        assert!(answer.missing.is_empty());
+        assert_eq!(farm.store.missing(vec![log]).await.unwrap(), []);
+    }
+    assert_eq!(farm.queue.stats().await.unwrap().leased, 0);
+}
+
+#[tokio::test]
+async fn logs_that_cannot_be_are_refused() {
+    let farm = Farm::new();
+    farm.enqueue(1).await;
+    let leases = farm.acquire("w", 0).await;
+    let digest = |hash: Vec<u8>, size| Some(v1::Digest { hash, size });
+    for outcome in [
+        printed(true, b"", digest(vec![1; 32], u64::MAX)),
+        printed(
+            false,
+            b"",
+            digest(vec![1; 32], gofarm_proto::LONGEST_LOG + 1),
+        ),
+        printed(false, b"", digest(vec![1; 31], 7)),
+        printed(true, b"and here", digest(vec![1; 32], 7)),
+        printed(true, &vec![b'x'; INLINE_LOG + 1], digest(vec![1; 32], 7)),
+    ] {
+        let request = v1::CompleteRequest {
+            lease: leases[0].id.clone(),
+            worker: "w".to_owned(),
+            outcome: Some(v1::Outcome {
+                outcome: Some(outcome),
+            }),
+            next: None,
+        };
+        let refused = farm.service.complete(Request::new(request)).await;
+        let status = refused.unwrap_err();
+        assert_eq!(status.code(), tonic::Code::InvalidArgument, "{status}");
+    }
+    assert_eq!(farm.queue.stats().await.unwrap().leased, 1);
+}
+
+#[tokio::test]
+async fn a_long_log_of_a_worker_of_an_earlier_version_becomes_a_blob() {
+    let farm = Farm::new();
+    for (number, succeeds, length) in [
+        (1, true, INLINE_LOG),
+        (2, true, INLINE_LOG + 1),
+        (3, false, 15 << 20),
+    ] {
+        let key = farm.enqueue(number).await;
+        let leases = farm.acquire("w", 0).await;
+        let text = vec![number; length];
+        let answer = farm.complete("w", &leases[0], printed(succeeds, &text, None));
+        assert_eq!(answer.await.state(), v1::LeaseState::LeaseHeld);
+        let news = farm.queue.news(&farm.owner, 10, Duration::ZERO).await;
+        let ended = news.unwrap().into_iter().find_map(|news| match news {
+            News::Done {
+                outcome: Outcome::Succeeded(result) | Outcome::Failed(result),
+                ..
+            } => Some(result),
+            _ => None,
+        });
+        let log = ended.unwrap().log.clone();
+        match length <= INLINE_LOG {
+            true => assert_eq!(log, Log::from(text)),
+            false => {
+                let digest = log.blob().unwrap();
+                assert!(farm.store.read(digest).await.unwrap() == text);
+            }
+        }
+        if succeeds {
+            let recorded = farm.store.action(key).await.unwrap().unwrap();
+            assert_eq!(
+                recorded.log.len(),
+                if length <= INLINE_LOG { length } else { 0 }
+            );
+        }
+    }
 }

@@ -11,6 +11,8 @@ mod registry;
 mod room;
 mod rpc;
 mod store;
+#[cfg(test)]
+mod store_test;
 mod tasks;
 #[cfg(test)]
 mod tests;

@@ -161,8 +161,9 @@ impl Registry for MeteredRegistry {
         duty: &str,
         replica: &Arc<str>,
         held: &Duty,
+        done_ms: u64,
     ) -> Result<bool, RegistryError> {
-        let call = self.inner.duty_done(duty, replica, held);
+        let call = self.inner.duty_done(duty, replica, held, done_ms);
         self.calls.time("duty_done", call).await
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use gofarm_proto::{ActionKey, Digest, v1};
-use gofarm_store::{BlobReader, FarmStore, Incoming, Recorded, Result, StoreError};
+use gofarm_store::{BlobReader, Entry, FarmStore, Incoming, Recorded, Result, StoreError};
 
 use super::{Calls, Lookups, Room};
 
@@ -90,12 +90,17 @@ impl MeteredStore {
     /// Whether the store can be used, for a readiness that asks every second. A folder is looked at each time; an object store
     /// is asked once a minute, and at once when a call has failed since it answered.
     pub async fn probe(&self) -> Result<()> {
-        if self.inner.is_remote() && self.answered().is_some_and(|at| at.elapsed() < PROBED) {
+        self.probe_at(Instant::now()).await
+    }
+
+    /// As [`probe`](Self::probe), asked now.
+    pub(super) async fn probe_at(&self, now: Instant) -> Result<()> {
+        let holds = |at: Instant| now.duration_since(at) < PROBED;
+        if self.inner.is_remote() && self.answered().is_some_and(holds) {
             return Ok(());
         }
-        let asked = Instant::now();
         self.time("probe", self.inner.probe()).await?;
-        *self.answered() = Some(asked);
+        *self.answered() = Some(now);
         Ok(())
     }
 
@@ -179,7 +184,12 @@ impl MeteredStore {
 
     /// See [`FarmStore::action`].
     pub async fn action(&self, key: ActionKey) -> Result<Option<v1::ActionResult>> {
-        let found = self.time("get_action", self.inner.action(key)).await?;
+        Ok(self.entry(key).await?.map(|entry| entry.result))
+    }
+
+    /// See [`FarmStore::entry`].
+    pub async fn entry(&self, key: ActionKey) -> Result<Option<Entry>> {
+        let found = self.time("get_action", self.inner.entry(key)).await?;
         self.lookups.result(found.is_some());
         Ok(found)
     }

@@ -408,6 +408,7 @@ impl Registry for MemoryRegistry {
         duty: &str,
         replica: &Arc<str>,
         held: &Duty,
+        done_ms: u64,
     ) -> Result<bool, RegistryError> {
         let mut state = self.state();
         let Some((owner, until, duty)) = state.duties.get_mut(duty) else {
@@ -418,7 +419,7 @@ impl Registry for MemoryRegistry {
         }
         *owner = "".into();
         *until = Instant::now();
-        duty.done_ms = now_ms();
+        duty.done_ms = done_ms;
         Ok(true)
     }
 }

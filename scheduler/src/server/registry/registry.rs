@@ -123,11 +123,13 @@ pub trait Registry: Send + Sync {
         ttl: Duration,
     ) -> Result<Option<Duty>, RegistryError>;
 
-    /// Notes that a duty is done, now, and gives it up. False, and nothing is changed, if it is another one's by now.
+    /// Notes when a duty was done, milliseconds since the epoch, and gives it up. False, and nothing is changed, if it is
+    /// another one's by now.
     async fn duty_done(
         &self,
         duty: &str,
         replica: &Arc<str>,
         held: &Duty,
+        done_ms: u64,
     ) -> Result<bool, RegistryError>;
 }

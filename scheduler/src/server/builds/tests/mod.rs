@@ -15,7 +15,7 @@ use tonic::transport::{Channel, Server};
 use super::BuildsService;
 use crate::core::BuildId;
 use crate::server::engine::EngineOptions;
-use crate::server::engine::tests::world::{World, finished, words};
+use crate::server::engine::tests::world::{World, finished, long_log, words};
 use crate::server::farm::FarmService;
 use crate::server::registry::tests::server::RedisServer;
 use crate::server::registry::{MemoryRegistry, RedisRegistry, Registry};
@@ -196,6 +196,104 @@ async fn a_build_that_is_over_is_watched_from_the_store() {
     let mut stream = two.builds.watch(watch).await.unwrap().into_inner();
     let error = stream.message().await.unwrap_err();
     assert_eq!(error.code(), Code::DataLoss, "{error}");
+}
+
+async fn logged(
+    client: &mut BuildsClient<Channel>,
+    node: u32,
+    offset: u64,
+    follow: bool,
+) -> (Vec<u8>, Option<tonic::Status>) {
+    let request = v1::ActionLogRequest {
+        build: id(),
+        node,
+        offset,
+        follow,
+    };
+    let mut stream = match client.action_log(request).await {
+        Ok(stream) => stream.into_inner(),
+        Err(status) => return (Vec::new(), Some(status)),
+    };
+    let mut log = Vec::new();
+    loop {
+        match stream.message().await {
+            Ok(Some(piece)) => {
+                assert_eq!(piece.offset, offset + log.len() as u64);
+                assert!(piece.data.len() <= 1 << 20);
+                log.extend_from_slice(&piece.data);
+            }
+            Ok(None) => return (log, None),
+            Err(status) => return (log, Some(status)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_long_log_comes_from_the_store_and_its_loss_changes_nothing_else() {
+    let (world, redis) = (World::start(), RedisServer::start());
+    let mut one = replica(&world, &redis, "a").await;
+    let mut two = replica(&world, &redis, "b").await;
+    let mut request = world.chain(1, &["long", "long hold fails"]).await;
+    request.options = Some(v1::BuildOptions::default());
+    one.builds.submit(request).await.unwrap();
+    // Watched while it runs, from both ends.
+    world.until_executing("long hold fails").await;
+    let mut follower = two.builds.clone();
+    let follows = tokio::spawn(async move { logged(&mut follower, 1, 7, true).await });
+    world.gate.send_replace(true);
+    let events = watched(&mut two.builds, 0, usize::MAX, false).await;
+    assert_eq!(finished(&events).result(), v1::BuildResult::Failed);
+    // No event has much of it.
+    let sizes = events.iter().map(gofarm_proto::Message::encoded_len);
+    assert!(sizes.max().unwrap() < 1000);
+
+    let logs = ["long", "long hold fails"].map(long_log);
+    let (log, status) = follows.await.unwrap();
+    assert!(status.is_none(), "{status:?}");
+    assert!(log == logs[1].as_bytes()[7..], "{}", log.len());
+    for (node, log) in logs.iter().enumerate() {
+        for (offset, follow) in [(0, false), (1_000_001, false), (5, true), (1 << 40, false)] {
+            let (read, status) = logged(&mut two.builds, node as u32, offset, follow).await;
+            assert!(status.is_none(), "{status:?}");
+            let expected = log.as_bytes().get(offset as usize..).unwrap_or_default();
+            assert!(read == expected, "{node} {offset} {follow}");
+        }
+    }
+
+    let damaged = Digest::of(logs[0].as_bytes());
+    let path = world.store.fetch(damaged).await.unwrap();
+    let before = std::fs::metadata(&path).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[1_000_000] ^= 1;
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, bytes).unwrap();
+    std::fs::set_permissions(&path, before.permissions()).unwrap();
+    let times = std::fs::FileTimes::new().set_modified(before.modified().unwrap());
+    std::fs::File::open(&path)
+        .unwrap()
+        .set_times(times)
+        .unwrap();
+    let (_, status) = logged(&mut two.builds, 0, 0, false).await;
+    let status = status.unwrap();
+    assert_eq!(status.code(), Code::DataLoss, "{status}");
+    assert!(status.message().contains("is damaged"), "{status}");
+
+    let lost = Digest::of(logs[1].as_bytes());
+    std::fs::remove_file(world.store.fetch(lost).await.unwrap()).unwrap();
+    for node in [0, 1] {
+        let (log, status) = logged(&mut one.builds, node, 0, false).await;
+        let status = status.unwrap();
+        assert_eq!((log.len(), status.code()), (0, Code::NotFound), "{status}");
+        assert!(
+            status.message().starts_with(&format!(
+                "the log of action {node} of build {} is no longer kept: its blob ",
+                id()
+            )),
+            "{status}"
+        );
+    }
+    let again = watched(&mut two.builds, 0, usize::MAX, false).await;
+    assert_eq!(again, events);
 }
 
 #[tokio::test]

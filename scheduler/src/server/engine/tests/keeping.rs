@@ -30,6 +30,9 @@ async fn what_an_open_build_needs_is_not_collected_and_the_rest_is() {
     let registry = memory();
     let engine = world.engine("a", &registry);
     let source = world.store.put_bytes(b"package a".to_vec()).await.unwrap();
+    // What an action of it printed before it failed: no result in the action cache names that.
+    let log = world.store.put_bytes(b"x.go:1:1: no".to_vec());
+    let log = log.await.unwrap();
     let nobodys = world.store.put_bytes(b"nobody's".to_vec()).await.unwrap();
     // A chain whose last action reads a source, too.
     let mut request = world.chain(1, &["one", "hold"]).await;
@@ -57,7 +60,7 @@ async fn what_an_open_build_needs_is_not_collected_and_the_rest_is() {
 
     make_old(world.store.local().root());
     let store = world.store.clone().into();
-    keep(&store, graph, vec![one]).await.unwrap();
+    keep(&store, graph, vec![one], vec![log]).await.unwrap();
     let all = Retention {
         age: Some(Duration::from_secs(24 * 60 * 60)),
         bytes: Some(0),
@@ -65,7 +68,7 @@ async fn what_an_open_build_needs_is_not_collected_and_the_rest_is() {
     let collected = world.store.collect(all, false, |_, _| true).await.unwrap();
     assert!(collected.removed.blobs > 0, "{collected:?}");
     assert_eq!(collected.removed.results, 0);
-    let needed = [&made[..], &[graph, reads, source]].concat();
+    let needed = [&made[..], &[graph, reads, source, log]].concat();
     assert_eq!(world.store.missing(needed).await.unwrap(), []);
     let gone = world.store.missing(vec![nobodys]).await.unwrap();
     assert_eq!(gone, [nobodys]);

@@ -9,7 +9,7 @@ use gofarm_store::{DiskStore, DiskStoreOptions, FarmStore};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::core::{ActionResult, BuildId, Outcome, OutputFile};
+use crate::core::{ActionResult, BuildId, Log, Outcome, OutputFile};
 use crate::queue::{
     InProcessQueue, Lease, LeaseQueue, LeaseRequest, MonotonicClock, QueueOptions, Renewal,
     TaskOutput,
@@ -26,7 +26,7 @@ pub(crate) struct World {
     pub queue: Arc<InProcessQueue>,
     /// How often each label was executed.
     pub executed: Arc<Mutex<HashMap<String, u32>>>,
-    /// Actions with a label that begins with `hold` wait until this is true.
+    /// Actions with a label that has `hold` in it wait until this is true.
     pub gate: watch::Sender<bool>,
     worker: JoinHandle<()>,
     _folder: tempfile::TempDir,
@@ -230,6 +230,11 @@ pub(crate) fn finished(events: &[v1::BuildEvent]) -> v1::BuildFinished {
     ends[0].clone()
 }
 
+/// What an action prints whose label begins with `long`.
+pub(crate) fn long_log(label: &str) -> String {
+    format!("{label} is made\n").repeat(100_000)
+}
+
 struct Worker {
     store: FarmStore,
     queue: Arc<InProcessQueue>,
@@ -280,7 +285,7 @@ impl Worker {
             data: log.clone().into(),
         };
         self.queue.append_log(&[output]).await.unwrap();
-        if task.label.starts_with("hold") {
+        if task.label.contains("hold") {
             while !*self.opened.borrow() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 let renewed = self.queue.renew(&[lease.id]).await.unwrap();
@@ -295,8 +300,27 @@ impl Worker {
                 }
             }
         }
+        let log = match task.label.starts_with("long") {
+            true => {
+                let log = long_log(&task.label).into_bytes();
+                Log::Blob(self.store.put_bytes(log).await.unwrap())
+            }
+            false => Log::from(log),
+        };
+        if task.label.ends_with("fails") {
+            return Outcome::Failed(Arc::new(ActionResult {
+                exit_code: 1,
+                log,
+                ..ActionResult::default()
+            }));
+        }
         let key: ActionKey = task.key;
-        let made = self.store.put_bytes(key.0.to_vec()).await.unwrap();
+        let mut content = key.0.to_vec();
+        if task.label.starts_with("random") {
+            let counter = lease.id.token.counter;
+            content.extend(counter.to_le_bytes());
+        }
+        let made = self.store.put_bytes(content).await.unwrap();
         Outcome::Succeeded(Arc::new(ActionResult {
             outputs: [OutputFile {
                 name: "out".into(),
@@ -304,7 +328,7 @@ impl Worker {
                 executable: false,
             }]
             .into(),
-            log: log.into(),
+            log,
             usage: v1::Usage {
                 wall_ms: 700,
                 peak_memory: 123 << 20,

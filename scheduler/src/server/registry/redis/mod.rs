@@ -429,9 +429,10 @@ impl Registry for RedisRegistry {
         duty: &str,
         replica: &Arc<str>,
         held: &Duty,
+        done_ms: u64,
     ) -> Result<bool, RegistryError> {
         let mut call = self.scripts.led.key(self.keys.duty(duty));
-        call.arg(&**replica).arg(held.epoch).arg(now_ms());
+        call.arg(&**replica).arg(held.epoch).arg(done_ms);
         self.link.script("noting that a duty is done", &call).await
     }
 }

@@ -300,12 +300,12 @@ async fn a_duty_is_one_replicas_at_a_time(registry: &dyn Registry) {
     tokio::time::sleep(Duration::from_millis(20)).await;
     let second = registry.take_duty("d", &b, LONG).await.unwrap().unwrap();
     assert!(second.epoch > first.epoch);
-    assert!(!registry.duty_done("d", &a, &first).await.unwrap());
-    assert!(registry.duty_done("d", &b, &second).await.unwrap());
+    assert!(!registry.duty_done("d", &a, &first, 7).await.unwrap());
+    assert!(registry.duty_done("d", &b, &second, 8).await.unwrap());
     let third = registry.take_duty("d", &a, LONG).await.unwrap().unwrap();
-    assert!(third.epoch > second.epoch && third.done_ms > 0);
+    assert!(third.epoch > second.epoch && third.done_ms == 8);
     // The token of another time.
-    assert!(!registry.duty_done("d", &a, &first).await.unwrap());
+    assert!(!registry.duty_done("d", &a, &first, 7).await.unwrap());
 }
 
 async fn suite(mut registry: impl FnMut() -> Arc<dyn Registry>) {
