@@ -48,6 +48,8 @@ pub(crate) struct Grounds {
     pub listings: Vec<ListingFact>,
     /// The names of the C compilers that were looked up on PATH.
     pub compilers: Vec<String>,
+    /// Through which cmd/go saw the file system.
+    pub overlay: Overlay,
 }
 
 /// Plans a build by a dry run of cmd/go.
@@ -198,6 +200,7 @@ pub(crate) fn interpret(
         machine_files: assembled.machine_files,
         listings: assembled.listings,
         compilers: assembled.compilers,
+        overlay: assembled.overlay,
     };
     Ok((plan, grounds))
 }

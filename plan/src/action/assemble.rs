@@ -20,7 +20,7 @@ use crate::identity::{self, IdentityTemplate};
 use crate::lookups::{Lookups, Question};
 use crate::machine::ListingFact;
 use crate::node::PlannedNode;
-use crate::overlay::Overlay;
+use crate::overlay::{Overlay, Seen};
 use crate::roots::Roots;
 
 /// Everything that the actions of one build share while they are put together.
@@ -62,6 +62,7 @@ pub(crate) struct Assembled {
     pub listings: Vec<ListingFact>,
     /// The names of the C compilers.
     pub compilers: Vec<String>,
+    pub overlay: Overlay,
 }
 
 /// What was asked for, as far as actions depend on it.
@@ -89,7 +90,7 @@ pub(crate) fn assemble(
     let groups = group::group(script.entries, env.get("PKG_CONFIG"))?;
     let lookups = choices.lookups;
     if let Some(main) = choices.main.filter(|_| choices.trimpath) {
-        vendored::add_roots(&lookups, &mut roots, &groups, main);
+        vendored::add_roots(&lookups, &choices.overlay, &mut roots, &groups, main);
     }
     let mut assembly = Assembly {
         go,
@@ -139,6 +140,7 @@ pub(crate) fn assemble(
         machine_files: files,
         listings,
         compilers,
+        overlay: assembly.overlay,
     })
 }
 
@@ -157,24 +159,34 @@ impl Assembly<'_> {
         if let Some(folder) = folder {
             for part in &hash.parts {
                 if let Some(name) = hashed_file(part) {
-                    let path = self.overlay.actual(folder.join(name));
-                    files.extend(path.filter(|path| self.lookups.is_file(path)));
+                    files.extend(self.seen_file(&folder.join(name)));
                 }
             }
         }
-        let (roots, overlay, lookups) = (&self.roots, &self.overlay, &self.lookups);
+        for file in &files {
+            self.roots
+                .cover(&self.lookups, file.parent().unwrap_or(file));
+        }
+        let this = &*self;
         let context = identity::TemplateContext {
-            nodes: &self.by_id,
+            nodes: &this.by_id,
             file: &|name| {
-                let path = folder?.join(name);
-                let known = lookups.is_file(&path) && !overlay.replaces(&path);
-                known
-                    .then(|| roots.to_virtual(&path.to_string_lossy()))
-                    .flatten()
+                let file = this.seen_file(&folder?.join(name))?;
+                this.roots.to_virtual(&file.to_string_lossy())
             },
             profile,
         };
         Ok((identity::template(hash, &context)?, files))
+    }
+
+    /// The file that is read when cmd/go asks for this path; nothing where there is none.
+    pub fn seen_file(&self, path: &Path) -> Option<PathBuf> {
+        let file = match self.overlay.seen(path) {
+            Seen::Real => path,
+            Seen::File(by) => by,
+            Seen::Nothing | Seen::Folder => return None,
+        };
+        self.lookups.is_file(file).then(|| file.to_owned())
     }
 
     /// A line of a node's hash input that begins so, without that beginning.

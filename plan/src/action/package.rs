@@ -70,7 +70,8 @@ impl Draft<'_> {
 impl Assembly<'_> {
     pub(crate) fn package(&mut self, group: &Group) -> Result<PlannedNode, PlanError> {
         let described = self.described(group)?;
-        let folder = sources::package_folder(group);
+        let said = self.hashed_line(&described.action_id, "dir ");
+        let folder = sources::package_folder(&self.overlay, group, said);
         if let Some(folder) = &folder {
             self.roots.cover(&self.lookups, folder);
         }
@@ -112,8 +113,6 @@ impl Assembly<'_> {
         let (identity, files) =
             self.identity(&described.action_id, folder.as_deref(), draft.profile)?;
         for file in &files {
-            self.roots
-                .cover(&self.lookups, file.parent().unwrap_or(file));
             draft.inputs.file(&self.roots, &file.to_string_lossy());
             draft.includers.push(file.clone());
         }

@@ -10,6 +10,7 @@
 
 mod asked;
 mod module;
+mod overlaid;
 
 use std::fs;
 
