@@ -5,6 +5,7 @@ mod flags;
 mod legacy;
 mod modules;
 mod native;
+mod overlays;
 mod places;
 mod repositories;
 mod sources;
@@ -23,6 +24,7 @@ pub(crate) fn all() -> Vec<Specimen> {
         modules::ALL,
         legacy::ALL,
         flags::ALL,
+        overlays::ALL,
         repositories::ALL,
         places::ALL,
     ]
