@@ -22,6 +22,7 @@ use crate::machine::ListingFact;
 use crate::node::PlannedNode;
 use crate::overlay::{Overlay, Seen};
 use crate::roots::Roots;
+use crate::wrapper::Wrapper;
 
 /// Everything that the actions of one build share while they are put together.
 pub(crate) struct Assembly<'a> {
@@ -36,6 +37,9 @@ pub(crate) struct Assembly<'a> {
     /// What pkg-config said.
     pub answers: Vec<Answer>,
     pub overlay: Overlay,
+    pub wrapper: Option<Wrapper>,
+    /// The tools that it starts.
+    pub wrapped: BTreeSet<String>,
     pub toolchains: Toolchains,
     hashes: HashMap<String, HashInput>,
     /// The nodes made so far: packages by object folder, and by the action ID of the dry run.
@@ -63,6 +67,8 @@ pub(crate) struct Assembled {
     /// The names of the C compilers.
     pub compilers: Vec<String>,
     pub overlay: Overlay,
+    /// A wrapper starts tools.
+    pub wrapped: bool,
 }
 
 /// What was asked for, as far as actions depend on it.
@@ -72,6 +78,7 @@ pub(crate) struct Choices<'a> {
     /// See [`Assembly::trimpath`].
     pub trimpath: bool,
     pub overlay: Overlay,
+    pub wrapper: Option<Wrapper>,
     /// See [`Assembly::lookups`].
     pub lookups: Lookups,
     /// What is known of C toolchains.
@@ -101,6 +108,8 @@ pub(crate) fn assemble(
         answers: Vec::new(),
         trimpath: choices.trimpath,
         overlay: choices.overlay,
+        wrapper: choices.wrapper,
+        wrapped: BTreeSet::new(),
         toolchains: Toolchains::new(choices.memory),
         hashes: identity::by_action_id(script.hashes)?,
         packages: HashMap::new(),
@@ -127,6 +136,8 @@ pub(crate) fn assemble(
         };
         assembly.nodes.push(node);
     }
+    let versions = assembly.versions();
+    assembly.answers.extend(versions);
     let Used {
         compilers,
         files,
@@ -141,6 +152,7 @@ pub(crate) fn assemble(
         listings,
         compilers,
         overlay: assembly.overlay,
+        wrapped: !assembly.wrapped.is_empty(),
     })
 }
 

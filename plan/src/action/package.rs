@@ -26,6 +26,8 @@ pub(super) const EXPORT_HEADER: &str = "_cgo_install.h";
 /// A package while it is put together.
 pub(super) struct Draft<'g> {
     pub group: &'g Group,
+    /// As cmd/go describes the package.
+    pub package: String,
     pub inputs: Inputs,
     pub steps: Vec<v1::Step>,
     /// Sources in which `#include` lines are followed, and the -I folders for them.
@@ -84,6 +86,7 @@ impl Assembly<'_> {
         let source_map = self.source_map(&described.action_id, folder.as_deref());
         let mut draft = Draft {
             group,
+            package: described.package.clone(),
             inputs: Inputs::default(),
             steps: Vec::new(),
             includers: Vec::new(),

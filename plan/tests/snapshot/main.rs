@@ -11,6 +11,7 @@
 mod asked;
 mod module;
 mod overlaid;
+mod wrapped;
 
 use std::fs;
 
