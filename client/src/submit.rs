@@ -86,6 +86,7 @@ impl Workplace {
         }
         let go = GoCommand::new(&cwd);
         let options = request.options(&go.flags()?, environment)?.rooted_at(&cwd);
+        cli::require_declared(&go, options.toolexec.as_deref(), environment)?;
         if options.keep_work {
             return Err(UsageError::new(
                 "gofarm: -work is not supported: the folders of actions hold links into the cache and are removed; \

@@ -29,4 +29,5 @@ mod machine_errors;
 mod programs;
 mod reports;
 mod reuse;
+mod toolexec;
 mod usage;
