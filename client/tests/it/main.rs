@@ -31,3 +31,4 @@ mod reports;
 mod reuse;
 mod toolexec;
 mod usage;
+mod work_folder;
