@@ -12,6 +12,7 @@ pub mod cli;
 mod console;
 pub mod farm;
 mod folder;
+mod kept_work;
 mod outline;
 mod output;
 pub mod report;

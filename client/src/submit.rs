@@ -12,7 +12,7 @@ use gofarm_plan::{
 use gofarm_rpc::{BlobError, RpcError};
 use gofarm_scheduler::core::{BuildId, BuildResult, BuildSummary, Failure};
 use gofarm_store::{DiskStore, DiskStoreOptions, FileIndex, History, StoreError};
-use gofarm_worker::{ExecuteError, Launcher, SandboxMode, with_causes};
+use gofarm_worker::{ExecuteError, KeptWork, Launcher, SandboxMode, with_causes};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +26,7 @@ use crate::farm::{
     Stopped, Supply,
 };
 use crate::folder::working_folder;
+use crate::kept_work;
 use crate::outline::{Asked, Outline};
 use crate::output::{self, Blobs};
 use crate::report::{Bytes, NoTerminal, Outcome, Summary};
@@ -86,13 +87,7 @@ impl Workplace {
         }
         let go = GoCommand::new(&cwd);
         let options = request.options(&go.flags()?, environment)?.rooted_at(&cwd);
-        if options.keep_work {
-            return Err(UsageError::new(
-                "gofarm: -work is not supported: the folders of actions hold links into the cache and are removed; \
-                 -x shows the commands",
-            )
-            .into());
-        }
+        cli::require_declared(&go, options.toolexec.as_deref(), environment)?;
         let farm_settings = options.server.settings(&go.cwd, environment)?;
         check_place(&options, farm_settings.as_ref())?;
         let store = DiskStore::open(
@@ -178,6 +173,8 @@ impl Workplace {
 
     /// Builds, tells the user, and writes programs: below `instead` when given, else where the user wants them.
     pub fn build(&self, instead: Option<&Path>, started: Instant) -> anyhow::Result<Done> {
+        let keep_work = self.options.keep_work;
+        let kept_work = keep_work.then(|| kept_work::folder(&self.go)).transpose()?;
         let session = self.store.session()?;
         let planned = self.bind();
         let mut id = new_id();
@@ -222,7 +219,7 @@ impl Workplace {
             keep_going: self.options.keep_going,
             no_cache: self.options.no_cache,
         };
-        let farm = self.farm(&runtime, &mut console)?;
+        let farm = self.farm(&runtime, &mut console, kept_work)?;
         let mut uploaded = 0;
         for attempt in 1.. {
             let worker_watch = console.worker_watch();
@@ -310,6 +307,9 @@ impl Workplace {
                 downloaded: fetched.as_ref().map_or(bytes, Fetched::bytes),
             };
             console.finish(&finished.summary, stopped, bytes, written.len())?;
+            if keep_work {
+                kept_work::tell_missing(&finished.summary);
+            }
             drop(session);
             let changed = match &farm {
                 Farm::Embedded(_) => finished.summary.counts.executed > 0,
@@ -361,9 +361,14 @@ impl Workplace {
     }
 
     /// The farm that builds: the one that was named, if it can be reached.
-    fn farm(&self, runtime: &Runtime, console: &mut Console<'_>) -> anyhow::Result<Farm> {
+    fn farm(
+        &self,
+        runtime: &Runtime,
+        console: &mut Console<'_>,
+        kept_work: Option<KeptWork>,
+    ) -> anyhow::Result<Farm> {
         let Some(settings) = &self.farm_settings else {
-            return Ok(Farm::Embedded(self.embedded()?));
+            return Ok(Farm::Embedded(self.embedded(kept_work)?));
         };
         if let Some(flag) = &self.options.parallel {
             console.warn(&format!(
@@ -381,7 +386,7 @@ impl Workplace {
             Ok(remote) => Ok(Farm::Remote(Box::new(remote))),
             Err(error) if error.is_transient() && fallback => {
                 console.warn(&format!("{error}; this build goes on embedded"));
-                Ok(Farm::Embedded(self.embedded()?))
+                Ok(Farm::Embedded(self.embedded(kept_work)?))
             }
             Err(error) => {
                 console.abandon();
@@ -390,7 +395,7 @@ impl Workplace {
         }
     }
 
-    fn embedded(&self) -> anyhow::Result<Embedded> {
+    fn embedded(&self, kept_work: Option<KeptWork>) -> anyhow::Result<Embedded> {
         // Stays this program when its file is replaced while it runs.
         let own = Path::new("/proc/self/exe");
         let program = if own.exists() {
@@ -411,6 +416,7 @@ impl Workplace {
                     program,
                     args: vec![cli::SANDBOX_COMMAND.into()],
                 },
+                kept_work,
             },
         ))
     }
@@ -450,6 +456,11 @@ fn check_place(options: &SubmitOptions, farm: Option<&FarmSettings>) -> Result<(
         (Some(farm), Some(flag)) => Err(UsageError::new(format!(
             "gofarm: {flag} is for embedded builds only, and {} would build: its workers have their own --slots and \
              --sandbox; leave it out, or build here with --server=off",
+            farm.server
+        ))),
+        (Some(farm), None) if options.keep_work => Err(UsageError::new(format!(
+            "gofarm: -work is for embedded builds only, and {} would build: the folders of actions are on its workers; leave \
+             it out, or build here with --server=off",
             farm.server
         ))),
         (None, _) if options.detach => Err(UsageError::new(

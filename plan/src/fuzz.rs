@@ -18,12 +18,12 @@ fn dry_run() {
     check!().for_each(|input: &[u8]| {
         let text = String::from_utf8_lossy(input);
         let mut refused = 0;
-        let past = script::parse_past(&text, "go1.27", |_| {
+        let past = script::parse_past(&text, "go1.27", &[], |_| {
             refused += 1;
             Ok(())
         })
         .unwrap();
-        let strict = script::parse(&text, "go1.27");
+        let strict = script::parse(&text, "go1.27", &[]);
         assert_eq!(strict.is_ok(), refused == 0);
         let Ok(script) = strict else { return };
         assert_eq!(script, past);

@@ -26,6 +26,7 @@ mod roots;
 mod show;
 mod snapshot;
 pub mod survey;
+mod wrapper;
 
 pub use bind::BoundPlan;
 pub use dryrun::script::ScriptError;
@@ -38,3 +39,4 @@ pub use plan::{Plan, plan};
 pub use request::PlanRequest;
 pub use roots::Roots;
 pub use snapshot::{Access, Footing, Planned, Planner, Unremembered};
+pub use wrapper::Wrapper;

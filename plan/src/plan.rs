@@ -17,6 +17,7 @@ use crate::node::PlannedNode;
 use crate::overlay::Overlay;
 use crate::request::PlanRequest;
 use crate::roots::Roots;
+use crate::wrapper::Wrapper;
 
 /// A plan, as a dry run gave it. It holds no digests: see [`bind`](Plan::bind).
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +49,8 @@ pub(crate) struct Grounds {
     pub listings: Vec<ListingFact>,
     /// The names of the C compilers that were looked up on PATH.
     pub compilers: Vec<String>,
+    /// Through which cmd/go saw the file system.
+    pub overlay: Overlay,
 }
 
 /// Plans a build by a dry run of cmd/go.
@@ -153,14 +156,18 @@ pub(crate) fn interpret(
     dry_run: DryRun,
 ) -> Result<(Plan, Grounds), PlanError> {
     let output = dry_run.output;
+    let mut flags = split_quoted(env.get("GOFLAGS"));
+    flags.extend(request.flags.iter().cloned());
+    let wrapper = Wrapper::of(go, flags.iter().map(String::as_str))?;
+    let words = wrapper.as_ref().map_or(&[][..], Wrapper::words);
     let stderr = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         return Err(PlanError::Go {
-            text: script::said(&stderr),
+            text: script::said(&stderr, words),
             exit_code: output.status.code().unwrap_or(1),
         });
     }
-    let script = script::parse(&stderr, env.get("GOVERSION"))?;
+    let script = script::parse(&stderr, env.get("GOVERSION"), words)?;
     let graph_text = dry_run.graph.map_err(|source| PlanError::File {
         path: dry_run.graph_file.display().to_string(),
         source,
@@ -169,20 +176,25 @@ pub(crate) fn interpret(
         .map_err(|error| PlanError::Inconsistent(format!("-debug-actiongraph: {error}")))?;
     let notes = script.notes.clone();
     let main = module_root(env);
-    let roots = Roots::new(env.get("GOROOT"), env.get("GOMODCACHE"), main.as_deref());
+    let mut roots = Roots::new(env.get("GOROOT"), env.get("GOMODCACHE"), main.as_deref());
     let main = main.as_deref().map(Path::new);
-    let mut flags = split_quoted(env.get("GOFLAGS"));
-    flags.extend(request.flags.iter().cloned());
     let lookups = Lookups::default();
+    if let Some(wrapper) = &wrapper {
+        wrapper.add_root(&lookups, &mut roots);
+    }
     let overlay = Overlay::of(&lookups, flags.iter().map(String::as_str), &go.cwd)?;
     let choices = Choices {
         main,
         trimpath: request.trimpath,
         overlay,
+        wrapper,
         lookups,
         memory,
     };
     let assembled = assemble(go, env, script, &graph, roots, choices)?;
+    if assembled.wrapped {
+        refuse_split(&assembled.nodes, &flags, request)?;
+    }
     let exe_suffix = exe_suffix(env, &assembled.nodes);
     let plan = Plan {
         nodes: assembled.nodes,
@@ -198,6 +210,7 @@ pub(crate) fn interpret(
         machine_files: assembled.machine_files,
         listings: assembled.listings,
         compilers: assembled.compilers,
+        overlay: assembled.overlay,
     };
     Ok((plan, grounds))
 }
@@ -247,6 +260,38 @@ fn debug_setting(users: &str, trace: &Path, index: PackageIndex) -> String {
         settings.push("goindex=0");
     }
     settings.join(",")
+}
+
+/// Several packages with a default.pgo among them are compiled once for each program (`setPGOProfilePath` in
+/// cmd/go/internal/load/pkg.go), and the wrapper is told for which, which the dry run does not say.
+fn refuse_split(
+    nodes: &[PlannedNode],
+    flags: &[String],
+    request: &PlanRequest,
+) -> Result<(), PlanError> {
+    let profiled = nodes
+        .iter()
+        .any(|node| node.action.kind() == v1::Kind::Preprofile);
+    let named = flags
+        .iter()
+        .filter_map(|flag| flag.trim_start_matches('-').strip_prefix("pgo="))
+        .next_back()
+        .is_some_and(|profile| profile != "auto");
+    let is_one = match &request.packages[..] {
+        [] => true,
+        [package] => {
+            !package.contains("...") && !["all", "cmd", "std", "tool", "work"].contains(&&**package)
+        }
+        files => files.iter().all(|file| file.ends_with(".go")),
+    };
+    if !profiled || named || is_one {
+        return Ok(());
+    }
+    Err(PlanError::Unsupported {
+        what: "-toolexec for several packages, with a default.pgo".to_owned(),
+        why: "go compiles packages anew for each program and tells the wrapper for which; name one package, or give -pgo=off"
+            .to_owned(),
+    })
 }
 
 /// The workspace's folder, else the main module's.

@@ -116,7 +116,7 @@ impl Folder {
         Ok(self.with(fd))
     }
 
-    fn make(&self, name: &OsStr, mode: u32) -> rustix::io::Result<()> {
+    pub(crate) fn make(&self, name: &OsStr, mode: u32) -> rustix::io::Result<()> {
         rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(mode))?;
         let stat = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
         if Status::of(&stat).mode == mode {
@@ -124,6 +124,12 @@ impl Folder {
         }
         let made = self.resolver.open(self.fd(), name, LIST, Mode::empty())?;
         rustix::fs::fchmod(made, Mode::from_raw_mode(mode))
+    }
+
+    /// The folder of this name in this very one, which is a name that a listing has given.
+    pub(crate) fn enter(&self, name: &OsStr) -> rustix::io::Result<Folder> {
+        let fd = self.resolver.open(self.fd(), name, REACH, Mode::empty())?;
+        Ok(self.with(fd))
     }
 
     /// What has this path, or may get it. Its folder must be there.

@@ -12,6 +12,7 @@
 //!
 //! A folder that another filesystem is mounted on is not entered either: nothing in it can be the tree's.
 
+mod copy;
 mod entry;
 mod error;
 mod folder;

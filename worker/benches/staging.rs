@@ -68,6 +68,7 @@ fn staging(criterion: &mut Criterion) {
         cpus: 1,
         tuning: Vec::new(),
         default_timeout: Duration::from_secs(60),
+        kept_work: None,
         launcher: Launcher {
             program: env!("CARGO_BIN_EXE_gofarm-sandbox").into(),
             args: Vec::new(),

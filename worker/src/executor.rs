@@ -11,6 +11,7 @@ use crate::by_reference::References;
 use crate::collect::collect;
 use crate::definition::Definition;
 use crate::error::{ExecuteError, Result};
+use crate::kept_work::KeptWork;
 use crate::log::{Log, LogSink, PathsBack, TraceSink};
 use crate::native_step::NativeStep;
 use crate::outcome::with_log;
@@ -65,6 +66,8 @@ pub struct ExecutorOptions {
     pub tuning: Vec<(String, String)>,
     /// How long an action may take that does not say so itself.
     pub default_timeout: Duration,
+    /// Where scratch folders are kept; else they go with the action.
+    pub kept_work: Option<KeptWork>,
     /// How to start a launcher.
     pub launcher: Launcher,
 }
@@ -205,8 +208,14 @@ impl Executor {
         }
         let label = surroundings.definition.action.label.clone();
         let store = self.inner.store.clone();
+        let (kept_work, kept_as) = (self.inner.options.kept_work.clone(), label.clone());
         // Whatever the outcome: waiting for processes to go, and removing folders, may take a while.
         let (progress, outputs, collect_time) = blocking(move || {
+            // First, because outputs are moved from there.
+            let kept = match &kept_work {
+                Some(kept_work) => kept_work.keep(&kept_as, &surroundings.tree),
+                None => Ok(()),
+            };
             let begun = Instant::now();
             // Whatever came of it, a crash too: of inputs that were changed nothing is told to anybody.
             let believed = match outcome {
@@ -214,6 +223,7 @@ impl Executor {
                 outcome => unchanged(&store, &reading).and(outcome),
             };
             let collected = believed.and_then(|progress| {
+                kept?;
                 let outputs = match progress.exit_code {
                     0 => {
                         let Surroundings {

@@ -13,6 +13,7 @@ mod executor;
 #[cfg(test)]
 mod fuzz;
 mod hold;
+mod kept_work;
 mod launcher;
 mod lease;
 mod log;
@@ -47,6 +48,7 @@ mod workspace;
 pub use causes::with_causes;
 pub use error::{ErrorClass, ExecuteError, Result};
 pub use executor::{Executor, ExecutorOptions, SandboxMode, SandboxState};
+pub use kept_work::KeptWork;
 pub use launcher::launcher_main;
 pub use lease::{
     ASSUMED_MEMORY, Capacity, Lease, LeaseSource, LeaseToken, Lost, Renewal, SourceError,

@@ -18,7 +18,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use gofarm_proto::{Digest, EXEC_ROOT};
+use gofarm_proto::{Digest, EXEC_ROOT, WORK_DIR};
 use gofarm_store::{DiskStore, StoreError};
 use gofarm_tree::{Entry, Folder, Problem, Status, TreeError, TreeFile, TreePath};
 
@@ -200,6 +200,18 @@ impl ActionTree {
             return Ok(None);
         };
         Ok(Some(self.store.adopt(&entry, opened, path.called())?))
+    }
+
+    /// Copies what is in the scratch folder into another folder: see [`Folder::copy_into`].
+    pub fn copy_scratch(&self, to: &Folder) -> Result<()> {
+        let path = checked(WORK_DIR)?;
+        let of = |error| Trouble::of("copying", path, error);
+        match self.root.folder(path.below()) {
+            Ok(scratch) => scratch.copy_into(to, FOLDER_MODE).map_err(of),
+            // The action has not come so far.
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(of(error)),
+        }
     }
 
     /// Takes a name from whatever file has it.

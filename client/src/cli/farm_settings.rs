@@ -1,17 +1,12 @@
 //! Which farm builds, and as whom: flags, variables, `gofarm.toml` of the repository, `gofarm.toml` of the user.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
 use super::error::UsageError;
-use super::nearest::nearest;
+use super::settings_file::{cannot_read, said_in};
 
-/// The name of both files.
-const FILE: &str = "gofarm.toml";
-/// What may stand in them.
-const KEYS: [&str; 5] = ["server", "token-file", "ca", "user", "pool"];
 /// The value of --server that means: no farm, whatever a file says.
 const OFF: &str = "off";
 
@@ -86,17 +81,13 @@ impl ServerChoice {
             (None, Some(token)) => Some(checked(&token.to_string_lossy(), "GOFARM_TOKEN")?),
             _ => None,
         };
-        for file in [repository_file(cwd), user_file(environment)]
-            .into_iter()
-            .flatten()
-        {
-            if let Some(said) = read(&file)? {
-                choice.server = choice.server.or(said.server);
-                choice.token_file = choice.token_file.or(said.token_file);
-                choice.ca = choice.ca.or(said.ca);
-                choice.user = choice.user.or(said.user);
-                choice.pool = choice.pool.or(said.pool);
-            }
+        for said in said_in(cwd, environment)? {
+            let said = said.farm;
+            choice.server = choice.server.or(said.server);
+            choice.token_file = choice.token_file.or(said.token_file);
+            choice.ca = choice.ca.or(said.ca);
+            choice.user = choice.user.or(said.user);
+            choice.pool = choice.pool.or(said.pool);
         }
         if is_off(&choice.server) {
             return Ok(None);
@@ -144,99 +135,6 @@ fn checked(text: &str, from: &str) -> Result<String, UsageError> {
         )));
     }
     Ok(token.to_owned())
-}
-
-/// The nearest file in the working folder or above it, as far as the repository goes: a file above that is not the
-/// repository's, and on a shared machine anybody may have put it there.
-fn repository_file(cwd: &Path) -> Option<PathBuf> {
-    let is_root = |folder: &&Path| {
-        [".git", "go.work", "go.mod"]
-            .iter()
-            .any(|name| folder.join(name).exists())
-    };
-    let root = cwd.ancestors().filter(is_root).last().unwrap_or(cwd);
-    cwd.ancestors()
-        .take_while(|folder| folder.starts_with(root))
-        .map(|folder| folder.join(FILE))
-        .find(|file| file.is_file())
-}
-
-fn user_file(environment: &Environment) -> Option<PathBuf> {
-    // The XDG specification: a relative path is to be ignored.
-    let xdg = environment.get("XDG_CONFIG_HOME").map(PathBuf::from);
-    let home = || Some(Path::new(environment.get("HOME")?).join(".config"));
-    let folder = xdg.filter(|path| path.is_absolute()).or_else(home)?;
-    Some(folder.join("gofarm").join(FILE))
-}
-
-/// What a file says; `None` when there is none. Relative paths are relative to the file's folder.
-fn read(file: &Path) -> Result<Option<ServerChoice>, UsageError> {
-    let text = match fs::read_to_string(file) {
-        Ok(text) => text,
-        // A folder on the way that is a file: nothing can be below it.
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(None);
-        }
-        Err(error) => return Err(cannot_read(file, &error)),
-    };
-    understand(&text, file).map(Some)
-}
-
-/// What the text of a file says.
-pub(super) fn understand(text: &str, file: &Path) -> Result<ServerChoice, UsageError> {
-    let name = file.display();
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error
-            .span()
-            .and_then(|span| text.get(..span.start))
-            .map_or(1, |before| before.matches('\n').count() + 1);
-        let why = error.message().replace('\n', ", ");
-        UsageError::new(format!("gofarm: {name}:{line}: {why}"))
-    })?;
-    let mut said = ServerChoice::default();
-    for (key, value) in &table {
-        if !KEYS.contains(&key.as_str()) {
-            let meant = nearest(key, KEYS).map(str::to_owned);
-            return Err(
-                UsageError::new(format!("gofarm: {name}: unknown key {key:?}")).suggest(meant),
-            );
-        }
-        let text = match (key.as_str(), value) {
-            ("server", toml::Value::Array(several)) => several_of(several),
-            (_, value) => value.as_str().map(str::to_owned),
-        };
-        let Some(text) = text.filter(|text| !text.is_empty()) else {
-            let list = if key == "server" {
-                ", or a list of such"
-            } else {
-                ""
-            };
-            return Err(UsageError::new(format!(
-                "gofarm: {name}: the value of {key:?} must be a text that is not empty{list}"
-            )));
-        };
-        let path = || file.parent().map(|folder| folder.join(&text));
-        match key.as_str() {
-            "server" => said.server = Some((text, format!("server in {name}"))),
-            "token-file" => said.token_file = path(),
-            "ca" => said.ca = path(),
-            "user" => said.user = Some(text),
-            _ => said.pool = Some(text),
-        }
-    }
-    Ok(said)
-}
-
-/// A list of addresses as the flag has it. None where not all are texts with something in them.
-fn several_of(list: &[toml::Value]) -> Option<String> {
-    let texts = list
-        .iter()
-        .map(|one| one.as_str().filter(|text| !text.is_empty()));
-    Some(texts.collect::<Option<Vec<&str>>>()?.join(","))
-}
-
-fn cannot_read(path: &Path, error: &std::io::Error) -> UsageError {
-    UsageError::new(format!("gofarm: reading {}: {error}", path.display()))
 }
 
 #[cfg(test)]
@@ -383,6 +281,10 @@ mod tests {
             (
                 "user = [\"ann\"]\n",
                 "gofarm: /repo/gofarm.toml: the value of \"user\" must be a text that is not empty",
+            ),
+            (
+                "toolexec = [\"a\", 1]\n",
+                "gofarm: /repo/gofarm.toml: the value of \"toolexec\" must be a text that is not empty, or a list of such",
             ),
             (
                 "server = \"http://a:1,b:2\"\n",

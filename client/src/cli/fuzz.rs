@@ -5,14 +5,14 @@ use std::path::Path;
 
 use bolero::check;
 
-use super::{duration, farm_settings, goflags, parse, quoted, size};
+use super::{duration, goflags, parse, quoted, settings_file, size};
 
 /// The text of `gofarm.toml`: taken, or refused in a text that names the file.
 #[test]
 fn farm_toml() {
     check!().for_each(|input: &[u8]| {
         let text = String::from_utf8_lossy(input);
-        if let Err(error) = farm_settings::understand(&text, Path::new("/repo/gofarm.toml")) {
+        if let Err(error) = settings_file::understand(&text, Path::new("/repo/gofarm.toml")) {
             assert!(error.to_string().contains("/repo/gofarm.toml"), "{error}");
         }
     });

@@ -19,8 +19,10 @@ mod quoted;
 mod request;
 mod said;
 mod scan;
+mod settings_file;
 mod size;
 mod value;
+mod wrapper;
 
 #[cfg(test)]
 mod fuzz;
@@ -38,6 +40,7 @@ pub use farm_settings::{FarmSettings, ServerChoice};
 pub use help::version;
 pub use options::{ProgressChoice, SandboxChoice, SubmitOptions};
 pub use request::{DEFAULT_CACHE_SIZE, SubmitRequest};
+pub use wrapper::require_declared;
 
 use error::Usage;
 use nearest::nearest;

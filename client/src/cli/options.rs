@@ -17,6 +17,8 @@ pub struct SubmitOptions {
     /// is in GOFLAGS, which cmd/go reads itself. `-o=`, `-v=false`, `-work=false` and `-x=false` are here only when GOFLAGS
     /// says otherwise: they would change what the dry run prints.
     pub plan_flags: Vec<String>,
+    /// -toolexec, also when it is in GOFLAGS: a program and its arguments.
+    pub toolexec: Option<String>,
     /// -o. None also for `-o=`.
     pub output: Option<String>,
     /// Package patterns or files; none means the package in the working folder.

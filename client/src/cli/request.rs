@@ -79,6 +79,7 @@ impl SubmitRequest {
         }
         Ok(SubmitOptions {
             chdir: self.chdir.clone(),
+            toolexec: said.toolexec(),
             plan_flags: said.plan_flags(&self.given, output.is_none()),
             output,
             packages: self.packages.clone(),

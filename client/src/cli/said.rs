@@ -36,7 +36,7 @@ impl<'a> Said<'a> {
         }
     }
 
-    /// The last word counts here, too: `-toolexec=` takes back what GOFLAGS says.
+    /// The last word counts here, too: `-pkgdir=` takes back what GOFLAGS says.
     pub fn refuse_unsupported(&self) -> Result<(), UsageError> {
         for flag in FLAGS {
             let Role::Refused { refuses, why } = flag.role else {
@@ -114,6 +114,13 @@ impl<'a> Said<'a> {
         self.go(setting)
             .filter(|given| given.origin == Origin::CommandLine && !given.value.is_empty())
             .map(written)
+    }
+
+    /// The last word of -toolexec.
+    pub fn toolexec(&self) -> Option<String> {
+        let mut given = self.given.iter().rev();
+        let last = given.find(|given| given.flag.name == "toolexec")?;
+        (!last.value.is_empty()).then(|| last.value.clone())
     }
 
     /// What the dry run is to be told.

@@ -11,8 +11,8 @@ use gofarm_scheduler::queue::{
 };
 use gofarm_store::DiskStore;
 use gofarm_worker::{
-    Executor, ExecutorOptions, Launcher, SandboxMode, SandboxState, WorkerLoop, WorkerOptions,
-    go_tools, machine,
+    Executor, ExecutorOptions, KeptWork, Launcher, SandboxMode, SandboxState, WorkerLoop,
+    WorkerOptions, go_tools, machine,
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +40,8 @@ pub struct EmbeddedOptions {
     pub sandbox: SandboxMode,
     /// How to start this program as a launcher.
     pub launcher: Launcher,
+    /// Where scratch folders are kept.
+    pub kept_work: Option<KeptWork>,
 }
 
 /// A farm of one process: one worker over the store's own folder, so nothing is copied or sent.
@@ -117,6 +119,7 @@ impl Embedded {
             tuning: tuning(memory, slots),
             default_timeout: ACTION_TIMEOUT,
             launcher: options.launcher.clone(),
+            kept_work: options.kept_work.clone(),
         };
         Coming {
             slots,

@@ -174,7 +174,8 @@ fn header(subject: &Subject<'_>) -> String {
     }
 }
 
-/// Length of the virtual root that the text begins with: `/__gofarm__/NAME`, or `/__gofarm__/ext/N`.
+/// Length of the virtual root that the text begins with: `/__gofarm__/NAME`, `/__gofarm__/ext/N`, or
+/// `/__gofarm__/toolexec/NAME`.
 fn root_length(text: &[u8]) -> usize {
     let component = |from: usize| {
         let rest = text.get(from..).unwrap_or_default();
@@ -188,6 +189,12 @@ fn root_length(text: &[u8]) -> usize {
     let end = component(EXEC_ROOT.len());
     if text[..end].ends_with(b"/ext") {
         component(end)
+    } else if text[..end].ends_with(b"/toolexec") {
+        // A program, whatever its name.
+        let name = &text[end..];
+        let is_name =
+            |byte: &&u8| !byte.is_ascii_whitespace() && !matches!(byte, b':' | b'"' | b'\'');
+        end + name.iter().take_while(is_name).count()
     } else if text[..end].ends_with(b"/mod") {
         // A module by its version: it may be a vendored one.
         let path = text[end..]
@@ -252,6 +259,7 @@ mod tests {
             root if root.starts_with("/__gofarm__/mod/") => {
                 return Some(Path::new("/no/mod").join(&root["/__gofarm__/mod/".len()..]));
             }
+            "/__gofarm__/toolexec/wrap-1" => "/no/tools/wrap-1",
             "/__gofarm__/ext/1" => "/no/such/replaced",
             _ => return None,
         };

@@ -30,4 +30,6 @@ mod machine_errors;
 mod programs;
 mod reports;
 mod reuse;
+mod toolexec;
 mod usage;
+mod work_folder;

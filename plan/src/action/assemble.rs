@@ -20,8 +20,9 @@ use crate::identity::{self, IdentityTemplate};
 use crate::lookups::{Lookups, Question};
 use crate::machine::ListingFact;
 use crate::node::PlannedNode;
-use crate::overlay::Overlay;
+use crate::overlay::{Overlay, Seen};
 use crate::roots::Roots;
+use crate::wrapper::Wrapper;
 
 /// Everything that the actions of one build share while they are put together.
 pub(crate) struct Assembly<'a> {
@@ -36,6 +37,9 @@ pub(crate) struct Assembly<'a> {
     /// What pkg-config said.
     pub answers: Vec<Answer>,
     pub overlay: Overlay,
+    pub wrapper: Option<Wrapper>,
+    /// The tools that it starts.
+    pub wrapped: BTreeSet<String>,
     pub toolchains: Toolchains,
     hashes: HashMap<String, HashInput>,
     /// The nodes made so far: packages by object folder, and by the action ID of the dry run.
@@ -62,6 +66,9 @@ pub(crate) struct Assembled {
     pub listings: Vec<ListingFact>,
     /// The names of the C compilers.
     pub compilers: Vec<String>,
+    pub overlay: Overlay,
+    /// A wrapper starts tools.
+    pub wrapped: bool,
 }
 
 /// What was asked for, as far as actions depend on it.
@@ -71,6 +78,7 @@ pub(crate) struct Choices<'a> {
     /// See [`Assembly::trimpath`].
     pub trimpath: bool,
     pub overlay: Overlay,
+    pub wrapper: Option<Wrapper>,
     /// See [`Assembly::lookups`].
     pub lookups: Lookups,
     /// What is known of C toolchains.
@@ -89,7 +97,7 @@ pub(crate) fn assemble(
     let groups = group::group(script.entries, env.get("PKG_CONFIG"))?;
     let lookups = choices.lookups;
     if let Some(main) = choices.main.filter(|_| choices.trimpath) {
-        vendored::add_roots(&lookups, &mut roots, &groups, main);
+        vendored::add_roots(&lookups, &choices.overlay, &mut roots, &groups, main);
     }
     let mut assembly = Assembly {
         go,
@@ -100,6 +108,8 @@ pub(crate) fn assemble(
         answers: Vec::new(),
         trimpath: choices.trimpath,
         overlay: choices.overlay,
+        wrapper: choices.wrapper,
+        wrapped: BTreeSet::new(),
         toolchains: Toolchains::new(choices.memory),
         hashes: identity::by_action_id(script.hashes)?,
         packages: HashMap::new(),
@@ -126,6 +136,8 @@ pub(crate) fn assemble(
         };
         assembly.nodes.push(node);
     }
+    let versions = assembly.versions();
+    assembly.answers.extend(versions);
     let Used {
         compilers,
         files,
@@ -139,6 +151,8 @@ pub(crate) fn assemble(
         machine_files: files,
         listings,
         compilers,
+        overlay: assembly.overlay,
+        wrapped: !assembly.wrapped.is_empty(),
     })
 }
 
@@ -157,24 +171,34 @@ impl Assembly<'_> {
         if let Some(folder) = folder {
             for part in &hash.parts {
                 if let Some(name) = hashed_file(part) {
-                    let path = self.overlay.actual(folder.join(name));
-                    files.extend(path.filter(|path| self.lookups.is_file(path)));
+                    files.extend(self.seen_file(&folder.join(name)));
                 }
             }
         }
-        let (roots, overlay, lookups) = (&self.roots, &self.overlay, &self.lookups);
+        for file in &files {
+            self.roots
+                .cover(&self.lookups, file.parent().unwrap_or(file));
+        }
+        let this = &*self;
         let context = identity::TemplateContext {
-            nodes: &self.by_id,
+            nodes: &this.by_id,
             file: &|name| {
-                let path = folder?.join(name);
-                let known = lookups.is_file(&path) && !overlay.replaces(&path);
-                known
-                    .then(|| roots.to_virtual(&path.to_string_lossy()))
-                    .flatten()
+                let file = this.seen_file(&folder?.join(name))?;
+                this.roots.to_virtual(&file.to_string_lossy())
             },
             profile,
         };
         Ok((identity::template(hash, &context)?, files))
+    }
+
+    /// The file that is read when cmd/go asks for this path; nothing where there is none.
+    pub fn seen_file(&self, path: &Path) -> Option<PathBuf> {
+        let file = match self.overlay.seen(path) {
+            Seen::Real => path,
+            Seen::File(by) => by,
+            Seen::Nothing | Seen::Folder => return None,
+        };
+        self.lookups.is_file(file).then(|| file.to_owned())
     }
 
     /// A line of a node's hash input that begins so, without that beginning.

@@ -233,9 +233,11 @@ impl Assembly<'_> {
         };
         run.env = command
             .env
-            .into_iter()
+            .iter()
+            .cloned()
             .map(|(name, value)| v1::EnvVar { name, value })
             .collect();
+        self.wrap(&command, &mut draft.inputs, &draft.package, &mut run)?;
         Ok(run)
     }
 

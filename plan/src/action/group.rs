@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::dryrun::command::Command;
+use crate::dryrun::command::{Command, is_tool};
 use crate::dryrun::script::Entry;
 use crate::error::PlanError;
 
@@ -37,7 +37,7 @@ pub(crate) fn tool_name(command: &Command) -> &str {
 
 /// True for the programs of GOROOT/pkg/tool.
 pub(crate) fn is_go_tool(command: &Command) -> bool {
-    command.argv[0].contains("/pkg/tool/")
+    is_tool(&command.argv[0])
 }
 
 /// Sorts entries into groups, in the order in which the groups are finished.

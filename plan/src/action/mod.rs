@@ -9,3 +9,4 @@ pub(crate) mod package;
 pub(crate) mod program;
 mod sources;
 mod vendored;
+mod wrapped;

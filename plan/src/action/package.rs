@@ -26,6 +26,8 @@ pub(super) const EXPORT_HEADER: &str = "_cgo_install.h";
 /// A package while it is put together.
 pub(super) struct Draft<'g> {
     pub group: &'g Group,
+    /// As cmd/go describes the package.
+    pub package: String,
     pub inputs: Inputs,
     pub steps: Vec<v1::Step>,
     /// Sources in which `#include` lines are followed, and the -I folders for them.
@@ -70,7 +72,8 @@ impl Draft<'_> {
 impl Assembly<'_> {
     pub(crate) fn package(&mut self, group: &Group) -> Result<PlannedNode, PlanError> {
         let described = self.described(group)?;
-        let folder = sources::package_folder(group);
+        let said = self.hashed_line(&described.action_id, "dir ");
+        let folder = sources::package_folder(&self.overlay, group, said);
         if let Some(folder) = &folder {
             self.roots.cover(&self.lookups, folder);
         }
@@ -83,6 +86,7 @@ impl Assembly<'_> {
         let source_map = self.source_map(&described.action_id, folder.as_deref());
         let mut draft = Draft {
             group,
+            package: described.package.clone(),
             inputs: Inputs::default(),
             steps: Vec::new(),
             includers: Vec::new(),
@@ -112,8 +116,6 @@ impl Assembly<'_> {
         let (identity, files) =
             self.identity(&described.action_id, folder.as_deref(), draft.profile)?;
         for file in &files {
-            self.roots
-                .cover(&self.lookups, file.parent().unwrap_or(file));
             draft.inputs.file(&self.roots, &file.to_string_lossy());
             draft.includers.push(file.clone());
         }

@@ -45,7 +45,7 @@ impl Assembly<'_> {
                     if host_tools {
                         self.external_linker(&mut inputs, &mut argv, &linker_flags)?;
                     }
-                    v1::step::Step::Run(v1::Run {
+                    let mut run = v1::Run {
                         argv,
                         cwd: WORK_DIR.to_owned(),
                         // GOROOT is a name that the linker writes into the program: it stays as it is.
@@ -58,7 +58,9 @@ impl Assembly<'_> {
                             })
                             .collect(),
                         ..Default::default()
-                    })
+                    };
+                    self.wrap(command, &mut inputs, &described.package, &mut run)?;
+                    v1::step::Step::Run(run)
                 }
                 Entry::Stamp { .. } => continue,
                 other => {
@@ -232,6 +234,13 @@ impl Assembly<'_> {
             .to_virtual(&source)
             .ok_or_else(|| PlanError::Inconsistent(format!("{source} is outside all roots")))?;
         let argv = [tool, "-o".to_owned(), output.clone(), "-i".to_owned(), path];
+        let mut run = v1::Run {
+            argv: argv.to_vec(),
+            cwd: WORK_DIR.to_owned(),
+            ..Default::default()
+        };
+        // A profile is of no package.
+        self.wrap(command, &mut inputs, "", &mut run)?;
         let (env, platform) = self.surroundings(&[])?;
         let (inputs, edges) = inputs.finish();
         Ok(PlannedNode {
@@ -243,11 +252,7 @@ impl Assembly<'_> {
                 kind: v1::Kind::Preprofile.into(),
                 package: String::new(),
                 steps: vec![v1::Step {
-                    step: Some(v1::step::Step::Run(v1::Run {
-                        argv: argv.to_vec(),
-                        cwd: WORK_DIR.to_owned(),
-                        ..Default::default()
-                    })),
+                    step: Some(v1::step::Step::Run(run)),
                     skip_if_exists: String::new(),
                 }],
                 inputs,

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::action::assemble::Assembly;
 use crate::action::group::{Group, tool_name};
+use crate::dryrun::command::Command;
 use crate::dryrun::script::Entry;
+use crate::overlay::Overlay;
 
 impl Assembly<'_> {
     /// What -ffile-prefix-map replaces in a package's C objects (`ccompile`).
@@ -28,10 +30,10 @@ impl Assembly<'_> {
         }
         let from = Path::new(&folder).ancestors().find(|ancestor| {
             if version.is_empty() {
-                self.lookups.is_file(&ancestor.join("go.mod"))
+                self.seen_file(&ancestor.join("go.mod")).is_some()
             } else {
                 ancestor.to_string_lossy().ends_with(&format!("@{version}"))
-                    || self.lookups.is_file(&ancestor.join("go.mod"))
+                    || self.seen_file(&ancestor.join("go.mod")).is_some()
             }
         })?;
         let suffix = if version.is_empty() {
@@ -46,32 +48,50 @@ impl Assembly<'_> {
     }
 }
 
-/// The folder of a package: where its sources are, or where cgo runs.
-pub(super) fn package_folder(group: &Group) -> Option<PathBuf> {
-    let commands = group.entries.iter().filter_map(|entry| match entry {
-        Entry::Run(command) => Some(command),
-        _ => None,
-    });
-    let mut fallback = None;
-    for command in commands {
-        let name = tool_name(command);
-        if name == "cgo"
+/// The folder of a package: where its sources are, or where cgo runs. A source for which another file stands is somewhere
+/// else, so with an overlay the folder that cmd/go itself names comes first: in the hash input (`said`), or to be trimmed.
+pub(super) fn package_folder(
+    overlay: &Overlay,
+    group: &Group,
+    said: Option<String>,
+) -> Option<PathBuf> {
+    let commands = || {
+        group.entries.iter().filter_map(|entry| match entry {
+            Entry::Run(command) => Some(command),
+            _ => None,
+        })
+    };
+    let cgo = commands().find(|command| {
+        tool_name(command) == "cgo"
             && command.cwd.starts_with('/')
             && !command.argv.iter().any(|arg| arg == "-dynimport")
-        {
-            return Some(PathBuf::from(&command.cwd));
-        }
-        if name == "compile" || name == "cover" {
-            let source = command
-                .argv
-                .iter()
-                .rev()
-                .take_while(|arg| !arg.starts_with('-'))
-                .find(|arg| arg.starts_with('/') && arg.ends_with(".go"));
-            if let Some(source) = source {
-                fallback = fallback.or_else(|| Path::new(source).parent().map(Path::to_path_buf));
-            }
-        }
+    });
+    if let Some(command) = cgo {
+        return Some(PathBuf::from(&command.cwd));
     }
-    fallback
+    let readers = || commands().filter(|command| matches!(tool_name(command), "compile" | "cover"));
+    if !overlay.is_empty()
+        && let Some(folder) = said.or_else(|| readers().find_map(trimmed_folder))
+    {
+        return Some(PathBuf::from(folder));
+    }
+    readers().find_map(|command| {
+        let sources = command
+            .argv
+            .iter()
+            .rev()
+            .take_while(|arg| !arg.starts_with('-'))
+            .filter(|arg| arg.starts_with('/') && arg.ends_with(".go"));
+        let mut sources = sources.filter_map(|source| overlay.standing_for(Path::new(source)));
+        sources
+            .next()
+            .and_then(|source| source.parent().map(Path::to_path_buf))
+    })
+}
+
+/// What `Action.trimpath` in cmd/go/internal/work/gc.go begins with when paths are trimmed.
+fn trimmed_folder(command: &Command) -> Option<String> {
+    let at = command.argv.iter().position(|arg| arg == "-trimpath")?;
+    let (folder, _) = command.argv.get(at + 1)?.split_once("=>")?;
+    folder.starts_with('/').then(|| folder.to_owned())
 }

@@ -13,11 +13,18 @@ use crate::action::group::{Group, Making, is_go_tool, tool_name};
 use crate::action::sources::package_folder;
 use crate::dryrun::script::Entry;
 use crate::lookups::Lookups;
+use crate::overlay::Overlay;
 use crate::roots::Roots;
 
 /// Makes a root of each vendored module that packages of the build are from. `main` is the folder that the vendor folder is
 /// in.
-pub(super) fn add_roots(lookups: &Lookups, roots: &mut Roots, groups: &[Group], main: &Path) {
+pub(super) fn add_roots(
+    lookups: &Lookups,
+    overlay: &Overlay,
+    roots: &mut Roots,
+    groups: &[Group],
+    main: &Path,
+) {
     let vendor = main.join("vendor");
     if roots.to_virtual(&main.to_string_lossy()) != Some(format!("{EXEC_ROOT}/main")) {
         return;
@@ -27,7 +34,7 @@ pub(super) fn add_roots(lookups: &Lookups, roots: &mut Roots, groups: &[Group], 
         .iter()
         .filter(|group| group.making == Making::Package)
         .filter_map(|group| {
-            let folder = package_folder(group)?;
+            let folder = package_folder(overlay, group, None)?;
             let path = folder.strip_prefix(&vendor).ok()?.to_str()?.to_owned();
             Some((path, has_c(group)))
         })
@@ -35,7 +42,8 @@ pub(super) fn add_roots(lookups: &Lookups, roots: &mut Roots, groups: &[Group], 
     if packages.is_empty() {
         return;
     }
-    let Ok(text) = lookups.read(&vendor.join("modules.txt")) else {
+    let list = vendor.join("modules.txt");
+    let Ok(text) = lookups.read(&overlay.file(&list).unwrap_or(list)) else {
         return;
     };
     let modules = modules(&String::from_utf8_lossy(&text));

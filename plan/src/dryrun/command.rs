@@ -16,6 +16,30 @@ pub(crate) struct Command {
     pub env: Vec<(String, String)>,
     /// Program and arguments, with absolute paths where cmd/go had them.
     pub argv: Vec<String>,
+    /// The program of -toolexec starts it. That and its own arguments are not in `argv`.
+    pub wrapped: bool,
+}
+
+impl Command {
+    /// Takes the program of -toolexec and its arguments away, if a tool of Go stands behind them.
+    pub fn unwrapped(mut self, wrapper: &[String]) -> Command {
+        let count = wrapper.len();
+        let starts = self.argv.iter().zip(wrapper).all(|(word, given)| {
+            // An unquoted word has been through `undot`, which may take a dot of the user's for cmd/go's.
+            word == given || *word == undot(given, &self.cwd)
+        });
+        let tool = self.argv.get(count).filter(|tool| is_tool(tool));
+        if count > 0 && starts && tool.is_some() {
+            self.argv.drain(..count);
+            self.wrapped = true;
+        }
+        self
+    }
+}
+
+/// Whether this is a program of GOROOT/pkg/tool.
+pub(crate) fn is_tool(program: &str) -> bool {
+    program.contains("/pkg/tool/")
 }
 
 /// Splits a printed command line; `None` when it is not one.
@@ -37,6 +61,7 @@ pub(crate) fn parse(line: &str, cwd: &str) -> Option<Command> {
         cwd: cwd.to_owned(),
         env,
         argv,
+        wrapped: false,
     })
 }
 
@@ -177,6 +202,23 @@ mod tests {
             argv("cgo ./$WORK/b052/c.cover.go", "/src/p"),
             ["cgo", "$WORK/b052/c.cover.go"]
         );
+    }
+
+    #[test]
+    fn a_wrapper_is_told_from_the_tool_behind_it() {
+        let wrapper = ["/m/tools/wrap", "a b", "-x"].map(str::to_owned);
+        let line = "TERM='dumb' ./tools/wrap \"a b\" -x /go/pkg/tool/linux_amd64/asm ./a.s";
+        let command = parse(line, "/m").unwrap().unwrapped(&wrapper);
+        assert!(command.wrapped);
+        assert_eq!(command.argv, ["/go/pkg/tool/linux_amd64/asm", "/m/a.s"]);
+        for other in [
+            "/go/pkg/tool/linux_amd64/asm ./a.s",
+            "./tools/wrap \"a b\" -x gcc ./a.c",
+            "./tools/wrap \"a b\" /go/pkg/tool/linux_amd64/asm",
+        ] {
+            let command = parse(other, "/m").unwrap();
+            assert_eq!(command.clone().unwrapped(&wrapper), command, "{other}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! script from one goroutine when it only prints (cmd/go/internal/work/exec.go: `if cfg.BuildN { par = 1 }`),
 //! so entries stand in an order in which they could be run.
 
-use super::command::{self, Command};
+use super::command::{self, Command, is_tool};
 use super::quote::unquote;
 
 /// One thing that the script does.
@@ -63,22 +63,19 @@ pub struct ScriptError {
     pub go: String,
 }
 
-/// Parses what a dry run wrote to stderr.
-pub(crate) fn parse(stderr: &str, go: &str) -> Result<Script, ScriptError> {
-    parse_past(stderr, go, Err)
+/// Parses what a dry run wrote to stderr. `wrapper` is what -toolexec says.
+pub(crate) fn parse(stderr: &str, go: &str, wrapper: &[String]) -> Result<Script, ScriptError> {
+    parse_past(stderr, go, wrapper, Err)
 }
 
 /// As [`parse`]; a line that is not understood is handed to `refused`, which says whether to go on behind it.
 pub(crate) fn parse_past(
     stderr: &str,
     go: &str,
+    wrapper: &[String],
     mut refused: impl FnMut(ScriptError) -> Result<(), ScriptError>,
 ) -> Result<Script, ScriptError> {
-    let mut parser = Parser {
-        script: Script::default(),
-        cwd: ".".to_owned(),
-        open: Vec::new(),
-    };
+    let mut parser = Parser::new(wrapper);
     let mut lines = stderr.lines().enumerate();
     while let Some((index, line)) = lines.next() {
         let fail = |why| ScriptError {
@@ -122,12 +119,8 @@ pub(crate) fn parse_past(
 
 /// What cmd/go says to the user in a dry run that fails: all that is no hash input and no part of the script. What it finds
 /// while it carries the dry run out stands between the commands.
-pub(crate) fn said(stderr: &str) -> String {
-    let mut parser = Parser {
-        script: Script::default(),
-        cwd: ".".to_owned(),
-        open: Vec::new(),
-    };
+pub(crate) fn said(stderr: &str, wrapper: &[String]) -> String {
+    let mut parser = Parser::new(wrapper);
     let lines: Vec<&str> = stderr
         .lines()
         .filter(|line| !line.starts_with("HASH"))
@@ -165,14 +158,24 @@ fn heredoc(line: &str) -> Option<&str> {
         .strip_suffix(" << 'EOF' # internal")
 }
 
-struct Parser {
+struct Parser<'a> {
     script: Script,
     cwd: String,
     /// Hash inputs that have begun and not ended.
     open: Vec<HashInput>,
+    wrapper: &'a [String],
 }
 
-impl Parser {
+impl Parser<'_> {
+    fn new(wrapper: &[String]) -> Parser<'_> {
+        Parser {
+            script: Script::default(),
+            cwd: ".".to_owned(),
+            open: Vec::new(),
+            wrapper,
+        }
+    }
+
     fn line(&mut self, line: &str) -> Result<(), &'static str> {
         if line.is_empty() || line.starts_with('#') {
             return Ok(());
@@ -221,7 +224,7 @@ impl Parser {
         if program.starts_with('-') || program.contains(['\'', '`', '|', '&', '>', '<']) {
             return Err("expected a program name");
         }
-        Ok(command)
+        Ok(command.unwrapped(self.wrapper))
     }
 
     /// Steps that cmd/go prints as tools and does itself.
@@ -301,7 +304,7 @@ impl Parser {
 /// The programs that cmd/go starts while it builds packages.
 fn is_known(command: &Command) -> bool {
     let has = |flag: &str| command.argv.iter().any(|arg| arg == flag);
-    command.argv[0].contains("/pkg/tool/")
+    is_tool(&command.argv[0])
         // Every command line of compilerCmd has it.
         || has("-fmessage-length=0")
         || has("--cflags")
@@ -328,7 +331,7 @@ mod tests {
     use super::*;
 
     fn entries(text: &str) -> Vec<Entry> {
-        parse(text, "go1.27").unwrap().entries
+        parse(text, "go1.27", &[]).unwrap().entries
     }
 
     #[test]
@@ -408,7 +411,7 @@ HASH[build a]: abcd
 HASH subkey abcd \"srcfiles\" = ef
 ";
         assert_eq!(
-            parse(text, "go1.27").unwrap().hashes,
+            parse(text, "go1.27", &[]).unwrap().hashes,
             [HashInput {
                 name: "build a".into(),
                 parts: vec![b"go1.27".to_vec(), b"file y.go \"x\"\n".to_vec()],
@@ -421,7 +424,7 @@ HASH subkey abcd \"srcfiles\" = ef
     fn what_go_says_in_a_dry_run_is_told_from_its_commands() {
         let text = "go: downloading x\nmkdir -p $WORK/b005/\n\n#\n# internal/abi\n#\n\ncd /go/src\ncat >$WORK/b005/importcfg << 'EOF' # internal\n# import config\nEOF\n/go/pkg/tool/linux_amd64/asm -o $WORK/b005/x ./x.s\nHASH[build a]\n# example.com/m\n./main.go:1:1: no\n\tmore of it\n";
         assert_eq!(
-            said(text),
+            said(text, &[]),
             "go: downloading x\n# example.com/m\n./main.go:1:1: no\n\tmore of it"
         );
     }
@@ -433,7 +436,7 @@ HASH subkey abcd \"srcfiles\" = ef
             "if true; then | x",
             "cp a b c",
         ] {
-            let error = parse(&format!("mkdir -p x\n{line}\n"), "go9.9").unwrap_err();
+            let error = parse(&format!("mkdir -p x\n{line}\n"), "go9.9", &[]).unwrap_err();
             assert_eq!((error.number, error.line.as_str()), (2, line));
         }
     }
@@ -442,7 +445,7 @@ HASH subkey abcd \"srcfiles\" = ef
     fn a_heredoc_that_does_not_end_is_an_error() {
         let text = "cat >$WORK/b001/importcfg << 'EOF' # internal\nx\n";
         assert_eq!(
-            parse(text, "go1.27").unwrap_err().why,
+            parse(text, "go1.27", &[]).unwrap_err().why,
             "the heredoc does not end"
         );
     }

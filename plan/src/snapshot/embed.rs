@@ -1,21 +1,22 @@
 //! What //go:embed patterns ask of the file system (cmd/go/internal/load/pkg.go, `resolveEmbed`).
 //!
-//! cmd/go's trace says which folders it listed, and not that every name in them counted.
+//! cmd/go's trace says which folders it listed, and not that every name in them counted. These are questions of cmd/go's, which
+//! sees the file system through the overlay.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use gofarm_proto::v1;
 
 use crate::lookups::{ANY, Question};
 use crate::node::PlannedNode;
+use crate::overlay::Overlay;
 
 /// A tree with more folders than this is not remembered; it is planned anew each time.
 const MAX_FOLDERS: usize = 50_000;
 
 /// The questions of a package's patterns; `None` when there are too many to remember.
-pub(super) fn questions(node: &PlannedNode) -> Option<BTreeSet<Question>> {
+pub(super) fn questions(overlay: &Overlay, node: &PlannedNode) -> Option<BTreeSet<Question>> {
     let mut questions = BTreeSet::new();
     let config = node.action.steps.iter().find_map(|step| match &step.step {
         Some(v1::step::Step::WriteFile(file)) if file.path.ends_with("/embedcfg") => {
@@ -28,12 +29,17 @@ pub(super) fn questions(node: &PlannedNode) -> Option<BTreeSet<Question>> {
         .and_then(|config| config.get("Patterns")?.as_object());
     for pattern in patterns.into_iter().flat_map(|patterns| patterns.keys()) {
         let pattern = pattern.strip_prefix("all:").unwrap_or(pattern);
-        expand(Path::new(&node.folder), pattern, &mut questions)?;
+        expand(overlay, Path::new(&node.folder), pattern, &mut questions)?;
     }
     Some(questions)
 }
 
-fn expand(folder: &Path, pattern: &str, questions: &mut BTreeSet<Question>) -> Option<()> {
+fn expand(
+    overlay: &Overlay,
+    folder: &Path,
+    pattern: &str,
+    questions: &mut BTreeSet<Question>,
+) -> Option<()> {
     let mut places = vec![folder.to_path_buf()];
     for name in pattern.split('/') {
         let mut next = Vec::new();
@@ -44,9 +50,9 @@ fn expand(folder: &Path, pattern: &str, questions: &mut BTreeSet<Question>) -> O
                 next.push(path);
                 continue;
             }
-            for entry in fs::read_dir(&place).into_iter().flatten().flatten() {
-                if matches(name, &entry.file_name().to_string_lossy()) {
-                    next.push(entry.path());
+            for there in overlay.names(&place) {
+                if matches(name, &there.to_string_lossy()) {
+                    next.push(place.join(there));
                 }
             }
             questions.insert(Question::Names(place, name.to_owned()));
@@ -55,24 +61,20 @@ fn expand(folder: &Path, pattern: &str, questions: &mut BTreeSet<Question>) -> O
     }
     // What a pattern names and is a folder is taken with all that is below it.
     let mut folders: Vec<PathBuf> = places;
-    folders.retain(|path| is_folder(path));
+    folders.retain(|path| overlay.is_own_folder(path));
     while let Some(folder) = folders.pop() {
         if questions.len() > MAX_FOLDERS {
             return None;
         }
-        let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+        let paths = overlay.names(&folder).into_iter();
         folders.extend(
-            entries
-                .map(|entry| entry.path())
-                .filter(|path| is_folder(path)),
+            paths
+                .map(|name| folder.join(name))
+                .filter(|path| overlay.is_own_folder(path)),
         );
         questions.insert(Question::Names(folder, ANY.to_owned()));
     }
     Some(())
-}
-
-fn is_folder(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
 }
 
 /// Whether a name may match a pattern of one name (path.Match). A class of characters counts as any character, so that

@@ -5,22 +5,46 @@
 //! `shouldBuild`). gofarm reads the lines for the C preprocessor too, in files of any name, because any may be included. All
 //! the rest of a file is body: it can change without another dry run. Where a file cannot be read this way, all of it counts.
 
+use std::ffi::OsStr;
 use std::path::Path;
+
+/// How a file of some name is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Go,
+    GoTest,
+    /// All of it counts.
+    Whole,
+    /// What stands before the code, and lines that name files.
+    Lines,
+}
+
+impl Sort {
+    fn of(path: &Path) -> Sort {
+        let text = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+        let name = text(path.file_name());
+        match text(path.extension()).as_str() {
+            "go" if name.ends_with("_test.go") => Sort::GoTest,
+            "go" => Sort::Go,
+            "mod" | "sum" | "work" | "swig" | "swigcxx" => Sort::Whole,
+            _ if name == "modules.txt" => Sort::Whole,
+            _ => Sort::Lines,
+        }
+    }
+}
+
+/// Whether [`header_digest`] of the same content is the same under both names.
+pub(crate) fn reads_alike(one: &Path, other: &Path) -> bool {
+    Sort::of(one) == Sort::of(other)
+}
 
 /// The digest of what planning depends on in a file of this name.
 pub(crate) fn header_digest(path: &Path, content: &[u8]) -> [u8; 32] {
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy())
-        .unwrap_or_default();
-    let extension = path
-        .extension()
-        .map(|ext| ext.to_string_lossy())
-        .unwrap_or_default();
     let mut hasher = blake3::Hasher::new_derive_key("gofarm planning header v1");
-    match &*extension {
-        "go" => match Head::of(content) {
-            Some(head) if name.ends_with("_test.go") => head.of_test(content, &mut hasher),
+    let sort = Sort::of(path);
+    match sort {
+        Sort::Go | Sort::GoTest => match Head::of(content) {
+            Some(head) if sort == Sort::GoTest => head.of_test(content, &mut hasher),
             // Whether a directive stands in a comment or a string only a whole lexer could say.
             Some(head)
                 if !lines(&content[head.end..]).any(|line| contains(line, b"//go:embed")) =>
@@ -31,13 +55,10 @@ pub(crate) fn header_digest(path: &Path, content: &[u8]) -> [u8; 32] {
                 hasher.update(content);
             }
         },
-        "mod" | "sum" | "work" | "swig" | "swigcxx" => {
+        Sort::Whole => {
             hasher.update(content);
         }
-        _ if name == "modules.txt" => {
-            hasher.update(content);
-        }
-        _ => {
+        Sort::Lines => {
             hasher.update(&content[..leading_comments(content)]);
             for line in lines(content).filter(|line| names_files(line)) {
                 hasher.update(line);

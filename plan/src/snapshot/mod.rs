@@ -3,8 +3,8 @@
 //! A snapshot lies in a file whose name is a digest of the request, the environment and the `go` command ([`name`]); inside
 //! are the plan and the facts that it rests on ([`fact`]). Facts are the answers to the questions that planning really asked:
 //! cmd/go's by its own trace ([`trace`]), those that the trace leaves out ([`unsaid`], [`embed`], [`repository`]), and the
-//! planner's own ([`crate::lookups`]). One fact that does not hold and the dry run is made again. Nothing is remembered when
-//! a question cannot be followed: then every build plans anew.
+//! planner's own ([`crate::lookups`]). What cmd/go asks it asks of an overlay first ([`overlaid`]). One fact that does not hold
+//! and the dry run is made again. Nothing is remembered when a question cannot be followed: then every build plans anew.
 
 mod embed;
 mod fact;
@@ -14,6 +14,7 @@ mod footing;
 pub(crate) mod fuzzing;
 pub(crate) mod header;
 mod name;
+mod overlaid;
 mod record;
 mod release;
 mod repository;
@@ -33,10 +34,11 @@ use crate::files::SourceFiles;
 use crate::gocmd::{GoCommand, GoEnv};
 use crate::lookups::Question;
 use crate::machine::{MachineFact, ProgramFact, bytes, changed, modified};
+use crate::overlay::{Overlay, Seen};
 use crate::plan::{Asked, Grounds, PackageIndex, Plan, module_root, plan_after};
 use crate::request::PlanRequest;
 use fact::{AnswerFact, Facts, FileFact, Kind, LookFact};
-use folders::{FolderFact, is_planned_file, nanos};
+use folders::{FolderFact, nanos};
 pub use footing::{Access, Footing};
 pub(crate) use name::decides;
 use record::{Kept, Snapshot};
@@ -211,7 +213,7 @@ impl Planner {
             .as_deref()
             .filter(|_| index == PackageIndex::Used)
         {
-            self.compare_with_index(trace, &asked.env, files);
+            self.compare_with_index(trace, &asked.grounds.overlay, &asked.env, files);
         }
         let unremembered = self
             .file(request)
@@ -225,16 +227,22 @@ impl Planner {
     }
 
     /// Looks whether a file of the packages that cmd/go took from its index is another one than its times say.
-    fn compare_with_index(&self, trace: &str, env: &GoEnv, files: &mut SourceFiles<'_>) {
+    fn compare_with_index(
+        &self,
+        trace: &str,
+        overlay: &Overlay,
+        env: &GoEnv,
+        files: &mut SourceFiles<'_>,
+    ) {
         let goroot = Path::new(env.get("GOROOT"));
         for question in trace::parse(trace, &self.go.cwd).unwrap_or_default() {
             let Question::Package(folder) = question else {
                 continue;
             };
-            if folder.starts_with(goroot) {
+            if folder.starts_with(goroot) && overlay.seen(&folder) == Seen::Real {
                 continue;
             }
-            for file in planned_files(&folder) {
+            for (_, file) in overlaid::planned_files(overlay, &folder) {
                 files.doubt(&file);
             }
         }
@@ -257,10 +265,6 @@ impl Planner {
             env,
             before,
         } = asked;
-        let goflags = env.get("GOFLAGS");
-        if name::has_overlay(goflags, request) {
-            return Err("-overlay".to_owned());
-        }
         let snapshot = Snapshot::of(plan, request.output_sort(&self.go.cwd));
         let mut facts = Facts::default();
         let git_roots = repository::git_roots(&self.go.cwd);
@@ -343,8 +347,8 @@ impl Planner {
                     files.insert((path, true));
                 }
                 Question::Package(folder) => {
-                    let planned = planned_files(&folder).into_iter();
-                    files.extend(planned.map(|path| (path, false)));
+                    let planned = overlaid::planned_files(&Overlay::default(), &folder);
+                    files.extend(planned.into_iter().map(|(_, path)| (path, false)));
                     folders.insert((folder, None));
                 }
             }
@@ -387,15 +391,24 @@ impl Planner {
         env: &GoEnv,
     ) -> Option<BTreeSet<Question>> {
         let trace = grounds.trace.as_deref().filter(|trace| !trace.is_empty())?;
-        let mut questions = trace::parse(trace, &self.go.cwd)?;
-        questions.extend(grounds.questions.iter().cloned());
+        let overlay = &grounds.overlay;
+        // What cmd/go asks of the file system as it sees it, and what is asked of the file system itself.
+        let mut seen = trace::parse(trace, &self.go.cwd)?;
+        let mut questions = grounds.questions.clone();
         let mut modules: Vec<PathBuf> = ["GOWORK", "GOMOD"]
             .iter()
             .map(|name| PathBuf::from(env.get(name)))
-            .filter(|file| file.is_absolute() && file.is_file())
+            .filter(|file| file.is_absolute() && overlay.file(file).is_some())
             .collect();
         modules.extend(name::module_file(&self.go, env.get("GOFLAGS"), request));
-        questions.extend(unsaid::modules(&modules));
+        // `go env` knows nothing of an overlay on the command line.
+        let is_named = |path: &&Path| path.ends_with("go.mod") || path.ends_with("go.work");
+        let given = overlay.files().map(|(path, _)| path).filter(is_named);
+        modules.extend(given.map(Path::to_owned));
+        questions.extend(overlaid::module_files(overlay));
+        let modules = unsaid::modules(overlay, &modules);
+        questions.extend(modules.iter().cloned());
+        seen.extend(modules);
         let goroot = Path::new(env.get("GOROOT"));
         questions.extend(unsaid::links(goroot));
         if let Some(root) = module_root(env) {
@@ -409,7 +422,7 @@ impl Planner {
             if !folder.starts_with(goroot) {
                 questions.extend(unsaid::links(folder));
             }
-            questions.extend(embed::questions(node)?);
+            seen.extend(embed::questions(overlay, node)?);
         }
         for main in plan.nodes.iter().filter_map(|node| node.main) {
             let folder = Path::new(&plan.nodes.get(main as usize)?.folder);
@@ -423,8 +436,10 @@ impl Planner {
             .any(|package| package.ends_with(".go"))
         {
             // Files named one by one: their folder is the package.
-            questions.insert(Question::Package(self.go.cwd.clone()));
+            seen.insert(Question::Package(self.go.cwd.clone()));
         }
+        let underlying = |question| overlaid::underlying(overlay, question);
+        questions.extend(seen.into_iter().flat_map(underlying));
         Some(questions)
     }
 }
@@ -479,16 +494,6 @@ fn within_cache(question: Question, modcache: Option<&Path>) -> Question {
 
 fn is_below(path: &Path, root: &str) -> bool {
     !root.is_empty() && path.starts_with(root)
-}
-
-/// The files of a package's folder that cmd/go looks at.
-fn planned_files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .filter(|entry| is_planned_file(&entry.file_name().to_string_lossy()))
-        .map(|entry| entry.path())
-        .filter(|path| path.is_file())
-        .collect()
 }
 
 /// Files of the machine whose change changes plans: the C toolchain's, and those of the Go release.

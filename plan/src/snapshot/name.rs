@@ -14,9 +14,6 @@ const FORMAT: &str = "gofarm plan snapshot v3";
 /// The name under which the plan of this request is kept; `None` for requests that are planned anew each time.
 pub(super) fn of(go: &GoCommand, request: &PlanRequest) -> Option<String> {
     let goflags = go.var("GOFLAGS");
-    if has_overlay(&goflags, request) {
-        return None;
-    }
     let mut hasher = blake3::Hasher::new_derive_key(FORMAT);
     let mut add = |text: &str| {
         hasher.update(&(text.len() as u64).to_le_bytes());
@@ -62,12 +59,6 @@ pub(super) fn of(go: &GoCommand, request: &PlanRequest) -> Option<String> {
         add(&format!("{:?}", MachineFact::of(&own)));
     }
     Some(hasher.finalize().to_hex().to_string())
-}
-
-/// Whether cmd/go sees other files than the file system has. Its trace tells paths as the overlay has them, so what it asked
-/// cannot be asked again.
-pub(super) fn has_overlay(goflags: &str, request: &PlanRequest) -> bool {
-    flags(goflags, request).any(|flag| is(&flag, "overlay"))
 }
 
 /// The file that -modfile names.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::repository::MARKERS;
 use crate::gocmd::GoCommand;
 use crate::lookups::Question;
+use crate::overlay::Overlay;
 
 /// Names in folders that belong to others, where much comes and goes: above the working folder those that decide which
 /// module, workspace and repository is meant, and one that must not be in GOPATH.
@@ -53,9 +54,9 @@ pub(super) fn repositories(folder: &Path) -> BTreeSet<Question> {
 
 /// The files of the modules that lie in folders of this machine: of those that `files` (go.work, go.mod, a -modfile) name, of
 /// those that they name, and so on. With their sums, and vendored modules.
-pub(super) fn modules(files: &[PathBuf]) -> BTreeSet<Question> {
+pub(super) fn modules(overlay: &Overlay, files: &[PathBuf]) -> BTreeSet<Question> {
     let mut questions = BTreeSet::new();
-    for file in files.iter().cloned().chain(local_modules(files)) {
+    for file in files.iter().cloned().chain(local_modules(overlay, files)) {
         let Some(folder) = file.parent() else {
             continue;
         };
@@ -73,21 +74,21 @@ pub(super) fn modules(files: &[PathBuf]) -> BTreeSet<Question> {
 /// The go.mod of each folder that a go.work or go.mod names, and of the folders that those name.
 ///
 /// Every word that looks like a path counts, whatever directive it stands in: one too many only makes a plan rest on more.
-fn local_modules(files: &[PathBuf]) -> BTreeSet<PathBuf> {
+fn local_modules(overlay: &Overlay, files: &[PathBuf]) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     // By their real names, because modules that name each other would never end.
     let mut seen = BTreeSet::new();
     let mut pending: Vec<PathBuf> = files.to_vec();
     while let Some(file) = pending.pop() {
-        let text = fs::read_to_string(&file).unwrap_or_default();
+        let read = overlay.file(&file).map(fs::read_to_string);
+        let text = read.and_then(Result::ok).unwrap_or_default();
         let base = file.parent().unwrap_or(Path::new("/"));
         for word in text.lines().flat_map(words) {
             let folder: PathBuf = base.join(word).components().collect();
             let module = folder.join("go.mod");
-            if let Ok(real) = folder.canonicalize()
-                && real.is_dir()
-                && seen.insert(real)
-            {
+            // One that only the overlay has leads nowhere else.
+            let real = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+            if overlay.is_folder(&folder) && seen.insert(real) {
                 pending.push(module.clone());
                 found.insert(module);
             }
@@ -125,7 +126,7 @@ mod tests {
         )
         .unwrap();
         fs::write(root.join("b/go.mod"), "module b\nreplace x => ../w/a\n").unwrap();
-        let found: Vec<PathBuf> = local_modules(&[root.join("w/ci.work")])
+        let found: Vec<PathBuf> = local_modules(&Overlay::default(), &[root.join("w/ci.work")])
             .iter()
             .map(|file| file.canonicalize().unwrap_or(file.clone()))
             .collect();

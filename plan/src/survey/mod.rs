@@ -74,7 +74,7 @@ pub fn survey(go: &GoCommand, request: &PlanRequest) -> Result<Survey, PlanError
     let unknown = &mut survey.unknown;
     if dry_run.output.status.success() {
         let stderr = String::from_utf8_lossy(&dry_run.output.stderr).into_owned();
-        let parsed = script::parse_past(&stderr, env.get("GOVERSION"), |error| {
+        let parsed = script::parse_past(&stderr, env.get("GOVERSION"), &[], |error| {
             unknown.insert(Unknown::Line(format!("{:?}: {}", error.line, error.why)));
             Ok(())
         })?;

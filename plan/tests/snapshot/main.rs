@@ -10,6 +10,8 @@
 
 mod asked;
 mod module;
+mod overlaid;
+mod wrapped;
 
 use std::fs;
 

@@ -5,6 +5,7 @@ mod flags;
 mod legacy;
 mod modules;
 mod native;
+mod overlays;
 mod places;
 mod private;
 mod releases;
@@ -27,6 +28,7 @@ pub(crate) fn all() -> Vec<Specimen> {
         releases::ALL,
         legacy::ALL,
         flags::ALL,
+        overlays::ALL,
         repositories::ALL,
         places::ALL,
     ]

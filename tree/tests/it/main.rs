@@ -8,6 +8,7 @@
 #[path = "../../../store/tests/it/child.rs"]
 #[allow(dead_code, reason = "shared with the tests of the store")]
 mod child;
+mod copies;
 mod files;
 mod links;
 mod removal;

@@ -80,6 +80,7 @@ pub async fn run(arguments: Arguments, launcher: Vec<OsString>) -> anyhow::Resul
             cpus: machine.cpus,
             tuning: go_tools(memory, slots),
             default_timeout: ACTION_TIMEOUT,
+            kept_work: None,
             launcher: Launcher {
                 program: std::env::current_exe().context("cannot find this program's own file")?,
                 args: launcher,

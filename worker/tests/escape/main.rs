@@ -13,6 +13,7 @@
 mod farm;
 mod hard_links;
 mod host;
+mod kept_work;
 mod kinds;
 mod leftovers;
 mod links;

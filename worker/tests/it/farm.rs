@@ -34,6 +34,7 @@ pub fn options(sandbox: SandboxMode) -> ExecutorOptions {
         cpus: 2,
         tuning: Vec::new(),
         default_timeout: Duration::from_secs(60),
+        kept_work: None,
         launcher: launcher(),
     }
 }
@@ -44,8 +45,12 @@ impl Farm {
     }
 
     pub fn new_in(folder: TempDir, sandbox: SandboxMode) -> Farm {
+        Farm::with(folder, options(sandbox))
+    }
+
+    pub fn with(folder: TempDir, options: ExecutorOptions) -> Farm {
         let store = DiskStore::open(folder.path(), DiskStoreOptions::default()).unwrap();
-        let executor = Executor::new(store.clone(), options(sandbox)).unwrap();
+        let executor = Executor::new(store.clone(), options).unwrap();
         Farm {
             store,
             executor,

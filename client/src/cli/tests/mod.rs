@@ -45,6 +45,7 @@ const SUBMIT_USAGE: &str = "usage: gofarm submit [-o output] [build flags] [pack
 fn without_flags_the_defaults_hold() {
     let expected = SubmitOptions {
         chdir: None,
+        toolexec: None,
         plan_flags: vec![],
         output: None,
         packages: vec!["./...".to_owned()],

@@ -118,11 +118,6 @@ fn what_is_not_supported_is_named_with_the_reason() {
             "such a library is bound to the very packages it was built with, on one machine; use 'go build' for it",
         ),
         (
-            "-toolexec=time",
-            "what a wrapper program does is not part of a result's key, so its results could not be told from others; \
-             use 'go build'",
-        ),
-        (
             "-linkshared",
             "shared libraries of packages are files outside of the build, which no other machine has; link statically",
         ),
@@ -158,11 +153,11 @@ fn what_is_not_supported_is_named_with_the_reason() {
 
 #[test]
 fn a_later_harmless_value_takes_the_refused_one_back() {
-    let line = "submit -toolexec= -json=false -debug-actiongraph= .";
-    let options = with(line, "-toolexec=time -json -debug-actiongraph=f", &[]).unwrap();
+    let line = "submit -pkgdir= -json=false -debug-actiongraph= .";
+    let options = with(line, "-pkgdir=d -json -debug-actiongraph=f", &[]).unwrap();
     assert_eq!(
         options.plan_flags,
-        ["-toolexec=", "-json=false"],
+        ["-pkgdir=", "-json=false"],
         "the planner gives its own -debug-actiongraph"
     );
 }

@@ -40,6 +40,20 @@ fn goflags_come_first_and_the_command_line_overrides_them() {
 }
 
 #[test]
+fn a_wrapper_is_named_by_the_last_word() {
+    let goflags = "'-toolexec=/w -x'";
+    let read = with("submit .", goflags, &[]).unwrap();
+    assert_eq!(read.toolexec.as_deref(), Some("/w -x"));
+    // cmd/go reads GOFLAGS itself.
+    assert!(read.plan_flags.is_empty());
+    let read = with("submit -toolexec=/v .", goflags, &[]).unwrap();
+    assert_eq!(read.toolexec.as_deref(), Some("/v"));
+    assert_eq!(read.plan_flags, ["-toolexec=/v"]);
+    let read = with("submit -toolexec= .", goflags, &[]).unwrap();
+    assert_eq!(read.toolexec, None);
+}
+
+#[test]
 fn malformed_goflags_are_refused() {
     for (goflags, message) in [
         ("race", "go: parsing $GOFLAGS: non-flag \"race\""),

@@ -391,3 +391,58 @@ fn the_folder_of_a_header_becomes_a_link_and_what_it_includes_lies_elsewhere() {
         ],
     );
 }
+
+#[test]
+fn a_file_that_stands_for_another_changes() {
+    is_seen(
+        "overlay_of_sources",
+        &[write(
+            "alt/more.go",
+            "package b\n\nfunc init() { println(500) }\n",
+        )],
+    );
+    is_seen(
+        "overlay_of_sources",
+        &[write(
+            "alt/more.go",
+            "package b\n\nimport _ \"strings\"\n\nfunc init() { println(500) }\n",
+        )],
+    );
+}
+
+#[test]
+fn a_file_for_which_another_stands_changes() {
+    let steps = [write("src/main.go", "package main\n\nthis is no Go\n")];
+    is_seen("overlay_of_sources", &steps);
+    assert!(changed("overlay_of_sources", &steps, When::Between).reused);
+}
+
+#[test]
+fn an_overlay_changes() {
+    is_seen(
+        "overlay_of_sources",
+        &[write(
+            "overlay.json",
+            "{\"Replace\": {\"b/more.go\": \"../alt/more.go\"}}\n",
+        )],
+    );
+}
+
+#[test]
+fn a_file_appears_in_a_folder_that_only_the_overlay_had() {
+    is_seen(
+        "overlay_of_a_folder",
+        &[write(
+            "src/a/added.go",
+            "package a\n\nfunc init() { println(500) }\n",
+        )],
+    );
+}
+
+#[test]
+fn a_file_that_stands_for_an_embedded_one_becomes_a_folder() {
+    is_seen(
+        "overlay_of_embedded_files",
+        &[rename("alt/g", "alt/moved"), write("alt/g/x", "text 5\n")],
+    );
+}

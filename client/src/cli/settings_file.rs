@@ -1,0 +1,145 @@
+//! The files `gofarm.toml` of the repository and of the user.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::environment::Environment;
+use super::error::UsageError;
+use super::farm_settings::ServerChoice;
+use super::nearest::nearest;
+
+/// The name of both files.
+const FILE: &str = "gofarm.toml";
+/// What may stand in them.
+const KEYS: [&str; 6] = ["server", "token-file", "ca", "user", "pool", "toolexec"];
+/// Those whose value may be a list.
+const LISTS: [&str; 2] = ["server", "toolexec"];
+
+/// What a file says.
+#[derive(Debug, Default)]
+pub(super) struct SettingsFile {
+    /// Which farm builds, and as whom.
+    pub farm: ServerChoice,
+    /// The programs that -toolexec may name: what they do depends on nothing but their own file and what they are given.
+    pub wrappers: Vec<PathBuf>,
+}
+
+/// What the files say: the repository's first, then the user's.
+///
+/// # Errors
+/// A file that cannot be read or understood.
+pub(super) fn said_in(
+    cwd: &Path,
+    environment: &Environment,
+) -> Result<Vec<SettingsFile>, UsageError> {
+    let files = [repository_file(cwd), user_file(environment)];
+    let said = files
+        .into_iter()
+        .flatten()
+        .filter_map(|file| read(&file).transpose());
+    said.collect()
+}
+
+/// The repository's file, or where it would be: in the repository's root.
+pub(super) fn repositorys(cwd: &Path) -> PathBuf {
+    repository_file(cwd).unwrap_or_else(|| repository_root(cwd).join(FILE))
+}
+
+/// The nearest file in the working folder or above it, as far as the repository goes: a file above that is not the
+/// repository's, and on a shared machine anybody may have put it there.
+fn repository_file(cwd: &Path) -> Option<PathBuf> {
+    let root = repository_root(cwd);
+    cwd.ancestors()
+        .take_while(|folder| folder.starts_with(root))
+        .map(|folder| folder.join(FILE))
+        .find(|file| file.is_file())
+}
+
+fn repository_root(cwd: &Path) -> &Path {
+    let is_root = |folder: &&Path| {
+        [".git", "go.work", "go.mod"]
+            .iter()
+            .any(|name| folder.join(name).exists())
+    };
+    cwd.ancestors().filter(is_root).last().unwrap_or(cwd)
+}
+
+fn user_file(environment: &Environment) -> Option<PathBuf> {
+    // The XDG specification: a relative path is to be ignored.
+    let xdg = environment.get("XDG_CONFIG_HOME").map(PathBuf::from);
+    let home = || Some(Path::new(environment.get("HOME")?).join(".config"));
+    let folder = xdg.filter(|path| path.is_absolute()).or_else(home)?;
+    Some(folder.join("gofarm").join(FILE))
+}
+
+/// What a file says; `None` when there is none. Relative paths are relative to the file's folder.
+fn read(file: &Path) -> Result<Option<SettingsFile>, UsageError> {
+    let text = match fs::read_to_string(file) {
+        Ok(text) => text,
+        // A folder on the way that is a file: nothing can be below it.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(cannot_read(file, &error)),
+    };
+    understand(&text, file).map(Some)
+}
+
+/// What the text of a file says.
+pub(super) fn understand(text: &str, file: &Path) -> Result<SettingsFile, UsageError> {
+    let name = file.display();
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let line = error
+            .span()
+            .and_then(|span| text.get(..span.start))
+            .map_or(1, |before| before.matches('\n').count() + 1);
+        let why = error.message().replace('\n', ", ");
+        UsageError::new(format!("gofarm: {name}:{line}: {why}"))
+    })?;
+    let mut said = SettingsFile::default();
+    let farm = &mut said.farm;
+    for (key, value) in &table {
+        if !KEYS.contains(&key.as_str()) {
+            let meant = nearest(key, KEYS).map(str::to_owned);
+            return Err(
+                UsageError::new(format!("gofarm: {name}: unknown key {key:?}")).suggest(meant),
+            );
+        }
+        let is_list = LISTS.contains(&key.as_str());
+        let Some(texts) = texts(value, is_list) else {
+            let list = if is_list { ", or a list of such" } else { "" };
+            return Err(UsageError::new(format!(
+                "gofarm: {name}: the value of {key:?} must be a text that is not empty{list}"
+            )));
+        };
+        let path = |text: &String| file.parent().map(|folder| folder.join(text));
+        let text = texts.join(",");
+        match key.as_str() {
+            // As the flag has them.
+            "server" => farm.server = Some((text, format!("server in {name}"))),
+            "token-file" => farm.token_file = path(&text),
+            "ca" => farm.ca = path(&text),
+            "user" => farm.user = Some(text),
+            "pool" => farm.pool = Some(text),
+            _ => said.wrappers = texts.iter().filter_map(path).collect(),
+        }
+    }
+    Ok(said)
+}
+
+/// A text, or several where that is allowed. None where not all are texts with something in them.
+fn texts(value: &toml::Value, is_list: bool) -> Option<Vec<String>> {
+    let text = |value: &toml::Value| {
+        let text = value.as_str().filter(|text| !text.is_empty());
+        text.map(str::to_owned)
+    };
+    match value {
+        toml::Value::Array(several) if is_list => several.iter().map(text).collect(),
+        one => Some(vec![text(one)?]),
+    }
+}
+
+pub(super) fn cannot_read(path: &Path, error: &std::io::Error) -> UsageError {
+    UsageError::new(format!("gofarm: reading {}: {error}", path.display()))
+}

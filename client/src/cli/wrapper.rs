@@ -1,0 +1,135 @@
+//! The program that `-toolexec` names: it must be declared.
+
+use std::path::{Path, PathBuf};
+
+use gofarm_plan::{GoCommand, Wrapper};
+
+use super::environment::Environment;
+use super::error::UsageError;
+use super::settings_file::{repositorys, said_in};
+
+/// Refuses a program that no `gofarm.toml` declares. One that is not there is left to cmd/go, which says so.
+///
+/// # Errors
+/// With the line that is to be added; and a file that cannot be understood.
+pub fn require_declared(
+    go: &GoCommand,
+    toolexec: Option<&str>,
+    environment: &Environment,
+) -> anyhow::Result<()> {
+    let Some(text) = toolexec else { return Ok(()) };
+    let Some(wrapper) = Wrapper::named(go, text)? else {
+        return Ok(());
+    };
+    let program = wrapper.program();
+    let real = |path: &Path| path.canonicalize().ok();
+    let declared: Vec<PathBuf> = said_in(&go.cwd, environment)?
+        .into_iter()
+        .flat_map(|file| file.wrappers)
+        .collect();
+    if declared.iter().any(|path| real(path) == real(program)) {
+        return Ok(());
+    }
+    let file = repositorys(&go.cwd);
+    Err(UsageError::new(format!(
+        "gofarm: -toolexec={text} is refused, because {program} is not declared: what it does must depend on nothing but its \
+         own file and what it is given, or the results of one build would be wrong for another; if that is so, say it in \
+         {file}:\n\ttoolexec = {list}",
+        program = program.display(),
+        file = file.display(),
+        list = line(&file, &declared, program),
+    ))
+    .into())
+}
+
+/// What is declared now and this program, as a list: what is below the file's folder by its relative path.
+fn line(file: &Path, declared: &[PathBuf], program: &Path) -> String {
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    let paths = declared.iter().map(PathBuf::as_path).chain([program]);
+    let texts = paths.map(|path| {
+        let path = path.strip_prefix(folder).unwrap_or(path);
+        // What escapes a text of JSON escapes one of TOML.
+        serde_json::Value::from(path.to_string_lossy()).to_string()
+    });
+    format!("[{}]", texts.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    struct Place(tempfile::TempDir);
+
+    impl Place {
+        fn new(toml: Option<&str>) -> Place {
+            let folder = tempfile::tempdir().unwrap();
+            for name in ["repo/go.mod", "repo/tools/wrap", "repo/tools/other"] {
+                let path = folder.path().join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, "").unwrap();
+            }
+            if let Some(text) = toml {
+                fs::write(folder.path().join("repo/gofarm.toml"), text).unwrap();
+            }
+            Place(folder)
+        }
+
+        fn asks(&self, toolexec: &str) -> Result<(), String> {
+            let root = self.0.path().display().to_string();
+            let mut go = GoCommand::new(self.0.path().join("repo/tools"));
+            go.env = vec![("PATH".into(), format!("{root}/repo/tools").into())];
+            let environment = [("HOME", root.as_str())].into_iter().collect();
+            let text = toolexec.replace("ROOT", &root);
+            require_declared(&go, Some(&text), &environment)
+                .map_err(|error| error.to_string().replace(&root, ""))
+        }
+    }
+
+    #[test]
+    fn what_is_declared_may_be_named_in_any_way() {
+        for toml in [
+            "toolexec = \"tools/wrap\"\n",
+            "toolexec = [\"/nowhere\", \"tools/../tools/wrap\"]\n",
+        ] {
+            let place = Place::new(Some(toml));
+            for text in [
+                "ROOT/repo/tools/wrap",
+                "wrap -x",
+                "'ROOT/repo/tools/wrap' a",
+            ] {
+                assert_eq!(place.asks(text), Ok(()), "{toml} {text}");
+            }
+            assert!(place.asks("other").is_err());
+        }
+    }
+
+    #[test]
+    fn what_is_not_declared_is_refused_with_the_line_to_add() {
+        let line = |toml| {
+            let refused = Place::new(toml).asks("wrap -x").unwrap_err();
+            let (said, line) = refused.split_once('\n').unwrap();
+            assert!(
+                said.starts_with("gofarm: -toolexec=wrap -x is refused, because /repo/tools/wrap is not declared: ")
+                    && said.ends_with("say it in /repo/gofarm.toml:"),
+                "{said}"
+            );
+            line.to_owned()
+        };
+        assert_eq!(line(None), "\ttoolexec = [\"tools/wrap\"]");
+        assert_eq!(
+            line(Some("pool = \"a\"\ntoolexec = [\"tools/other\", \"/x\"]\n")),
+            "\ttoolexec = [\"tools/other\", \"/x\", \"tools/wrap\"]"
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_is_left_to_go_and_a_relative_path_is_refused() {
+        let place = Place::new(None);
+        assert_eq!(place.asks("nothing"), Ok(()));
+        assert_eq!(place.asks("/no/thing"), Ok(()));
+        let refused = place.asks("./wrap").unwrap_err();
+        assert!(refused.contains("give an absolute one"), "{refused}");
+    }
+}
