@@ -129,9 +129,6 @@ fn planned_output(written: &Written) -> String {
 }
 
 /// Plans in the working folder what the arguments say; of the process that is observed. The exit code.
-///
-/// It ends when all is asked that planning depends on: to write facts down means to ask for them again, and an observed process asks
-/// slowly.
 pub fn plan_alone(args: &[String]) -> u8 {
     let [plans, output, rest @ ..] = args else {
         return 2;
@@ -148,17 +145,8 @@ pub fn plan_alone(args: &[String]) -> u8 {
         packages,
         trimpath: true,
     };
-    let plans = Path::new(plans);
     let planner = Planner::new(GoCommand::new(folder), plans);
-    let index = match FileIndex::load(&plans.with_extension("files"), SystemTime::now()) {
-        Ok(index) => index,
-        Err(error) => {
-            eprintln!("{error}");
-            return 3;
-        }
-    };
-    let asked = &mut || std::process::exit(0);
-    match planner.plan_observed(&request, &mut SourceFiles::new(&index), asked) {
+    match planner.plan_only(&request) {
         Ok(_) => 0,
         Err(error) => {
             eprintln!("{error}");

@@ -18,8 +18,8 @@ const C_TOOLCHAIN: [&str; 8] = [
 /// Where things of many specimens are.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
-    /// GOROOT.
-    pub goroot: PathBuf,
+    /// GOROOT, and where its files really are.
+    pub goroots: [PathBuf; 2],
     /// The module cache of this specimen.
     pub modcache: PathBuf,
     /// The folders on its PATH.
@@ -65,7 +65,10 @@ impl Surroundings {
         };
         let path = written.var("PATH").unwrap_or_default();
         Ok(Surroundings {
-            goroot: goroot.into(),
+            goroots: [
+                goroot.into(),
+                real_folder(&Path::new(goroot).join("VERSION"))?,
+            ],
             modcache: modcache.into(),
             path: std::env::split_paths(path).collect(),
             goenv: goenv.into(),
@@ -86,7 +89,7 @@ impl Surroundings {
         if matches!(access.kind, Kind::Change | Kind::OpenWrite) {
             return Some("written, not read: what was there before was asked for before");
         }
-        if path.starts_with(&self.goroot) {
+        if self.goroots.iter().any(|goroot| path.starts_with(goroot)) {
             return Some("a Go release is a fact as a whole: its VERSION, command and tools");
         }
         if path.starts_with(&self.modcache) && path != self.modcache {
@@ -199,6 +202,12 @@ impl Surroundings {
         let mut rest = self.path.iter().skip_while(|known| *known != folder);
         rest.any(|folder| folder.join(name).is_file())
     }
+}
+
+/// The folder of a file, links resolved.
+fn real_folder(file: &Path) -> io::Result<PathBuf> {
+    let real = file.canonicalize()?;
+    Ok(real.parent().unwrap_or(&real).to_owned())
 }
 
 /// The netrc file (cmd/go/internal/auth/netrc.go), and what hosts are trusted by (crypto/x509/root_linux.go).

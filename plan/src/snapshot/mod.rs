@@ -173,26 +173,22 @@ impl Planner {
         request: &PlanRequest,
         files: &mut SourceFiles<'_>,
     ) -> Result<Planned, PlanError> {
-        self.plan_observed(request, files, &mut || {})
-    }
-
-    /// As [`plan_anew`](Planner::plan_anew), for who observes this process: calls `asked` when a plan is made and all has been asked
-    /// that it depends on. What is asked behind that is written down as facts.
-    pub fn plan_observed(
-        &self,
-        request: &PlanRequest,
-        files: &mut SourceFiles<'_>,
-        asked: &mut dyn FnMut(),
-    ) -> Result<Planned, PlanError> {
         let index = match files.fooled() {
             true => PackageIndex::Passed,
             false => PackageIndex::Used,
         };
-        let planned = self.dry_run(request, files, index, asked)?;
+        let planned = self.dry_run(request, files, index)?;
         match index == PackageIndex::Used && files.fooled() {
-            true => self.dry_run(request, files, PackageIndex::Passed, asked),
+            true => self.dry_run(request, files, PackageIndex::Passed),
             false => Ok(planned),
         }
+    }
+
+    /// A plan of which nothing is kept but what was learned of C toolchains, for who wants to know what planning asks for: to keep a
+    /// plan is to ask for all of that again.
+    pub fn plan_only(&self, request: &PlanRequest) -> Result<Plan, PlanError> {
+        let asked = plan_after(&self.go, request, PackageIndex::Used, self.memory(), || ())?;
+        Ok(asked.plan)
     }
 
     fn dry_run(
@@ -200,13 +196,11 @@ impl Planner {
         request: &PlanRequest,
         files: &mut SourceFiles<'_>,
         index: PackageIndex,
-        told: &mut dyn FnMut(),
     ) -> Result<Planned, PlanError> {
         let started = SystemTime::now();
         let asked = plan_after(&self.go, request, index, self.memory(), || {
             Before::ask(&self.go)
         })?;
-        told();
         if let Some(trace) = asked
             .grounds
             .trace

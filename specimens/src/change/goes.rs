@@ -1,7 +1,7 @@
 //! Things that become something else: links, folders, pipes, other permissions.
 
 use super::names::is_the_users;
-use super::things::{Things, base};
+use super::things::{Things, base, is_go};
 use super::{Change, Step};
 use crate::random::Random;
 use crate::specimen::Written;
@@ -124,6 +124,9 @@ fn folder(written: &Written, things: &Things, random: &mut Random) -> Option<Cha
 fn link(things: &Things, random: &mut Random) -> Option<Change> {
     let (path, target) = random.pick(&things.links)?;
     let path = path.clone();
+    if is_go(&path) {
+        return None;
+    }
     Some(match random.below(3) {
         0 => Change::new(
             format!("{path}: leads to nothing"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::things::{Things, base, join, parent};
+use super::things::{Things, base, is_go, join, parent};
 use super::{Change, Step};
 use crate::random::Random;
 use crate::specimen::Written;
@@ -131,6 +131,7 @@ pub(super) fn rename_or_remove(
         || working == path
         || working.starts_with(&format!("{path}/"))
         || is_the_users(&path)
+        || is_go(&path)
     {
         return None;
     }

@@ -115,6 +115,11 @@ impl Things {
     }
 }
 
+/// Whether this is a go command by which both sides are run: without it there is nothing to compare with.
+pub(super) fn is_go(path: &str) -> bool {
+    path == "bin/go"
+}
+
 /// The folder of a path; empty for the root.
 pub(super) fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)

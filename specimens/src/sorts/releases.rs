@@ -78,7 +78,14 @@ pub(super) const ALL: &[Specimen] = &[
         let root = w.fetched_release(OTHER);
         fs::set_permissions(&root, Permissions::from_mode(0o755))?;
         let known = w.goroot()?;
-        for name in ["VERSION", "go.env", "lib", "pkg", "src"] {
+        fs::create_dir(root.join("src"))?;
+        for entry in fs::read_dir(known.join("src"))? {
+            let entry = entry?;
+            symlink(entry.path(), root.join("src").join(entry.file_name()))?;
+        }
+        // A release that is fetched has its go.mod under this name, and cmd/go copies it.
+        symlink("go.mod", root.join("src/_go.mod"))?;
+        for name in ["VERSION", "go.env", "lib", "pkg"] {
             if root.join(name).exists() {
                 remove(&root.join(name))?;
             }
