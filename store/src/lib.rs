@@ -40,6 +40,7 @@ mod action_cache;
 mod adopt;
 mod custody;
 mod disk;
+mod draft;
 mod error;
 mod evict;
 #[cfg(feature = "farm")]
@@ -70,6 +71,7 @@ mod verification;
 pub use action_cache::Recorded;
 pub use custody::Entry;
 pub use disk::{DiskStore, DiskStoreOptions, FoundDamage};
+pub use draft::Draft;
 pub use error::{ErrorClass, Result, StoreError};
 pub use evict::EvictReport;
 #[cfg(feature = "farm")]

@@ -50,6 +50,7 @@ impl ProcessFolder {
         let name = self.name();
         let file = File::options()
             .create_new(true)
+            .read(true)
             .write(true)
             .open(&name.path)
             .map_err(io_error("create", &name.path, &self.root))?;

@@ -254,7 +254,7 @@ impl Executor {
         })
         .await?;
         let printed = log.finish();
-        let printed = match printed.is_file() {
+        let printed = match printed.is_spilled() {
             true => blocking(move || printed.finish()).await,
             false => printed.finish(),
         };

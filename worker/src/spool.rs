@@ -1,15 +1,9 @@
 //! Bytes that come piece by piece: few are in memory, many in a file.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use gofarm_proto::{Digest, INLINE_LOG};
-use gofarm_store::DiskStore;
+use gofarm_store::{DiskStore, Draft, StoreError};
 
-use crate::error::{ExecuteError, Result};
+use crate::error::Result;
 
 /// What is read back at once.
 const PIECE: usize = 64 << 10;
@@ -29,7 +23,7 @@ impl Default for Printed {
     }
 }
 
-/// Up to [`INLINE_LOG`] bytes take memory, more only the disk: a file in the store's scratch folder. When it cannot be
+/// Up to [`INLINE_LOG`] bytes take memory, more only the disk: a draft of the blob that they will be. When it cannot be
 /// written, what comes is let go, and [`finish`](Spool::finish) says so.
 ///
 /// Whoever prints waits for the page cache at most, as it would itself with its output in a file.
@@ -38,44 +32,9 @@ pub(crate) struct Spool {
     store: DiskStore,
     memory: Vec<u8>,
     /// Has everything, once it is there.
-    file: Option<Scratch>,
+    draft: Option<Draft>,
     length: u64,
-    trouble: Option<io::Error>,
-}
-
-/// A file that goes when this is dropped.
-#[derive(Debug)]
-struct Scratch {
-    file: File,
-    path: PathBuf,
-}
-
-impl Scratch {
-    fn create(store: &DiskStore) -> io::Result<Scratch> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        loop {
-            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-            let path = store.scratch_dir().join(format!("log-{number}"));
-            let created = File::options()
-                .create_new(true)
-                .read(true)
-                .write(true)
-                .open(&path);
-            match created {
-                Ok(file) => return Ok(Scratch { file, path }),
-                // Another store of this process has the same folder.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // Gone when it has become a blob; else swept with the folder.
-        let _ = fs::remove_file(&self.path);
-    }
+    trouble: Option<StoreError>,
 }
 
 impl Spool {
@@ -84,7 +43,7 @@ impl Spool {
         Spool {
             store,
             memory: Vec::new(),
-            file: None,
+            draft: None,
             length: 0,
             trouble: None,
         }
@@ -107,8 +66,8 @@ impl Spool {
     }
 
     /// Whether [`finish`](Spool::finish) has to do with the disk.
-    pub fn is_file(&self) -> bool {
-        self.file.is_some()
+    pub fn is_spilled(&self) -> bool {
+        self.draft.is_some()
     }
 
     /// Adds bytes.
@@ -120,15 +79,15 @@ impl Spool {
         }
     }
 
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.file.is_none() && self.memory.len() + bytes.len() > INLINE_LOG {
-            let scratch = Scratch::create(&self.store)?;
-            scratch.file.write_all_at(&self.memory, 0)?;
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        if self.draft.is_none() && self.memory.len() + bytes.len() > INLINE_LOG {
+            let draft = self.store.draft()?;
+            draft.write_at(&self.memory, 0)?;
             self.memory = Vec::new();
-            self.file = Some(scratch);
+            self.draft = Some(draft);
         }
-        match &self.file {
-            Some(scratch) => scratch.file.write_all_at(bytes, self.length)?,
+        match &self.draft {
+            Some(draft) => draft.write_at(bytes, self.length)?,
             None => self.memory.extend_from_slice(bytes),
         }
         self.length += bytes.len() as u64;
@@ -137,7 +96,7 @@ impl Spool {
 
     /// Lets go of everything behind the first `length` bytes.
     pub fn truncate(&mut self, length: u64) {
-        // A file keeps its length: what is left behind the end is written over, or cut off at last.
+        // A draft keeps its length: what is left behind the end is written over, or cut off at last.
         self.length = self.length.min(length);
         self.memory
             .truncate(usize::try_from(length).unwrap_or(usize::MAX));
@@ -145,7 +104,7 @@ impl Spool {
 
     /// Hands out what there is from `start` on, in pieces.
     pub fn each(&mut self, start: u64, mut piece: impl FnMut(&[u8])) {
-        let Some(scratch) = &self.file else {
+        let Some(draft) = &self.draft else {
             let start = usize::try_from(start).unwrap_or(usize::MAX);
             return piece(self.memory.get(start..).unwrap_or_default());
         };
@@ -153,7 +112,7 @@ impl Spool {
         let mut buffer = vec![0; PIECE];
         while at < self.length {
             let wanted = (self.length - at).min(PIECE as u64) as usize;
-            if let Err(error) = scratch.file.read_exact_at(&mut buffer[..wanted], at) {
+            if let Err(error) = draft.read_at(&mut buffer[..wanted], at) {
                 self.trouble.get_or_insert(error);
                 return;
             }
@@ -174,42 +133,42 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// [`ExecuteError::Full`] and what else the system says of the file.
+    /// The store is full, and what else it says of the draft.
     pub fn finish(mut self) -> Result<Printed> {
-        let folder = self.store.scratch_dir();
-        let failed = ExecuteError::io("keeping the output of tools in", &folder);
-        if let Some(error) = self.trouble.take() {
-            return Err(failed(error));
+        // What is left of much may be little.
+        let few = (self.length <= INLINE_LOG as u64).then(|| self.tail(INLINE_LOG));
+        if let Some(error) = self.trouble {
+            return Err(error.into());
         }
-        if self.length <= INLINE_LOG as u64 {
-            let log = self.tail(INLINE_LOG);
-            return match self.trouble.take() {
-                Some(error) => Err(failed(error)),
-                None => Ok(Printed::Inline(log)),
-            };
+        match (few, self.draft) {
+            (Some(few), _) => Ok(Printed::Inline(few)),
+            (None, Some(draft)) => Ok(Printed::Blob(draft.finish(self.length)?)),
+            (None, None) => Ok(Printed::Inline(self.memory)),
         }
-        let Some(scratch) = self.file.take() else {
-            return Ok(Printed::Inline(std::mem::take(&mut self.memory)));
-        };
-        if let Err(error) = scratch.file.set_len(self.length) {
-            return Err(failed(error));
-        }
-        Ok(Printed::Blob(self.store.adopt_file(&scratch.path)?))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
     use gofarm_store::DiskStoreOptions;
 
     use super::*;
+    use crate::error::ExecuteError;
 
     fn store(folder: &tempfile::TempDir) -> DiskStore {
         DiskStore::open(folder.path(), DiskStoreOptions::default()).unwrap()
     }
 
+    /// Where drafts are, beside the scratch folder.
+    fn drafts(store: &DiskStore) -> PathBuf {
+        store.scratch_dir().with_file_name("ingest")
+    }
+
     fn left(store: &DiskStore) -> usize {
-        fs::read_dir(store.scratch_dir()).unwrap().count()
+        fs::read_dir(drafts(store)).unwrap().count()
     }
 
     #[test]
@@ -219,7 +178,7 @@ mod tests {
         let mut spool = Spool::new(store.clone());
         let bytes: Vec<u8> = (0..INLINE_LOG).map(|i| i as u8).collect();
         spool.push(&bytes);
-        assert!(!spool.is_file());
+        assert!(!spool.is_spilled());
         assert_eq!(spool.finish().unwrap(), Printed::Inline(bytes.clone()));
 
         let mut spool = Spool::new(store.clone());
@@ -276,14 +235,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = store(&folder);
         let mut spool = Spool::new(store.clone());
-        fs::remove_dir(store.scratch_dir()).unwrap();
+        fs::remove_dir(drafts(&store)).unwrap();
         spool.push(&vec![b'x'; 10 * INLINE_LOG]);
         assert!(spool.is_broken());
         spool.push(b"more");
-        let error = spool.finish().unwrap_err().to_string();
-        assert!(
-            error.starts_with("keeping the output of tools in "),
-            "{error}"
-        );
+        let error = spool.finish().unwrap_err();
+        assert!(matches!(error, ExecuteError::Store(_)), "{error}");
     }
 }

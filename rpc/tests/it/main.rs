@@ -9,6 +9,7 @@ mod broken;
 mod connecting;
 mod damage;
 mod farm;
+mod pieces;
 mod proxy;
 mod service;
 mod several;

@@ -219,3 +219,29 @@ fn nothing_temporary_is_left_behind() {
     let tmp = folder.path().join("cache/tmp");
     assert_eq!(fs::read_dir(tmp).unwrap().count(), 0);
 }
+
+#[test]
+fn a_draft_becomes_a_blob_of_what_is_left_of_it_or_nothing() {
+    let fixture = Fixture::new();
+    let draft = fixture.store.draft().unwrap();
+    draft.write_at(b"one two", 0).unwrap();
+    draft.write_at(b"2 three", 4).unwrap();
+    let mut read = [0; 5];
+    draft.read_at(&mut read, 6).unwrap();
+    assert_eq!(&read, b"three");
+    draft.read_at(&mut read, 7).unwrap_err();
+    let digest = draft.finish(5).unwrap();
+    assert_eq!(digest, Digest::of(b"one 2"));
+    assert_eq!(fixture.store.read(&digest).unwrap(), b"one 2");
+    let mode = fs::metadata(fixture.store.path(&digest)).unwrap().mode();
+    assert_eq!(mode & 0o7777, 0o555);
+    // The same once more, and one that is let go.
+    let again = fixture.store.draft().unwrap();
+    again.write_at(b"one 2", 0).unwrap();
+    assert_eq!(again.finish(5).unwrap(), digest);
+    fixture.store.draft().unwrap().write_at(b"x", 9).unwrap();
+    assert_eq!(
+        fixture.store.draft().unwrap().finish(0).unwrap(),
+        Digest::of(b"")
+    );
+}

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use gofarm_daemon::now;
-use gofarm_proto::{Digest, v1};
+use gofarm_proto::{Digest, INLINE_LOG, v1};
 use gofarm_rpc::{Backoff, BlobError, RpcError, Source};
+use gofarm_store::DiskStore;
 use tokio::time::{Instant, timeout};
 
 use super::message::blobs;
@@ -25,6 +26,10 @@ const UPLOAD_PATIENCE: Duration = Duration::from_secs(60);
 
 /// So often the farm may say that it lacks what was uploaded.
 const UPLOADS: u32 = 4;
+
+/// What stands in the place of the rest of a log.
+const CUT: &[u8] =
+    b"\ngofarm: the rest of this output is lost: the farm's store is full; make room there and build again to see it\n";
 
 /// Ends a lease. Returns when the farm has taken note, or the lease is not ours any more.
 pub(super) async fn report(
@@ -58,7 +63,7 @@ async fn tell(
                 shared.trouble.is_over();
             }
         }
-        Err(trouble) => outcome = trouble.outcome(shared).await,
+        Err(trouble) => outcome = instead(shared, outcome, trouble).await,
     }
     let mut uploads = 1;
     let mut backoff = Backoff::new();
@@ -85,7 +90,7 @@ async fn tell(
                 uploads += 1;
                 let uploaded = upload(shared, token, &missing, end).await;
                 if let Err(trouble) = uploaded {
-                    outcome = trouble.outcome(shared).await;
+                    outcome = instead(shared, outcome, trouble).await;
                 } else if uploads > UPLOADS {
                     let count = missing.len();
                     outcome = v1::outcome::Outcome::Crashed(format!(
@@ -173,6 +178,43 @@ impl Trouble {
     }
 }
 
+/// How a task ends whose blobs cannot be brought to the farm. A failure is told all the same: of its log, what its user needs
+/// most stands at the beginning, and a farm whose store is full goes on telling people what is wrong with their code.
+async fn instead(
+    shared: &Shared,
+    outcome: v1::outcome::Outcome,
+    trouble: Trouble,
+) -> v1::outcome::Outcome {
+    use v1::outcome::Outcome;
+    match (outcome, trouble) {
+        (Outcome::Failed(result), Trouble::Full(reason)) => {
+            tracing::warn!(reason, "the log of a failed action is cut");
+            let store = shared.cache.store().clone();
+            let cut = tokio::task::spawn_blocking(move || without_blob(&store, result)).await;
+            match cut {
+                Ok(result) => Outcome::Failed(result),
+                Err(_) => Trouble::Full(reason).outcome(shared).await,
+            }
+        }
+        (_, trouble) => trouble.outcome(shared).await,
+    }
+}
+
+/// A result with as much of its log as may stand in it.
+fn without_blob(store: &DiskStore, mut result: v1::ActionResult) -> v1::ActionResult {
+    let Some(Ok(digest)) = result.log_blob.take().as_ref().map(Digest::try_from) else {
+        return result;
+    };
+    let reader = store.reader(&digest, 0);
+    let beginning = reader.and_then(|mut reader| reader.piece(INLINE_LOG - CUT.len()));
+    result.log = beginning.unwrap_or_default();
+    if let Some(end) = memchr::memrchr(b'\n', &result.log) {
+        result.log.truncate(end);
+    }
+    result.log.extend_from_slice(CUT);
+    result
+}
+
 /// Brings outputs to the farm.
 async fn upload(
     shared: &Shared,
@@ -209,4 +251,35 @@ async fn upload(
     }
     // The loop that tells the outcome finds the same.
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use gofarm_store::DiskStoreOptions;
+
+    use super::*;
+
+    #[test]
+    fn a_log_that_finds_no_room_is_told_by_its_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(folder.path(), DiskStoreOptions::default()).unwrap();
+        let log = b"x.go:1:1: undefined: y\n".repeat(10_000);
+        let failed = |log_blob| v1::ActionResult {
+            exit_code: 2,
+            log_blob,
+            ..v1::ActionResult::default()
+        };
+        let digest = store.put_bytes(&log).unwrap();
+        let cut = without_blob(&store, failed(Some(digest.into())));
+        assert_eq!((cut.exit_code, cut.log_blob), (2, None));
+        assert!(cut.log.len() <= INLINE_LOG);
+        let kept = cut.log.strip_suffix(CUT).unwrap();
+        assert!(kept.len() > INLINE_LOG - 1000);
+        assert!(log.starts_with(kept) && kept.ends_with(b"undefined: y"));
+
+        // Gone here, too: that it failed is told all the same.
+        let lost = without_blob(&store, failed(Some(Digest::of(b"lost").into())));
+        assert_eq!((lost.exit_code, &lost.log[..]), (2, CUT));
+        assert_eq!(without_blob(&store, failed(None)), failed(None));
+    }
 }

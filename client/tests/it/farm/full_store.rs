@@ -146,3 +146,28 @@ fn a_worker_that_cannot_store_what_it_made_gives_the_task_back() {
     let log = farm.workers[0].log();
     assert!(!log.contains("outcome=\"crashed\""), "{log}");
 }
+
+#[test]
+fn a_failure_that_prints_much_is_told_by_a_farm_whose_store_is_full() {
+    let mut source = "package m\n\nfunc F() {\n".to_owned();
+    for number in 0..2_000 {
+        source.push_str(&format!("\tname{number:05}{}()\n", "x".repeat(400)));
+    }
+    source.push_str("}\n");
+    let site = Site::new().module(&[("m.go", &source)]);
+    if !mounts_are_allowed(&site) {
+        return;
+    }
+    let (farm, disk) = farm(&site);
+    // Now the store has the source, and the tools.
+    farm.submit(&site, &[]).run().code(1);
+    fill(&disk, LITTLE);
+    let failed = farm.submit(&site, &["-gcflags=-e"]).run().code(1).stderr;
+    assert!(failed.contains("# example.com/m\n"), "{failed}");
+    let shown = failed.matches(": undefined: name").count();
+    assert!((20..2_000).contains(&shown), "{shown}: {failed}");
+    assert!(
+        failed.contains("gofarm: the rest of this output is lost: the farm's store is full"),
+        "{failed}"
+    );
+}
