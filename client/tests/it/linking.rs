@@ -184,6 +184,36 @@ fn a_version_script_for_the_external_linker() {
 }
 
 #[test]
+fn files_of_further_flags_for_the_external_linker() {
+    let site = Site::new();
+    std::fs::create_dir(site.path("far")).unwrap();
+    let site = site.module(&[("main.go", &main("int xval(void);"))]);
+    archive(&site, "../far", 4);
+    let written = |flags: &str| std::fs::write(site.path("far/flags"), flags).unwrap();
+    let far = site.path("far").display().to_string();
+    written(&format!("-L'{far}'\n  \"-l\"x -Wl,--build-id=none\n"));
+    site.age();
+    for file in [format!("@{far}/flags"), "@../far/flags".to_owned()] {
+        let flags = format!("'-ldflags=-linkmode=external \"-extldflags=-O1 {file} -g0\"'");
+        prints(&site, &[("GOFLAGS", &flags)], &[], "4\n");
+    }
+    // What it says is a fact of the plan, and what it names an input.
+    archive(&site, "../far", 5);
+    let flags = format!("-ldflags=-linkmode=external -extldflags=@{far}/flags");
+    prints(&site, &[], &[&flags], "5\n");
+    archive(&site, "../far/deeper", 6);
+    written(&format!("-L{far}/deeper -lx"));
+    prints(&site, &[], &[&flags], "6\n");
+    written(&format!("@{far}/flags"));
+    let finished = site.gofarm(&["submit", &flags]).run().code(2);
+    assert!(
+        finished.stderr.contains("a file of further flags"),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
 fn a_library_of_a_package_below() {
     let site = Site::new().module(&[
         ("main.go", "package main\n\nimport \"example.com/m/p\"\n\nfunc main() { println(p.X()) }\n"),

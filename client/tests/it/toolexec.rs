@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::harness::{Invocation, Site, built_by_both, same};
+use crate::harness::{FARM, Farm, Invocation, Site, Size, built_by_both, same};
 
 /// What it does is said by its first argument.
 const WRAPPER: &str = r#"package main
@@ -208,4 +208,23 @@ fn a_wrapper_that_is_not_declared() {
     );
     site.write("gofarm.toml", line.trim_start());
     site.submit(&[&flag, "./lib"]);
+}
+
+/// The worker has the program from the farm's store, and finds nothing of the client's machine.
+#[test]
+fn a_wrapper_on_a_farm() {
+    let site = site(&[("lib/lib.go", LIB)]);
+    let size = Size {
+        schedulers: 1,
+        workers: 1,
+        ..FARM
+    };
+    let farm = Farm::start(&site, size);
+    let flag = flag(&site, "version");
+    let args = ["-o", "../ours.a", &flag, "./lib"];
+    farm.submit(&site, &args).run().ok();
+    site.go(&["build", "-trimpath", "-o", "../theirs.a", &flag, "./lib"])
+        .run()
+        .ok();
+    same(&site.path("ours.a"), &site.path("theirs.a"));
 }

@@ -9,6 +9,7 @@ use crate::action::assemble::{Assembly, join_quoted, split_quoted};
 use crate::action::group::{Group, tool_name};
 use crate::action::inputs::Inputs;
 use crate::cc::linking;
+use crate::cc::response_file;
 use crate::dryrun::script::Entry;
 use crate::error::PlanError;
 use crate::node::PlannedNode;
@@ -43,7 +44,11 @@ impl Assembly<'_> {
                     c_library = is_c_library(&command.argv);
                     let mut argv = self.link_arguments(group, &mut inputs, &command.argv)?;
                     if host_tools {
-                        self.external_linker(&mut inputs, &mut argv, &linker_flags)?;
+                        let files = self.external_linker(&mut inputs, &mut argv, &linker_flags)?;
+                        steps.extend(files.into_iter().map(|file| v1::Step {
+                            step: Some(v1::step::Step::WriteFile(file)),
+                            skip_if_exists: String::new(),
+                        }));
                     }
                     let mut run = v1::Run {
                         argv,
@@ -180,15 +185,17 @@ impl Assembly<'_> {
     }
 
     /// Declares what the C linker reads, by the flags of packages and by the user's own, and gives the latter paths that
-    /// mean the same on every machine. `-extldflags` is one flag with a list in it.
+    /// mean the same on every machine. `-extldflags` is one flag with a list in it. Returned are the files of further flags
+    /// (`@FILE`) that the list names, as the action has them.
     fn external_linker(
         &mut self,
         inputs: &mut Inputs,
         argv: &mut [String],
         recorded: &[String],
-    ) -> Result<(), PlanError> {
+    ) -> Result<Vec<v1::WriteFile>, PlanError> {
         const NAMES: [&str; 2] = ["-extldflags", "--extldflags"];
         let mut all = recorded.to_vec();
+        let mut files = Vec::new();
         for at in 1..argv.len() {
             let (name, value) = match argv[at].split_once('=') {
                 Some((name, value)) if NAMES.contains(&name) => (format!("{name}="), value),
@@ -196,16 +203,56 @@ impl Assembly<'_> {
                 _ => continue,
             };
             let given = split_quoted(value);
-            let linked = linking::link(&self.lookups, &given, &self.go.cwd, &mut self.roots)?;
-            if linked.flags != given {
-                argv[at] = format!("{name}{}", join_quoted(&linked.flags)?);
+            let mut planned = Vec::with_capacity(given.len());
+            let is_file =
+                |flag: &String| response_file::named(&self.lookups, flag, &self.go.cwd).is_some();
+            let parts = given.chunk_by(|one, other| !is_file(one) && !is_file(other));
+            let parts: Vec<Vec<String>> = parts.map(<[String]>::to_vec).collect();
+            for flags in parts {
+                planned.extend(self.linker_words(&flags, &mut all, &mut files)?);
             }
-            all.extend(given);
+            if planned != given {
+                argv[at] = format!("{name}{}", join_quoted(&planned)?);
+            }
         }
         for file in linking::link(&self.lookups, &all, &self.go.cwd, &mut self.roots)?.files {
             inputs.file(&self.roots, &file.to_string_lossy());
         }
-        Ok(())
+        Ok(files)
+    }
+
+    /// Flags of the C linker as an action has them: some, or one that names a file of further ones, which is then written
+    /// anew. What they say is added to `all`.
+    fn linker_words(
+        &mut self,
+        flags: &[String],
+        all: &mut Vec<String>,
+        files: &mut Vec<v1::WriteFile>,
+    ) -> Result<Vec<String>, PlanError> {
+        let cwd = &self.go.cwd;
+        let named = match flags {
+            [flag] => response_file::named(&self.lookups, flag, cwd),
+            _ => None,
+        };
+        let Some(path) = named else {
+            all.extend_from_slice(flags);
+            return Ok(linking::link(&self.lookups, flags, cwd, &mut self.roots)?.flags);
+        };
+        let bytes = self.lookups.read_whole(&path);
+        let bytes = bytes.map_err(|source| PlanError::File {
+            path: path.display().to_string(),
+            source,
+        })?;
+        let flags = response_file::split(&String::from_utf8_lossy(&bytes));
+        let linked = linking::link(&self.lookups, &flags, cwd, &mut self.roots)?;
+        let name = format!("extldflags-{}", files.len());
+        files.push(v1::WriteFile {
+            path: format!("{WORK_DIR}/{name}"),
+            content: response_file::join(&linked.flags).into_bytes(),
+        });
+        all.extend(flags);
+        // The linker runs where it is written.
+        Ok(vec![format!("@{name}")])
     }
 
     pub(crate) fn profile(&mut self, group: &Group) -> Result<PlannedNode, PlanError> {

@@ -16,6 +16,7 @@ use gofarm_proto::EXEC_ROOT;
 
 use crate::cc::includes::normalise;
 use crate::cc::linker_words::{self, Word};
+use crate::cc::response_file;
 use crate::cc::system::is_system;
 use crate::error::PlanError;
 use crate::lookups::Lookups;
@@ -380,11 +381,9 @@ impl Reader<'_> {
 }
 
 /// What a response file says would have to be said to cgo and to the linker in its place, and then is not what cmd/go says.
+/// One in -extldflags is read by the driver alone (see [`response_file`]), but for those that it names itself.
 fn refuse_response_file(lookups: &Lookups, argument: &str, cwd: &Path) -> Result<(), PlanError> {
-    match argument
-        .strip_prefix('@')
-        .filter(|name| lookups.is_file(&cwd.join(name)))
-    {
+    match response_file::named(lookups, argument, cwd) {
         Some(_) => Err(PlanError::Unsupported {
             what: format!("the linker flag {argument}"),
             why: "it names a file of further flags; give the flags themselves".to_owned(),

@@ -8,5 +8,6 @@ pub(crate) mod linking;
 pub(crate) mod memory;
 pub(crate) mod named;
 pub(crate) mod pkgconfig;
+pub(crate) mod response_file;
 pub(crate) mod system;
 pub(crate) mod toolchain;
