@@ -84,6 +84,8 @@ pub enum Step {
         folder: String,
         /// With these arguments.
         args: Vec<String>,
+        /// It may refuse, because there is no commit yet or a repository inside has none; then this has not happened.
+        may_refuse: bool,
     },
 }
 
@@ -139,13 +141,18 @@ impl Step {
                 written.packages.clone_from(packages);
                 Ok(())
             }
-            Step::Git { folder, args } => {
+            Step::Git {
+                folder,
+                args,
+                may_refuse,
+            } => {
                 let args: Vec<&str> = args.iter().map(String::as_str).collect();
                 let mut env = git_env(&written.env);
                 // A folder without a repository is not one of a repository above the specimen.
                 let above = root.parent().unwrap_or(&root).display().to_string();
                 env.push(("GIT_CEILING_DIRECTORIES".to_owned(), above));
-                run("git", &args, &through(&root, folder)?, &env)
+                let done = run("git", &args, &through(&root, folder)?, &env);
+                if *may_refuse { Ok(()) } else { done }
             }
         }
     }
@@ -254,6 +261,7 @@ mod tests {
             Step::Git {
                 folder: "folder".to_owned(),
                 args: vec!["init".to_owned(), "-q".to_owned()],
+                may_refuse: false,
             },
         ] {
             let error = step.apply(&mut written).unwrap_err().to_string();

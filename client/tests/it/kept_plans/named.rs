@@ -85,6 +85,7 @@ fn git(folder: &str, args: &[&str]) -> Step {
     Step::Git {
         folder: folder.to_owned(),
         args: args.iter().map(|&arg| arg.to_owned()).collect(),
+        may_refuse: false,
     }
 }
 
