@@ -119,7 +119,8 @@ impl Mutator {
     /// say nothing. `tell` hears of each, and may break it off.
     ///
     /// # Errors
-    /// Of making the specimen or running the programs; not of what they find.
+    /// Of making the specimen or running the programs; not of what they find. [`io::ErrorKind::Unsupported`] where the machine does
+    /// not allow what a change needs.
     pub fn run(
         &self,
         case: Case,

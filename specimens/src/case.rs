@@ -15,11 +15,12 @@ pub struct Case {
 }
 
 impl Case {
-    /// The case of a seed among these specimens: all of [`specimens`](crate::specimens) that are not slow, or all. `None` when there
-    /// are none.
+    /// The case of a seed among these specimens: all of [`specimens`](crate::specimens) that are not slow, or all; never one of
+    /// which links lead to the machine. `None` when there are none.
     pub fn of(seed: u64, among: &[Specimen]) -> Option<Case> {
         let mut random = Random::new(seed);
-        let specimen = *random.pick(among)?;
+        let among: Vec<&Specimen> = among.iter().filter(|one| !one.leads_outside).collect();
+        let specimen = **random.pick(&among)?;
         Some(Case {
             seed,
             specimen,

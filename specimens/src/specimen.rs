@@ -16,6 +16,8 @@ pub struct Specimen {
     pub name: &'static str,
     /// Building it compiles much of the standard library anew after some changes: left to long runs.
     pub slow: bool,
+    /// Links of it lead to folders of the machine, so nothing is changed in it at random.
+    pub leads_outside: bool,
     pub(crate) make: fn(&mut Workshop) -> io::Result<()>,
 }
 

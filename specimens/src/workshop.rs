@@ -111,7 +111,7 @@ impl Workshop {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755))
     }
 
-    /// Leaves these programs on PATH and no others.
+    /// Leaves these programs on PATH and no others. Scripts, not links: what is done to a specimen is done to no program of the machine.
     pub fn only_tools(&mut self, names: &[&str]) -> io::Result<()> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         for name in names {
@@ -119,7 +119,7 @@ impl Workshop {
                 .map(|folder| folder.join(name))
                 .find(|file| file.is_file())
                 .ok_or_else(|| io::Error::other(format!("no {name} on PATH")))?;
-            symlink(found, self.path("bin").join(name))?;
+            self.tool(name, &format!("exec '{}' \"$@\"", found.display()))?;
         }
         self.env("PATH", "ROOT/bin");
         Ok(())

@@ -69,9 +69,10 @@ pub(super) fn run(
     };
     if code == Some(NOT_MOUNTED) {
         let said = String::from_utf8_lossy(&fs::read(&stderr)?).into_owned();
-        return Err(io::Error::other(format!(
-            "this machine does not allow mounts: {said}"
-        )));
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("this machine does not allow mounts: {said}"),
+        ));
     }
     Ok(Ended {
         code,

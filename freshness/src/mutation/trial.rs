@@ -129,6 +129,11 @@ impl<'a> Trial<'a> {
                 theirs = Some(made);
             }
         }
+        if !self.written.folder.is_dir() {
+            // Nobody can build where no folder is.
+            self.written = self.saved.restore()?;
+            return Ok(verdict);
+        }
         thread::sleep(TICK);
         let compared = self.compare(theirs)?;
         verdict.reused = compared.reused;

@@ -38,6 +38,7 @@ pub(super) fn appears(written: &Written, things: &Things, random: &mut Random) -
     let git = |args: &[&str]| Step::Git {
         folder: folder.to_owned(),
         args: args.iter().map(|&arg| arg.to_owned()).collect(),
+        may_refuse: true,
     };
     let place = if folder.is_empty() { "root" } else { folder };
     let is_new = !things.repositories.iter().any(|known| known == folder);

@@ -11,6 +11,7 @@ pub(super) fn state(_: &Written, things: &Things, random: &mut Random) -> Option
     let git = |args: &[&str]| Step::Git {
         folder: folder.clone(),
         args: args.iter().map(|&arg| arg.to_owned()).collect(),
+        may_refuse: true,
     };
     let write = |name: &str, text: &str| Step::Write {
         path: join(&folder, name),

@@ -23,6 +23,9 @@ pub(super) fn another_kind(
 fn file(things: &Things, random: &mut Random) -> Option<Change> {
     let (path, content) = things.file(random)?;
     let path = path.clone();
+    if is_go(&path) {
+        return None;
+    }
     let moved = format!("{path}.moved");
     Some(match random.below(6) {
         0 | 1 => Change::new(
@@ -174,6 +177,9 @@ fn link(things: &Things, random: &mut Random) -> Option<Change> {
 
 fn mode(things: &Things, random: &mut Random) -> Option<Change> {
     let (path, _) = things.file(random)?;
+    if is_go(path) {
+        return None;
+    }
     let mode = *random.pick(&[0o000, 0o755, 0o444, 0o600])?;
     // Root reads everything: then it is a change without a consequence, and must be one for both.
     Some(Change::new(

@@ -165,15 +165,17 @@ pub(super) fn tool(_: &Written, things: &Things, random: &mut Random) -> Option<
     } else {
         "is another one"
     };
-    Some(Change::new(
-        format!("{path}: {was} ({script})"),
-        vec![
-            Step::Write {
-                path: path.clone(),
-                content: format!("#!/bin/sh\n{script}\n").into_bytes(),
-                keep_time: false,
-            },
-            Step::Mode { path, mode: 0o755 },
-        ],
-    ))
+    let mut steps = Vec::new();
+    if !things.is_free(&path) {
+        // It may be a link to a program of the machine.
+        steps.push(Step::Remove { path: path.clone() });
+    }
+    let what = format!("{path}: {was} ({script})");
+    steps.push(Step::Write {
+        path: path.clone(),
+        content: format!("#!/bin/sh\n{script}\n").into_bytes(),
+        keep_time: false,
+    });
+    steps.push(Step::Mode { path, mode: 0o755 });
+    Some(Change::new(what, steps))
 }
