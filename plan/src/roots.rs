@@ -59,13 +59,17 @@ impl Roots {
         let module = folder
             .ancestors()
             .find(|folder| lookups.is_file(&folder.join("go.mod")) && *folder != Path::new("/"));
+        self.add_further(module.unwrap_or(folder));
+    }
+
+    /// Adds a root that has no name but its number.
+    pub(crate) fn add_further(&mut self, root: &Path) {
         let number = self
             .entries
             .iter()
             .filter(|(_, name)| name.starts_with(&format!("{EXEC_ROOT}/ext/")))
             .count();
-        let root = module.unwrap_or(folder).to_string_lossy().into_owned();
-        self.add(&root, &format!("ext/{number}"));
+        self.add(&root.to_string_lossy(), &format!("ext/{number}"));
     }
 
     /// The virtual path of a path of this machine; `None` outside all roots.

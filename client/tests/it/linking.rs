@@ -184,6 +184,31 @@ fn a_version_script_for_the_external_linker() {
 }
 
 #[test]
+fn sources_of_c_without_modules() {
+    let site = Site::new().module(&[
+        (
+            "gopath/src/named/main.go",
+            "package main\n\n/*\n#include <stdio.h>\nint xval(void);\nstatic void file(void) { fputs(__FILE__ \"\\n\", stderr); }\n*/\nimport \"C\"\n\nfunc main() { C.file(); println(C.xval()) }\n",
+        ),
+        ("gopath/src/named/x.c", "#include <stdio.h>\nint xval(void) { fputs(__FILE__ \"\\n\", stderr); return 1; }\n"),
+    ]);
+    // Not with the folder for temporary files in it: go would give those the names of sources.
+    let gopath = site.src("gopath").display().to_string();
+    for (gopath, named) in [
+        (gopath.clone(), "/_/GOPATH/src/named/main.go".to_owned()),
+        (
+            format!("{gopath}/other"),
+            format!("/_/_{gopath}/src/named/main.go"),
+        ),
+    ] {
+        let vars = [("GO111MODULE", "off"), ("GOPATH", &*gopath)];
+        let program = built_by_both(&site, &vars, &["./gopath/src/named"]);
+        let said = site.command(&program, &[]).run().ok().stderr;
+        assert!(said.starts_with(&format!("{named}\n")), "{named}: {said}");
+    }
+}
+
+#[test]
 fn files_of_further_flags_for_the_external_linker() {
     let site = Site::new();
     std::fs::create_dir(site.path("far")).unwrap();

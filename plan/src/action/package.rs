@@ -75,7 +75,7 @@ impl Assembly<'_> {
         let said = self.hashed_line(&described.action_id, "dir ");
         let folder = sources::package_folder(&self.overlay, group, said);
         if let Some(folder) = &folder {
-            self.roots.cover(&self.lookups, folder);
+            self.cover_package(&described.action_id, folder);
         }
         let asked = pkgconfig::ask(
             self.go,
@@ -83,7 +83,11 @@ impl Assembly<'_> {
             &group.pkg_config,
             &mut self.answers,
         )?;
-        let source_map = self.source_map(&described.action_id, folder.as_deref());
+        let source_map = self.source_map(
+            &described.action_id,
+            described.import_path(),
+            folder.as_deref(),
+        );
         let mut draft = Draft {
             group,
             package: described.package.clone(),

@@ -13,6 +13,7 @@ impl Assembly<'_> {
     pub(super) fn source_map(
         &self,
         action_id: &str,
+        import_path: &str,
         folder: Option<&Path>,
     ) -> Option<(String, String)> {
         let folder = folder?.to_string_lossy().into_owned();
@@ -20,7 +21,11 @@ impl Assembly<'_> {
         if folder.starts_with(&format!("{goroot}/")) {
             return Some((goroot.to_owned(), "/_/GOROOT".to_owned()));
         }
-        let module = self.hashed_line(action_id, "module ")?;
+        let Some(module) = self.hashed_line(action_id, "module ") else {
+            return self
+                .trimpath
+                .then(|| self.source_map_without_module(folder, import_path));
+        };
         let (path, version) = module.split_once('@').unwrap_or((&module, ""));
         if let Some(at) = folder.find("/vendor/") {
             return Some((
@@ -45,6 +50,33 @@ impl Assembly<'_> {
             from.to_string_lossy().into_owned(),
             format!("/_/{path}{suffix}"),
         ))
+    }
+
+    /// The folder of GOPATH that a package is in.
+    fn gopath_of(&self, folder: &Path) -> Option<PathBuf> {
+        std::env::split_paths(self.env.get("GOPATH"))
+            .find(|root| folder.starts_with(root.join("src")))
+    }
+
+    /// Makes the folder of a package one of a root. Without a module that is the folder of GOPATH that it is in, since it is
+    /// that which is replaced in objects of C.
+    pub(super) fn cover_package(&mut self, action_id: &str, folder: &Path) {
+        let without_module = self.trimpath && self.hashed_line(action_id, "module ").is_none();
+        if without_module
+            && self.roots.to_virtual(&folder.to_string_lossy()).is_none()
+            && let Some(root) = self.gopath_of(folder)
+        {
+            self.roots.add_further(&root);
+        }
+        self.roots.cover(&self.lookups, folder);
+    }
+
+    /// In GOPATH it is the folder of that which is replaced, elsewhere the package's own.
+    fn source_map_without_module(&self, folder: String, import_path: &str) -> (String, String) {
+        match self.gopath_of(Path::new(&folder)) {
+            Some(root) => (root.to_string_lossy().into_owned(), "/_/GOPATH".to_owned()),
+            None => (folder, format!("/_/{import_path}")),
+        }
     }
 }
 
