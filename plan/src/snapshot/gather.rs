@@ -29,7 +29,7 @@ pub struct Unremembered {
     /// And whether all of a file counts.
     files: BTreeSet<(PathBuf, bool)>,
     index: PackageIndex,
-    /// When planning began.
+    /// When planning began: before what was kept was looked at, because what that read of files is not read again.
     started: SystemTime,
 }
 
@@ -40,10 +40,11 @@ impl Unremembered {
     /// Says why nothing was kept.
     pub fn remember(mut self, files: &mut SourceFiles<'_>) -> Result<(), String> {
         for (path, whole) in &self.files {
+            let recorded = files.record(path).map_err(|error| error.to_string())?;
+            // Afterwards: what comes while it is read would be in the fact and not in the plan.
             if changed_since(path, self.started) {
                 return Err(changing(path));
             }
-            let recorded = files.record(path).map_err(|error| error.to_string())?;
             self.facts.files.push(FileFact {
                 path: bytes(path),
                 digest: FileFact::digest(&recorded, *whole),
@@ -115,6 +116,9 @@ impl Planner {
         let found = releases.iter();
         machine.extend(found.filter_map(|name| self.go.look_up(Path::new(name))));
         facts.machine = machine.iter().map(|path| MachineFact::of(path)).collect();
+        if let Some(path) = machine.iter().find(|path| changed_since(path, started)) {
+            return Err(changing(path));
+        }
         facts.listings = grounds.listings.clone();
 
         let questions = self
@@ -165,10 +169,10 @@ impl Planner {
             }
         }
         for (folder, pattern) in folders {
+            facts.folders.push(FolderFact::of(&folder, pattern));
             if changed_since(&folder, started) {
                 return Err(changing(&folder));
             }
-            facts.folders.push(FolderFact::of(&folder, pattern));
         }
         for (path, follows) in kinds {
             let fact = LookFact::of(&path, follows);

@@ -90,6 +90,7 @@ impl Planner {
         request: &PlanRequest,
         files: &mut SourceFiles<'_>,
     ) -> Result<Planned, PlanError> {
+        let started = SystemTime::now();
         let sort = request.output_sort(&self.go.cwd);
         let file = self.file(request);
         let mut broken = None;
@@ -117,7 +118,7 @@ impl Planner {
                 holding = Some(snapshot);
             }
         }
-        let mut planned = self.plan_anew(request, files)?;
+        let mut planned = self.plan_since(started, request, files)?;
         planned.changed = broken;
         if let (Some(Ok(unremembered)), Some(earlier)) = (&mut planned.unremembered, holding) {
             unremembered.snapshot.accept_as(&earlier);
@@ -131,13 +132,22 @@ impl Planner {
         request: &PlanRequest,
         files: &mut SourceFiles<'_>,
     ) -> Result<Planned, PlanError> {
+        self.plan_since(SystemTime::now(), request, files)
+    }
+
+    fn plan_since(
+        &self,
+        started: SystemTime,
+        request: &PlanRequest,
+        files: &mut SourceFiles<'_>,
+    ) -> Result<Planned, PlanError> {
         let index = match files.fooled() {
             true => PackageIndex::Passed,
             false => PackageIndex::Used,
         };
-        let planned = self.dry_run(request, files, index)?;
+        let planned = self.dry_run(request, files, (index, started))?;
         match index == PackageIndex::Used && files.fooled() {
-            true => self.dry_run(request, files, PackageIndex::Passed),
+            true => self.dry_run(request, files, (PackageIndex::Passed, started)),
             false => Ok(planned),
         }
     }
@@ -153,9 +163,8 @@ impl Planner {
         &self,
         request: &PlanRequest,
         files: &mut SourceFiles<'_>,
-        index: PackageIndex,
+        (index, started): (PackageIndex, SystemTime),
     ) -> Result<Planned, PlanError> {
-        let started = SystemTime::now();
         let asked = plan_after(&self.go, request, index, self.memory(), || {
             Before::ask(&self.go)
         })?;
