@@ -80,8 +80,10 @@ fn local_modules(overlay: &Overlay, files: &[PathBuf]) -> BTreeSet<PathBuf> {
     let mut seen = BTreeSet::new();
     let mut pending: Vec<PathBuf> = files.to_vec();
     while let Some(file) = pending.pop() {
-        let read = overlay.file(&file).map(fs::read_to_string);
-        let text = read.and_then(Result::ok).unwrap_or_default();
+        // cmd/go takes any bytes in a comment.
+        let read = overlay.file(&file).map(fs::read);
+        let bytes = read.and_then(Result::ok).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
         let base = file.parent().unwrap_or(Path::new("/"));
         for word in text.lines().flat_map(words) {
             let folder: PathBuf = base.join(word).components().collect();
@@ -122,7 +124,7 @@ mod tests {
         }
         fs::write(
             root.join("w/ci.work"),
-            "go 1.24\nuse (\n\t./a // one\n)\nuse ../b\n",
+            b"// f\xfcr alle\ngo 1.24\nuse (\n\t./a // one\n)\nuse ../b\n",
         )
         .unwrap();
         fs::write(root.join("b/go.mod"), "module b\nreplace x => ../w/a\n").unwrap();
