@@ -112,6 +112,7 @@ impl Planner {
             .map(|name| ProgramFact::of(&self.go, name))
             .collect();
         let mut machine = machine_files(grounds, env);
+        machine.extend(release::defaults(&self.go));
         // A release on PATH is often a script, too.
         let found = releases.iter();
         machine.extend(found.filter_map(|name| self.go.look_up(Path::new(name))));
