@@ -66,7 +66,8 @@ pub(super) fn modules(overlay: &Overlay, files: &[PathBuf]) -> BTreeSet<Question
         // go.work.sum, whatever the workspace's file is called.
         let appended = PathBuf::from(format!("{}.sum", file.display()));
         let vendored = folder.join("vendor/modules.txt");
-        questions.extend([file.clone(), named, appended, vendored].map(Question::Content));
+        // GOWORK may name a file of any name, which by that would be read as another sort.
+        questions.extend([file.clone(), named, appended, vendored].map(Question::Whole));
     }
     questions
 }

@@ -212,6 +212,15 @@ fn a_module_of_the_workspace_counts_like_the_main_one() {
     assert!(!after_in(workspace(), |m| m.edit("go.work", "go 1.24", "go 1.25")));
 }
 
+#[test]
+fn a_workspace_may_be_a_file_of_any_name() {
+    let mut module = Module::new();
+    module.write("spaces", "go 1.24\n\nuse .\n");
+    let file = module.root().join("spaces");
+    module.set("GOWORK", file.to_str().unwrap());
+    assert!(!after_in(module, |m| m.edit("spaces", "go 1.24", "go 1.25")));
+}
+
 /// Whose own folder has no package, so nothing but its go.mod tells that it is there.
 #[test]
 fn a_module_of_the_workspace_may_be_named_without_a_dot_or_with_blanks() {
