@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::listing::{Listing, MAX_FILES};
@@ -225,10 +226,16 @@ fn look_up(path: &str, name: &str) -> Result<PathBuf, CToolchainError> {
     }
     std::env::split_paths(path)
         .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
+        .find(|path| is_program(path))
         .ok_or_else(|| CToolchainError::NotFound {
             program: name.to_owned(),
         })
+}
+
+/// Whether it is a file that somebody may start.
+fn is_program(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
 fn hash_file(path: &Path) -> Result<[u8; 32], CToolchainError> {
