@@ -27,7 +27,8 @@ pub fn require_declared(
         .into_iter()
         .flat_map(|file| file.wrappers)
         .collect();
-    if declared.iter().any(|path| real(path) == real(program)) {
+    let known = real(program);
+    if known.is_some() && declared.iter().any(|path| real(path) == known) {
         return Ok(());
     }
     let file = repositorys(&go.cwd);
