@@ -111,6 +111,11 @@ impl Planner {
             .into_iter()
             .map(|name| ProgramFact::of(&self.go, name))
             .collect();
+        let path = self.go.var("PATH");
+        if let Some(folder) = std::env::split_paths(&path).find(|it| changed_since(it, started)) {
+            // Which of two programs was asked cannot be said.
+            return Err(changing(&folder));
+        }
         let mut machine = machine_files(grounds, env);
         machine.extend(release::defaults(&self.go));
         // A release on PATH is often a script, too.
