@@ -7,6 +7,8 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::listing::{Listing, MAX_FILES};
@@ -155,7 +157,18 @@ pub fn identify(
     let search = String::from_utf8_lossy(&search);
     let called = name_of(name, &search);
     let mut listings = Vec::new();
-    for folder in header_folders(&search) {
+    let searched = searched_folders(&search);
+    let outermost = outermost(&searched);
+    for folder in &searched {
+        // The order decides which of two headers is taken, and so does whether a folder below another is searched by itself.
+        for (at, above) in outermost.iter().enumerate() {
+            if let Ok(below) = folder.strip_prefix(above) {
+                add("header folder", &(at as u64).to_le_bytes());
+                add("within", below.as_os_str().as_bytes());
+            }
+        }
+    }
+    for folder in outermost {
         let listing =
             Listing::of(&folder, true).map_err(|_| CToolchainError::TooMany { folder })?;
         add("headers", &listing.digest);
@@ -225,10 +238,16 @@ fn look_up(path: &str, name: &str) -> Result<PathBuf, CToolchainError> {
     }
     std::env::split_paths(path)
         .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
+        .find(|path| is_program(path))
         .ok_or_else(|| CToolchainError::NotFound {
             program: name.to_owned(),
         })
+}
+
+/// Whether it is a file that somebody may start.
+fn is_program(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
 fn hash_file(path: &Path) -> Result<[u8; 32], CToolchainError> {
@@ -239,25 +258,27 @@ fn hash_file(path: &Path) -> Result<[u8; 32], CToolchainError> {
     Ok(*blake3::hash(&bytes).as_bytes())
 }
 
-/// The folders between `search starts here` and `End of search list` of `cc -E -v`, without those below another one.
-fn header_folders(text: &str) -> Vec<PathBuf> {
-    let folders: BTreeSet<PathBuf> = text
-        .lines()
+/// The folders between `search starts here` and `End of search list` of `cc -E -v`, in this order.
+fn searched_folders(text: &str) -> Vec<PathBuf> {
+    text.lines()
         .skip_while(|line| !line.contains("search starts here"))
         .take_while(|line| !line.starts_with("End of search list"))
         .filter_map(|line| line.strip_prefix(' '))
         .filter_map(|path| Path::new(path).canonicalize().ok())
-        .collect();
-    let is_below = |folder: &&PathBuf| {
-        folder
-            .ancestors()
-            .skip(1)
-            .any(|above| folders.contains(above))
+        .collect()
+}
+
+/// Those that are below no other one: a listing of a folder has what is below it.
+fn outermost(folders: &[PathBuf]) -> Vec<PathBuf> {
+    let folders: BTreeSet<&PathBuf> = folders.iter().collect();
+    let is_below = |folder: &Path| {
+        let mut above = folder.ancestors().skip(1);
+        above.any(|above| folders.iter().any(|known| *known == above))
     };
     folders
         .iter()
         .filter(|folder| !is_below(folder))
-        .cloned()
+        .map(|folder| (*folder).clone())
         .collect()
 }
 
@@ -275,6 +296,28 @@ fn library_folders(text: &str) -> BTreeSet<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn header_folders_are_searched_in_their_order_and_listed_once() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().canonicalize().unwrap();
+        for name in ["lib/include", "usr/include/multi"] {
+            std::fs::create_dir_all(root.join(name)).unwrap();
+        }
+        let said = format!(
+            "#include \"...\" search starts here:\n#include <...> search starts here:\n {0}/usr/include/multi\n {0}/gone\n \
+             {0}/usr/include\n {0}/lib/include\nEnd of search list.\n {0}\n",
+            root.display()
+        );
+        let searched = searched_folders(&said);
+        let at =
+            |names: &[&str]| -> Vec<PathBuf> { names.iter().map(|name| root.join(name)).collect() };
+        assert_eq!(
+            searched,
+            at(&["usr/include/multi", "usr/include", "lib/include"])
+        );
+        assert_eq!(outermost(&searched), at(&["lib/include", "usr/include"]));
+    }
 
     #[test]
     fn a_compiler_is_called_by_its_version_and_target() {

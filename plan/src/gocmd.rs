@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
@@ -54,14 +55,14 @@ impl GoCommand {
         self.look_up(&self.program)
     }
 
-    /// The file that this name means: on PATH, unless it is a path itself.
+    /// The file that this name means: a program on PATH, as exec.LookPath finds it, unless it is a path itself.
     pub(crate) fn look_up(&self, name: &Path) -> Option<PathBuf> {
         if name.components().count() > 1 {
             return Some(self.cwd.join(name));
         }
         std::env::split_paths(&self.var("PATH"))
             .map(|folder| folder.join(name))
-            .find(|path| path.is_file())
+            .find(|path| is_program(path))
     }
 
     /// Runs `go` to its end.
@@ -135,6 +136,12 @@ impl GoCommand {
         })?;
         Ok(GoEnv { vars })
     }
+}
+
+/// Whether it is a file that somebody may start: others on PATH are passed over.
+fn is_program(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
 fn refused(output: &Output) -> PlanError {

@@ -94,15 +94,24 @@ impl Wrapper {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
     fn a_wrapper_is_found_where_go_finds_it() {
         let dir = tempfile::tempdir().unwrap();
-        let program = dir.path().join("wrap");
-        std::fs::write(&program, "").unwrap();
+        let program = dir.path().join("bin/wrap");
+        for folder in ["data", "bin"] {
+            std::fs::create_dir(dir.path().join(folder)).unwrap();
+            std::fs::write(dir.path().join(folder).join("wrap"), "").unwrap();
+        }
+        // What nobody may start is no program.
+        std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
         let mut go = GoCommand::new("/");
-        go.env = vec![("PATH".into(), dir.path().into())];
+        let path = std::env::join_paths(["data", "bin"].map(|name| dir.path().join(name)));
+        go.env = vec![("PATH".into(), path.unwrap())];
         let named = |text: &str| Wrapper::named(&go, text);
         let by_name = named("wrap 'a b' c").unwrap().unwrap();
         assert_eq!(by_name.program(), program);

@@ -283,6 +283,10 @@ mod tests {
                 "gofarm: /repo/gofarm.toml: the value of \"user\" must be a text that is not empty",
             ),
             (
+                "server = []\n",
+                "gofarm: /repo/gofarm.toml: the value of \"server\" must be a text that is not empty, or a list of such",
+            ),
+            (
                 "toolexec = [\"a\", 1]\n",
                 "gofarm: /repo/gofarm.toml: the value of \"toolexec\" must be a text that is not empty, or a list of such",
             ),

@@ -107,7 +107,7 @@ pub(super) fn understand(text: &str, file: &Path) -> Result<SettingsFile, UsageE
             );
         }
         let is_list = LISTS.contains(&key.as_str());
-        let Some(texts) = texts(value, is_list) else {
+        let Some(texts) = texts(value, is_list).filter(|texts| !texts.is_empty()) else {
             let list = if is_list { ", or a list of such" } else { "" };
             return Err(UsageError::new(format!(
                 "gofarm: {name}: the value of {key:?} must be a text that is not empty{list}"

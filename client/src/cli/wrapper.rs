@@ -27,7 +27,8 @@ pub fn require_declared(
         .into_iter()
         .flat_map(|file| file.wrappers)
         .collect();
-    if declared.iter().any(|path| real(path) == real(program)) {
+    let known = real(program);
+    if known.is_some() && declared.iter().any(|path| real(path) == known) {
         return Ok(());
     }
     let file = repositorys(&go.cwd);
@@ -56,7 +57,8 @@ fn line(file: &Path, declared: &[PathBuf], program: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
@@ -68,7 +70,8 @@ mod tests {
             for name in ["repo/go.mod", "repo/tools/wrap", "repo/tools/other"] {
                 let path = folder.path().join(name);
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
-                fs::write(path, "").unwrap();
+                fs::write(&path, "").unwrap();
+                fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
             }
             if let Some(text) = toml {
                 fs::write(folder.path().join("repo/gofarm.toml"), text).unwrap();

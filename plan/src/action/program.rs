@@ -243,7 +243,14 @@ impl Assembly<'_> {
             path: path.display().to_string(),
             source,
         })?;
-        let flags = response_file::split(&String::from_utf8_lossy(&bytes));
+        let text = String::from_utf8(bytes).ok();
+        let flags = text.and_then(|text| response_file::split(&text));
+        let flags = flags.ok_or_else(|| PlanError::Unsupported {
+            what: format!("the linker flag @{}", path.display()),
+            why: "C compilers read a backslash between quotes or at the end of a line, a quoted line end and an empty word in \
+                  such a file in different ways; write it without them, and in UTF-8"
+                .to_owned(),
+        })?;
         let linked = linking::link(&self.lookups, &flags, cwd, &mut self.roots)?;
         let name = format!("extldflags-{}", files.len());
         files.push(v1::WriteFile {

@@ -10,19 +10,27 @@ pub(crate) fn named(lookups: &Lookups, flag: &str, cwd: &Path) -> Option<PathBuf
     lookups.is_file(&path).then_some(path)
 }
 
-/// The flags in such a file: blanks separate, both kinds of quotes protect, and a backslash takes what follows as it is,
-/// between quotes as well (`buildargv`).
-pub(crate) fn split(text: &str) -> Vec<String> {
+/// The flags in such a file: blanks separate, both kinds of quotes protect, and a backslash takes what follows as it is
+/// (`buildargv`). Nothing where drivers differ: in a backslash between quotes or before the end of a line, in a quoted line end,
+/// and in a word with nothing in it.
+pub(crate) fn split(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
     let mut letters = text.chars();
     while let Some(c) = letters.next() {
         if c == '\\' {
-            word.get_or_insert_default().extend(letters.next());
+            let next = letters.next().filter(|next| *next != '\n')?;
+            if quote.is_some() {
+                return None;
+            }
+            word.get_or_insert_default().push(next);
         } else if quote == Some(c) {
             quote = None;
         } else if quote.is_some() {
+            if c == '\n' {
+                return None;
+            }
             word.get_or_insert_default().push(c);
         } else if c == '\'' || c == '"' {
             quote = Some(c);
@@ -34,16 +42,13 @@ pub(crate) fn split(text: &str) -> Vec<String> {
         }
     }
     words.extend(word);
-    words
+    (!words.iter().any(String::is_empty)).then_some(words)
 }
 
-/// A file that [`split`] takes apart into these flags, one a line.
+/// A file that every driver takes apart into these flags, none of which is empty or has a line end in it.
 pub(crate) fn join(flags: &[String]) -> String {
     let mut text = String::new();
     for flag in flags {
-        if flag.is_empty() {
-            text.push_str("''");
-        }
         for c in flag.chars() {
             if c.is_ascii_whitespace() || matches!(c, '\u{b}' | '\\' | '\'' | '"') {
                 text.push('\\');
@@ -66,17 +71,31 @@ mod tests {
             ("  \n\t", &[]),
             ("-a -b\n-c", &["-a", "-b", "-c"]),
             ("'a b' \"c 'd'\" e'f g'h", &["a b", "c 'd'", "ef gh"]),
-            ("a\\ b \"\\\"\" '\\'' \\\\", &["a b", "\"", "'", "\\"]),
-            ("'' \"\" x", &["", "", "x"]),
+            ("a\\ b \\\" \\' \\\\", &["a b", "\"", "'", "\\"]),
             ("'unfinished word", &["unfinished word"]),
         ] {
-            assert_eq!(split(text), flags, "{text}");
+            assert_eq!(split(text).unwrap(), flags, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_drivers_read_differently_is_not_read() {
+        for text in [
+            "'a\\b'",
+            "\"a\\\"b\"",
+            "a\\\nb",
+            "a\\",
+            "'a\nb'",
+            "a '' b",
+            "\"\"",
+        ] {
+            assert_eq!(split(text), None, "{text}");
         }
     }
 
     #[test]
     fn flags_that_are_joined_are_split_into_the_same() {
-        let flags = ["", "a b", "-Wl,-rpath,/x'y\"z\\", "\n", "plain"].map(str::to_owned);
-        assert_eq!(split(&join(&flags)), flags);
+        let flags = ["a b", "-Wl,-rpath,/x'y\"z\\", "\t", "plain"].map(str::to_owned);
+        assert_eq!(split(&join(&flags)).unwrap(), flags);
     }
 }

@@ -12,6 +12,7 @@ mod folders;
 mod footing;
 #[cfg(test)]
 pub(crate) mod fuzzing;
+mod gather;
 pub(crate) mod header;
 mod name;
 mod overlaid;
@@ -21,28 +22,24 @@ mod repository;
 pub(crate) mod trace;
 mod unsaid;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::SystemTime;
 
-use crate::action::assemble::split_quoted;
 use crate::cc::memory::Memory;
 use crate::error::PlanError;
 use crate::files::SourceFiles;
 use crate::gocmd::{GoCommand, GoEnv};
 use crate::lookups::Question;
-use crate::machine::{MachineFact, ProgramFact, bytes, changed, modified};
 use crate::overlay::{Overlay, Seen};
-use crate::plan::{Asked, Grounds, PackageIndex, Plan, module_root, plan_after};
+use crate::plan::{PackageIndex, Plan, plan_after};
 use crate::request::PlanRequest;
-use fact::{AnswerFact, Facts, FileFact, Kind, LookFact};
-use folders::{FolderFact, nanos};
 pub use footing::{Access, Footing};
+use gather::Before;
+pub use gather::Unremembered;
 pub(crate) use name::decides;
-use record::{Kept, Snapshot};
-use repository::Stamped;
+use record::Kept;
 
 /// Plans builds and remembers plans.
 #[derive(Debug, Clone)]
@@ -62,45 +59,6 @@ pub struct Planned {
     pub changed: Option<String>,
     /// What is still to be done so that the plan is remembered; `Err` says why it cannot be. `None` when it is.
     pub unremembered: Option<Result<Unremembered, String>>,
-}
-
-/// A snapshot that lacks the headers of the files that the plan rests on. Reading them takes longer than planning, and
-/// nobody waits for it: it is done beside the build.
-#[derive(Debug)]
-pub struct Unremembered {
-    file: PathBuf,
-    snapshot: Snapshot,
-    facts: Facts,
-    /// And whether all of a file counts.
-    files: BTreeSet<(PathBuf, bool)>,
-    index: PackageIndex,
-    /// When planning began.
-    started: SystemTime,
-}
-
-impl Unremembered {
-    /// Reads the files and writes the snapshot; nothing is kept when one of them has changed since planning began.
-    ///
-    /// # Errors
-    /// Says why nothing was kept.
-    pub fn remember(mut self, files: &mut SourceFiles<'_>) -> Result<(), String> {
-        for (path, whole) in &self.files {
-            if changed_since(path, self.started) {
-                return Err(changing(path));
-            }
-            let recorded = files.record(path).map_err(|error| error.to_string())?;
-            self.facts.files.push(FileFact {
-                path: bytes(path),
-                digest: FileFact::digest(&recorded, *whole),
-                whole: *whole,
-            });
-        }
-        if self.index == PackageIndex::Used && files.fooled() {
-            return Err("a file changed and kept its size and time".to_owned());
-        }
-        record::write(&self.file, &self.facts, &self.snapshot);
-        Ok(())
-    }
 }
 
 impl Planner {
@@ -132,6 +90,7 @@ impl Planner {
         request: &PlanRequest,
         files: &mut SourceFiles<'_>,
     ) -> Result<Planned, PlanError> {
+        let started = SystemTime::now();
         let sort = request.output_sort(&self.go.cwd);
         let file = self.file(request);
         let mut broken = None;
@@ -159,7 +118,7 @@ impl Planner {
                 holding = Some(snapshot);
             }
         }
-        let mut planned = self.plan_anew(request, files)?;
+        let mut planned = self.plan_since(started, request, files)?;
         planned.changed = broken;
         if let (Some(Ok(unremembered)), Some(earlier)) = (&mut planned.unremembered, holding) {
             unremembered.snapshot.accept_as(&earlier);
@@ -173,13 +132,22 @@ impl Planner {
         request: &PlanRequest,
         files: &mut SourceFiles<'_>,
     ) -> Result<Planned, PlanError> {
+        self.plan_since(SystemTime::now(), request, files)
+    }
+
+    fn plan_since(
+        &self,
+        started: SystemTime,
+        request: &PlanRequest,
+        files: &mut SourceFiles<'_>,
+    ) -> Result<Planned, PlanError> {
         let index = match files.fooled() {
             true => PackageIndex::Passed,
             false => PackageIndex::Used,
         };
-        let planned = self.dry_run(request, files, index)?;
+        let planned = self.dry_run(request, files, (index, started))?;
         match index == PackageIndex::Used && files.fooled() {
-            true => self.dry_run(request, files, PackageIndex::Passed),
+            true => self.dry_run(request, files, (PackageIndex::Passed, started)),
             false => Ok(planned),
         }
     }
@@ -195,9 +163,8 @@ impl Planner {
         &self,
         request: &PlanRequest,
         files: &mut SourceFiles<'_>,
-        index: PackageIndex,
+        (index, started): (PackageIndex, SystemTime),
     ) -> Result<Planned, PlanError> {
-        let started = SystemTime::now();
         let asked = plan_after(&self.go, request, index, self.memory(), || {
             Before::ask(&self.go)
         })?;
@@ -241,289 +208,4 @@ impl Planner {
             }
         }
     }
-
-    /// Collects what a plan rests on but the contents of files.
-    ///
-    /// # Errors
-    /// That cannot be followed, or is changing just now; says what.
-    fn facts(
-        &self,
-        file: PathBuf,
-        request: &PlanRequest,
-        asked: &Asked<Before>,
-        (index, started): (PackageIndex, SystemTime),
-    ) -> Result<Unremembered, String> {
-        let Asked {
-            plan,
-            grounds,
-            env,
-            before,
-        } = asked;
-        let snapshot = Snapshot::of(plan, request.output_sort(&self.go.cwd));
-        let mut facts = Facts::default();
-        let git_roots = repository::git_roots(&self.go.cwd);
-        match repository::stamped(plan) {
-            Stamped::No => {}
-            Stamped::Git => {
-                facts.answers = repository::answers(&self.go, &git_roots);
-                // Asked before and after: what is committed meanwhile is in the plan or not.
-                if facts.answers != before.git {
-                    return Err("git says something else than before".to_owned());
-                }
-            }
-            Stamped::Other => return Err("a repository that is not git's".to_owned()),
-        }
-        let said = grounds.answers.iter().cloned();
-        facts
-            .answers
-            .extend(said.map(|answer| AnswerFact::of(answer, false)));
-        facts.answers.dedup();
-        let mut programs: BTreeSet<&str> = grounds.compilers.iter().map(String::as_str).collect();
-        programs.extend(grounds.answers.iter().map(|answer| answer.argv[0].as_str()));
-        // Whether it is found decides whether C is allowed where nobody says so (cmd/go/internal/cfg/cfg.go, `defaultContext`).
-        let compiler = split_quoted(env.get("CC"));
-        programs.extend(compiler.first().map(String::as_str));
-        if !git_roots.is_empty() {
-            // Without it nothing is stamped.
-            programs.insert("git");
-        }
-        let releases = release::candidates(&self.go, env, &name::goenv_file(&self.go));
-        programs.extend(releases.iter().map(String::as_str));
-        facts.programs = programs
-            .into_iter()
-            .map(|name| ProgramFact::of(&self.go, name))
-            .collect();
-        let mut machine = machine_files(grounds, env);
-        // A release on PATH is often a script, too.
-        let found = releases.iter();
-        machine.extend(found.filter_map(|name| self.go.look_up(Path::new(name))));
-        facts.machine = machine.iter().map(|path| MachineFact::of(path)).collect();
-        facts.listings = grounds.listings.clone();
-
-        let questions = self
-            .questions(request, plan, grounds, env)
-            .ok_or("cmd/go does not say what it asked, or too much")?;
-        let beside = unsaid::beside(&self.go);
-        if looks(&beside) != before.beside {
-            return Err("the folders above are changing".to_owned());
-        }
-        let mut files = BTreeSet::new();
-        let modcache = Some(Path::new(env.get("GOMODCACHE"))).filter(|path| path.is_absolute());
-        let mut folders: BTreeSet<(PathBuf, Option<String>)> = BTreeSet::new();
-        let mut kinds: BTreeSet<(PathBuf, bool)> = BTreeSet::new();
-        // One that is not there was not needed: it would have been fetched.
-        let fetched = releases.iter().map(|name| release::fetched(env, name));
-        kinds.extend(
-            fetched
-                .filter(|path| path.is_dir())
-                .map(|path| (path, true)),
-        );
-        for question in questions.into_iter().chain(beside.iter().cloned()) {
-            match within_cache(question, modcache) {
-                Question::Kind(path) => {
-                    kinds.insert((path, true));
-                }
-                Question::Entry(path) => {
-                    kinds.insert((path, false));
-                }
-                Question::Packages(folder) => {
-                    folders.insert((folder, None));
-                }
-                Question::Names(folder, pattern) => {
-                    folders.insert((folder, Some(pattern)));
-                }
-                Question::Content(path) => {
-                    kinds.insert((path.clone(), true));
-                    files.insert((path, false));
-                }
-                Question::Whole(path) => {
-                    kinds.insert((path.clone(), true));
-                    files.insert((path, true));
-                }
-                Question::Package(folder) => {
-                    let planned = overlaid::planned_files(&Overlay::default(), &folder);
-                    files.extend(planned.into_iter().map(|(_, path)| (path, false)));
-                    folders.insert((folder, None));
-                }
-            }
-        }
-        for (folder, pattern) in folders {
-            if changed_since(&folder, started) {
-                return Err(changing(&folder));
-            }
-            facts.folders.push(FolderFact::of(&folder, pattern));
-        }
-        for (path, follows) in kinds {
-            let fact = LookFact::of(&path, follows);
-            // Those beside were looked at before and after.
-            let question = match follows {
-                true => Question::Kind(path.clone()),
-                false => Question::Entry(path.clone()),
-            };
-            if !beside.contains(&question) && is_in_motion(&path, fact.kind(), started) {
-                return Err(changing(&path));
-            }
-            facts.looks.push(fact);
-        }
-        files.retain(|(path, _)| Kind::behind(path) == Kind::File);
-        Ok(Unremembered {
-            file,
-            snapshot,
-            facts,
-            files,
-            index,
-            started,
-        })
-    }
-
-    /// All that was asked while the plan was made; `None` when that is not known.
-    fn questions(
-        &self,
-        request: &PlanRequest,
-        plan: &Plan,
-        grounds: &Grounds,
-        env: &GoEnv,
-    ) -> Option<BTreeSet<Question>> {
-        let trace = grounds.trace.as_deref().filter(|trace| !trace.is_empty())?;
-        let overlay = &grounds.overlay;
-        // What cmd/go asks of the file system as it sees it, and what is asked of the file system itself.
-        let mut seen = trace::parse(trace, &self.go.cwd)?;
-        let mut questions = grounds.questions.clone();
-        let mut modules: Vec<PathBuf> = ["GOWORK", "GOMOD"]
-            .iter()
-            .map(|name| PathBuf::from(env.get(name)))
-            .filter(|file| file.is_absolute() && overlay.file(file).is_some())
-            .collect();
-        modules.extend(name::module_file(&self.go, env.get("GOFLAGS"), request));
-        // `go env` knows nothing of an overlay on the command line.
-        let is_named = |path: &&Path| path.ends_with("go.mod") || path.ends_with("go.work");
-        let given = overlay.files().map(|(path, _)| path).filter(is_named);
-        modules.extend(given.map(Path::to_owned));
-        questions.extend(overlaid::module_files(overlay));
-        let modules = unsaid::modules(overlay, &modules);
-        questions.extend(modules.iter().cloned());
-        seen.extend(modules);
-        let goroot = Path::new(env.get("GOROOT"));
-        questions.extend(unsaid::links(goroot));
-        if let Some(root) = module_root(env) {
-            questions.extend(unsaid::repositories(Path::new(&root)));
-        }
-        for node in &plan.nodes {
-            let folder = Path::new(&node.folder);
-            if node.folder.is_empty() || is_below(folder, env.get("GOMODCACHE")) {
-                continue;
-            }
-            if !folder.starts_with(goroot) {
-                questions.extend(unsaid::links(folder));
-            }
-            seen.extend(embed::questions(overlay, node)?);
-        }
-        for main in plan.nodes.iter().filter_map(|node| node.main) {
-            let folder = Path::new(&plan.nodes.get(main as usize)?.folder);
-            if !folder.as_os_str().is_empty() && !folder.starts_with(goroot) {
-                questions.extend(unsaid::repositories(folder));
-            }
-        }
-        if request
-            .packages
-            .iter()
-            .any(|package| package.ends_with(".go"))
-        {
-            // Files named one by one: their folder is the package.
-            seen.insert(Question::Package(self.go.cwd.clone()));
-        }
-        let underlying = |question| overlaid::underlying(overlay, question);
-        questions.extend(seen.into_iter().flat_map(underlying));
-        Some(questions)
-    }
-}
-
-/// What is asked before planning too, because nothing shows later that it has changed meanwhile.
-struct Before {
-    git: Vec<AnswerFact>,
-    beside: Vec<LookFact>,
-}
-
-impl Before {
-    fn ask(go: &GoCommand) -> Before {
-        Before {
-            git: repository::answers(go, &repository::git_roots(&go.cwd)),
-            beside: looks(&unsaid::beside(go)),
-        }
-    }
-}
-
-fn changing(path: &Path) -> String {
-    format!("{} is changing", path.display())
-}
-
-fn looks(questions: &BTreeSet<Question>) -> Vec<LookFact> {
-    let facts = questions.iter().filter_map(|question| match question {
-        Question::Kind(path) => Some(LookFact::of(path, true)),
-        Question::Entry(path) => Some(LookFact::of(path, false)),
-        _ => None,
-    });
-    facts.collect()
-}
-
-/// A module of the cache is what its version says, and cmd/go itself keeps an index of it that it never compares again. It may
-/// go, though.
-fn within_cache(question: Question, modcache: Option<&Path>) -> Question {
-    let Some(modcache) = modcache else {
-        return question;
-    };
-    match question {
-        Question::Packages(path)
-        | Question::Names(path, _)
-        | Question::Content(path)
-        | Question::Whole(path)
-        | Question::Package(path)
-            if path.starts_with(modcache) =>
-        {
-            Question::Kind(path)
-        }
-        other => other,
-    }
-}
-
-fn is_below(path: &Path, root: &str) -> bool {
-    !root.is_empty() && path.starts_with(root)
-}
-
-/// Files of the machine whose change changes plans: the C toolchain's, and those of the Go release.
-fn machine_files(grounds: &Grounds, env: &GoEnv) -> BTreeSet<PathBuf> {
-    let mut machine: BTreeSet<PathBuf> = grounds.machine_files.iter().cloned().collect();
-    for name in ["VERSION", "go.env", "bin/go"] {
-        machine.insert(Path::new(env.get("GOROOT")).join(name));
-    }
-    // Of a development tree: there the tools' own build IDs are in the identities.
-    let tools = fs::read_dir(env.get("GOTOOLDIR"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    machine.extend(tools.map(|tool| tool.path()));
-    machine
-}
-
-/// Whether what is at this path, or that nothing is, may have become so while the plan was made.
-fn is_in_motion(path: &Path, kind: Kind, started: SystemTime) -> bool {
-    match kind {
-        // A folder's time says that something came to it, which is nothing here.
-        Kind::Folder => fs::metadata(path)
-            .and_then(|metadata| metadata.created())
-            .is_ok_and(|created| created >= started),
-        Kind::File | Kind::Link | Kind::Other => changed_since(path, started),
-        Kind::Nothing => {
-            let mut above = path.ancestors().skip(1);
-            let nearest = above.find(|folder| folder.is_dir());
-            nearest.is_some_and(|folder| changed_since(folder, started))
-        }
-    }
-}
-
-/// True when something changed the path at or after this moment.
-fn changed_since(path: &Path, moment: SystemTime) -> bool {
-    // Times of files are taken from a clock that ticks every few milliseconds.
-    let moment = nanos(moment) - 10_000_000;
-    fs::metadata(path).is_ok_and(|metadata| modified(&metadata).max(changed(&metadata)) >= moment)
 }

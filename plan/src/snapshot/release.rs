@@ -44,16 +44,35 @@ fn names(settings: &[String], files: &[String]) -> BTreeSet<String> {
 /// See [`names`].
 pub(super) fn candidates(go: &GoCommand, env: &GoEnv, settings_file: &Path) -> BTreeSet<String> {
     // A release that was handed over to may have been given another value than the one that led to it.
-    let kept = fs::read_to_string(settings_file).unwrap_or_default();
-    let kept = kept
-        .lines()
-        .filter_map(|line| line.strip_prefix("GOTOOLCHAIN="));
+    let kept = std::iter::once(settings_file.to_owned()).chain(defaults(go));
+    let kept: Vec<String> = kept.filter_map(|file| text(&file)).collect();
+    let kept = kept.iter().flat_map(|text| text.lines());
+    let kept = kept.filter_map(|line| line.strip_prefix("GOTOOLCHAIN="));
     let mut settings: Vec<String> = kept.map(str::to_owned).collect();
     settings.push(go.var("GOTOOLCHAIN"));
     settings.push(env.get("GOTOOLCHAIN").to_owned());
-    let files = ["GOWORK", "GOMOD"].map(|name| fs::read_to_string(env.get(name)));
+    let files = ["GOWORK", "GOMOD"].map(|name| text(Path::new(env.get(name))));
     let files: Vec<String> = files.into_iter().flatten().collect();
     names(&settings, &files)
+}
+
+/// Where the release that is asked first, which may hand over to another one, keeps its default settings
+/// (cmd/go/internal/cfg/cfg.go, `initEnvCache`).
+pub(super) fn defaults(go: &GoCommand) -> Option<PathBuf> {
+    let root = match go.var("GOROOT") {
+        unset if unset.is_empty() => {
+            let command = go.locate()?.canonicalize().ok()?;
+            command.parent()?.parent()?.to_owned()
+        }
+        named => PathBuf::from(named),
+    };
+    Some(root.join("go.env"))
+}
+
+/// cmd/go takes any bytes in a comment.
+fn text(file: &Path) -> Option<String> {
+    let bytes = fs::read(file).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Where a release lies in the module cache once it has been fetched.

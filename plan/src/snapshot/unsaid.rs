@@ -66,22 +66,25 @@ pub(super) fn modules(overlay: &Overlay, files: &[PathBuf]) -> BTreeSet<Question
         // go.work.sum, whatever the workspace's file is called.
         let appended = PathBuf::from(format!("{}.sum", file.display()));
         let vendored = folder.join("vendor/modules.txt");
-        questions.extend([file.clone(), named, appended, vendored].map(Question::Content));
+        // GOWORK may name a file of any name, which by that would be read as another sort.
+        questions.extend([file.clone(), named, appended, vendored].map(Question::Whole));
     }
     questions
 }
 
 /// The go.mod of each folder that a go.work or go.mod names, and of the folders that those name.
 ///
-/// Every word that looks like a path counts, whatever directive it stands in: one too many only makes a plan rest on more.
+/// Every word that is the name of a folder counts, whatever directive it stands in: one too many only makes a plan rest on more.
 fn local_modules(overlay: &Overlay, files: &[PathBuf]) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     // By their real names, because modules that name each other would never end.
     let mut seen = BTreeSet::new();
     let mut pending: Vec<PathBuf> = files.to_vec();
     while let Some(file) = pending.pop() {
-        let read = overlay.file(&file).map(fs::read_to_string);
-        let text = read.and_then(Result::ok).unwrap_or_default();
+        // cmd/go takes any bytes in a comment.
+        let read = overlay.file(&file).map(fs::read);
+        let bytes = read.and_then(Result::ok).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
         let base = file.parent().unwrap_or(Path::new("/"));
         for word in text.lines().flat_map(words) {
             let folder: PathBuf = base.join(word).components().collect();
@@ -97,16 +100,15 @@ fn local_modules(overlay: &Overlay, files: &[PathBuf]) -> BTreeSet<PathBuf> {
     found
 }
 
-/// The words of a line that name a place in the file system (golang.org/x/mod/modfile: `IsDirectoryPath`).
+/// The words of a line, which may name a folder: a go.work needs no `./` before it (`LoadWorkFile` in
+/// cmd/go/internal/modload/init.go).
 fn words(line: &str) -> impl Iterator<Item = &str> {
+    // In quotes a path may have blanks.
+    let quoted = ['"', '`'].map(|quote| line.split(quote).skip(1).step_by(2));
     let line = line.split("//").next().unwrap_or_default();
-    line.split(|c: char| c.is_whitespace() || "\"`()".contains(c))
-        .filter(|word| {
-            matches!(*word, "." | "..")
-                || ["./", "../", "/"]
-                    .iter()
-                    .any(|start| word.starts_with(start))
-        })
+    let plain = line.split(|c: char| c.is_whitespace() || "\"`()".contains(c));
+    let words = plain.chain(quoted.into_iter().flatten());
+    words.filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
@@ -117,20 +119,23 @@ mod tests {
     fn modules_are_found_through_workspaces_and_replacements() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
-        for name in ["w", "w/a", "b", "c d"] {
+        for name in ["w", "w/a", "w/plain", "b", "c d"] {
             fs::create_dir_all(root.join(name)).unwrap();
         }
         fs::write(
             root.join("w/ci.work"),
-            "go 1.24\nuse (\n\t./a // one\n)\nuse ../b\n",
+            b"// f\xfcr alle\ngo 1.24\nuse (\n\t./a // one\n\t\"../c d\" // two\n\tplain\n)\nuse ../b\n",
         )
         .unwrap();
         fs::write(root.join("b/go.mod"), "module b\nreplace x => ../w/a\n").unwrap();
-        let found: Vec<PathBuf> = local_modules(&Overlay::default(), &[root.join("w/ci.work")])
-            .iter()
-            .map(|file| file.canonicalize().unwrap_or(file.clone()))
-            .collect();
-        assert!(found.iter().any(|file| file.ends_with("w/a/go.mod")));
-        assert!(found.iter().any(|file| file.ends_with("b/go.mod")));
+        let found: BTreeSet<PathBuf> =
+            local_modules(&Overlay::default(), &[root.join("w/ci.work")])
+                .iter()
+                .map(|file| file.parent().unwrap().canonicalize().unwrap())
+                .collect();
+        for name in ["w/a", "w/plain", "b", "c d"] {
+            let folder = root.join(name).canonicalize().unwrap();
+            assert!(found.contains(&folder), "{name}");
+        }
     }
 }

@@ -213,6 +213,34 @@ fn a_module_of_the_workspace_counts_like_the_main_one() {
 }
 
 #[test]
+fn a_workspace_may_be_a_file_of_any_name() {
+    let mut module = Module::new();
+    module.write("spaces", "go 1.24\n\nuse .\n");
+    let file = module.root().join("spaces");
+    module.set("GOWORK", file.to_str().unwrap());
+    assert!(!after_in(module, |m| m.edit("spaces", "go 1.24", "go 1.25")));
+}
+
+/// Whose own folder has no package, so nothing but its go.mod tells that it is there.
+#[test]
+fn a_module_of_the_workspace_may_be_named_without_a_dot_or_with_blanks() {
+    for (folder, used) in [("plain", "plain"), ("a b", "\"./a b\"")] {
+        let module = Module::new();
+        module.write("go.work", &format!("go 1.24\n\nuse .\nuse {used}\n"));
+        module.edit(
+            "lib/lib.go",
+            "package lib\n",
+            "package lib\n\nimport _ \"example.com/other/p\"\n",
+        );
+        let file = format!("{folder}/go.mod");
+        module.write(&file, "module example.com/other\n\ngo 1.24\n");
+        module.write(&format!("{folder}/p/p.go"), "package p\n");
+        let reused = after_in(module, |m| m.edit(&file, "go 1.24", "go 1.23"));
+        assert!(!reused, "{folder}");
+    }
+}
+
+#[test]
 fn the_state_of_the_repository_is_part_of_a_plan_that_is_stamped_with_it() {
     let mut module = Module::new();
     module.git(&["init", "-q"]);
