@@ -180,13 +180,18 @@ impl Overlay {
         }
     }
 
-    /// The file that is read when this path is asked for; nothing where cmd/go sees no file.
+    /// Where what is read lies when this path is asked for; nothing where cmd/go sees no file.
+    pub fn actual<'a>(&'a self, path: &'a Path) -> Option<&'a Path> {
+        match self.seen(path) {
+            Seen::Real => Some(path),
+            Seen::File(by) => Some(by),
+            Seen::Nothing | Seen::Folder => None,
+        }
+    }
+
+    /// The file that is read when this path is asked for; nothing where there is none.
     pub fn file(&self, path: &Path) -> Option<PathBuf> {
-        let file = match self.seen(path) {
-            Seen::Real => path,
-            Seen::File(by) => by,
-            Seen::Nothing | Seen::Folder => return None,
-        };
+        let file = self.actual(path)?;
         file.is_file().then(|| file.to_owned())
     }
 

@@ -114,10 +114,7 @@ mod tests {
         let package = v1::Node::default;
         // The third package is being built; the first link is done.
         let nodes = vec![package(), package(), package(), link(&[1]), link(&[0, 2])];
-        let graph = v1::Graph {
-            nodes,
-            ..v1::Graph::default()
-        };
+        let graph = v1::Graph { nodes };
         let results = [made(read), made(other), None, made(other), None];
         // Another process than the one that wrote the blobs.
         let store = open();

@@ -20,7 +20,7 @@ use crate::identity::{self, IdentityTemplate};
 use crate::lookups::{Lookups, Question};
 use crate::machine::ListingFact;
 use crate::node::PlannedNode;
-use crate::overlay::{Overlay, Seen};
+use crate::overlay::Overlay;
 use crate::roots::Roots;
 use crate::wrapper::Wrapper;
 
@@ -193,11 +193,7 @@ impl Assembly<'_> {
 
     /// The file that is read when cmd/go asks for this path; nothing where there is none.
     pub fn seen_file(&self, path: &Path) -> Option<PathBuf> {
-        let file = match self.overlay.seen(path) {
-            Seen::Real => path,
-            Seen::File(by) => by,
-            Seen::Nothing | Seen::Folder => return None,
-        };
+        let file = self.overlay.actual(path)?;
         self.lookups.is_file(file).then(|| file.to_owned())
     }
 

@@ -75,6 +75,15 @@ impl Module {
         fs::write(path, text.replace(from, to)).unwrap();
     }
 
+    /// As [`edit`](Module::edit), by as many bytes and with the time that the file had.
+    pub fn edit_unseen(&self, name: &str, from: &str, to: &str) {
+        assert_eq!(from.len(), to.len());
+        let path = self.root().join(name);
+        let time = fs::metadata(&path).unwrap().modified().unwrap();
+        self.edit(name, from, to);
+        fs::File::open(&path).unwrap().set_modified(time).unwrap();
+    }
+
     /// What is fresh is not remembered, because it may change again within a tick of the clock: lets time pass.
     pub fn age(&self) {
         fn walk(folder: &Path, time: SystemTime) {
@@ -105,6 +114,18 @@ impl Module {
             cwd: self.root(),
             env: self.env.clone(),
         }
+    }
+
+    /// What a dry run gives that does not believe size and time of files, as cmd/go's index of packages does.
+    fn unindexed(&self) -> Plan {
+        let mut go = self.go();
+        assert_eq!(go.var("GODEBUG"), "");
+        go.env.push(("GODEBUG".into(), "goindex=0".into()));
+        let mut fresh = plan(&go, &self.request).unwrap();
+        for node in &mut fresh.nodes {
+            node.action.env.retain(|var| var.name != "GODEBUG");
+        }
+        fresh
     }
 
     /// Asks the planner; true when the plan was used again.
@@ -161,12 +182,28 @@ pub fn after(edit: impl FnOnce(&mut Module)) -> bool {
     after_in(Module::new(), edit)
 }
 
-pub fn after_in(mut module: Module, edit: impl FnOnce(&mut Module)) -> bool {
+pub fn after_in(module: Module, edit: impl FnOnce(&mut Module)) -> bool {
     module.age();
+    once_warmed(module, edit, |m| plan(&m.go(), &m.request).unwrap())
+}
+
+/// As [`after_in`], of a module whose files have been as they are for so long that they are known by their times.
+pub fn long_after_in(module: Module, edit: impl FnOnce(&mut Module)) -> bool {
+    module.age();
+    // As the index of files says.
+    std::thread::sleep(Duration::from_millis(2_100));
+    once_warmed(module, edit, Module::unindexed)
+}
+
+fn once_warmed(
+    mut module: Module,
+    edit: impl FnOnce(&mut Module),
+    fresh: impl FnOnce(&Module) -> Plan,
+) -> bool {
     warmed(&mut module);
     edit(&mut module);
     let (again, reused) = module.planned();
-    let fresh = plan(&module.go(), &module.request).unwrap();
+    let fresh = fresh(&module);
     assert_eq!(
         again.nodes, fresh.nodes,
         "the plan is not what a dry run gives"
