@@ -1,6 +1,7 @@
 //! What lies in a folder of the system: names, sizes and times of its files, which change with any package upgrade and are
 //! the same on machines of one image.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::io;
@@ -32,8 +33,10 @@ impl Listing {
     pub fn of(folder: &Path, deep: bool) -> io::Result<Listing> {
         // By folder, so that nothing has to be put together or sorted that is longer than a name: a build that finds nothing
         // to do spends most of its time here and in the like.
-        let mut hasher = blake3::Hasher::new_derive_key("gofarm folder of the system v2");
+        let mut hasher = blake3::Hasher::new_derive_key("gofarm folder of the system v3");
         let mut folders = vec![PathBuf::new()];
+        // Folders that links lead to, each listed once: links may go round.
+        let mut linked = BTreeSet::from_iter(folder.canonicalize());
         let mut count = 0;
         while let Some(below) = folders.pop() {
             let mut names = Vec::new();
@@ -45,20 +48,21 @@ impl Listing {
                 let Ok(kind) = entry.file_type() else {
                     continue;
                 };
-                if deep && kind.is_dir() {
-                    names.push((entry.file_name(), None));
-                    continue;
-                }
-                // Libraries are often links to files of other folders, and what counts is what a linker reads.
-                let metadata = match deep {
-                    true => entry.metadata(),
-                    false => entry.path().metadata(),
+                let path = || entry.path();
+                let (file, led_to) = match kind.is_symlink() {
+                    // What counts is what a compiler or a linker reads, and where that is.
+                    true => (path().metadata(), path().read_link().ok()),
+                    false => (entry.metadata(), None),
                 };
-                if let Ok(metadata) = metadata
-                    && (deep || metadata.is_file())
-                {
-                    names.push((entry.file_name(), Some(stamp(&metadata))));
-                }
+                // What a link leads to that is not there comes and goes like a file.
+                let Ok(file) = file else { continue };
+                let found = match file.is_dir() {
+                    true if !deep => continue,
+                    true => (led_to.is_some() && !is_new(&path(), &mut linked)).then_some(SEEN),
+                    false if deep || file.is_file() => Some(stamp(&file)),
+                    false => continue,
+                };
+                names.push((entry.file_name(), found, led_to));
             }
             names.sort_unstable();
             count += names.len();
@@ -68,13 +72,17 @@ impl Listing {
             let mut line = Vec::new();
             put(&mut line, below.as_os_str());
             line.extend((names.len() as u64).to_le_bytes());
-            for (name, stamp) in &names {
+            for (name, found, led_to) in &names {
                 put(&mut line, name);
-                line.extend(stamp.unwrap_or([0; 25]));
+                line.extend(found.unwrap_or([0; 25]));
+                put(
+                    &mut line,
+                    led_to.as_deref().unwrap_or(Path::new("")).as_os_str(),
+                );
             }
             hasher.update(&line);
-            let deeper = names.iter().filter(|(_, stamp)| stamp.is_none());
-            folders.extend(deeper.map(|(name, _)| below.join(name)));
+            let deeper = names.iter().filter(|(_, found, _)| found.is_none());
+            folders.extend(deeper.map(|(name, ..)| below.join(name)));
         }
         Ok(Listing {
             folder: folder.to_owned(),
@@ -88,6 +96,15 @@ impl Listing {
         Listing::of(&self.folder, self.deep).is_ok_and(|now| now == *self)
     }
 }
+
+/// Whether no link has led to the same folder yet.
+fn is_new(link: &Path, linked: &mut BTreeSet<PathBuf>) -> bool {
+    link.canonicalize()
+        .is_ok_and(|folder| linked.insert(folder))
+}
+
+/// Stands for a folder that a link leads to and another one has led to before.
+const SEEN: [u8; 25] = [2; 25];
 
 /// Size and modification time of a file, never all zero bytes as those that stand for a folder.
 fn stamp(metadata: &Metadata) -> [u8; 25] {
@@ -122,6 +139,34 @@ mod tests {
         assert!(flat.holds());
         std::fs::write(folder.path().join("libx.a"), "x").unwrap();
         assert!(!flat.holds());
+    }
+
+    #[test]
+    fn what_links_lead_to_is_listed_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let [headers, one, two] = ["headers", "one", "two"].map(|name| folder.path().join(name));
+        for made in [&headers, &one, &two] {
+            std::fs::create_dir(made).unwrap();
+        }
+        std::fs::write(one.join("a.h"), "1").unwrap();
+        std::fs::write(two.join("a.h"), "1").unwrap();
+        let link =
+            |to: &Path, name: &str| std::os::unix::fs::symlink(to, headers.join(name)).unwrap();
+        link(&one, "sub");
+        link(&headers, "round");
+        link(&one.join("a.h"), "b.h");
+        let listing = Listing::of(&headers, true).unwrap();
+        assert!(listing.holds());
+        std::fs::write(one.join("c.h"), "").unwrap();
+        assert!(!listing.holds());
+        std::fs::remove_file(one.join("c.h")).unwrap();
+        assert!(listing.holds());
+        std::fs::write(one.join("a.h"), "12").unwrap();
+        let changed = Listing::of(&headers, true).unwrap();
+        assert_ne!(changed, listing);
+        std::fs::remove_file(headers.join("sub")).unwrap();
+        link(&two, "sub");
+        assert!(!changed.holds());
     }
 
     #[test]
