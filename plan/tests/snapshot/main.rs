@@ -286,6 +286,7 @@ fn another_go_command_is_a_change() {
             .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
     );
     module.set("PATH", path.unwrap().to_str().unwrap());
+    module.age();
     warmed(&mut module);
     script("another");
     assert!(!module.planned().1);
