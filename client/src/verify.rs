@@ -13,8 +13,8 @@ use crate::cli::{Environment, ExitCode, SubmitRequest};
 use crate::say;
 use crate::submit::Workplace;
 
-/// The `verify` command. Prints one line for each program on stdout: the verdict, the name, and the SHA-256 of both
-/// builds.
+/// The `verify` command. Prints for each program on stdout the verdict and the name, and below them the SHA-256 that both
+/// builds have, or that of each.
 pub fn command(request: &SubmitRequest, environment: &Environment) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let workplace = Workplace::open(request, environment)?;

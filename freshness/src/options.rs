@@ -17,11 +17,12 @@ audit      observes how specimens are planned, and prints every path that was as
            fact of the kept plan covers, nor a reason; --all prints the others, too, with the reason
 mutate     builds specimens, makes random changes of each, builds after each with the kept plan, and
            compares with a fresh go build. A seed stands for a specimen and its changes. --count is how
-           many changes are tried, of the seeds from --first on; --seed tries those of one seed.
+           many changes are tried (100), of the seeds from --first on; --seed tries those of one seed.
            --only takes specimens with that text in their names, --slow those that compile much of
            the standard library anew, too; both are part of what a seed means. --jobs specimens are
-           tried at once. The gofarm command is the one beside this program unless named. Ctrl-C ends
-           it after the changes that are under way.
+           tried at once. The gofarm command is the one beside this program unless named, and so is the
+           folder of caches, gofarm-freshness-cache, which stays for the next run. Ctrl-C ends it after
+           the changes that are under way.
 
 The exit code is 0 when nothing was found.
 ";
