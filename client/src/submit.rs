@@ -25,7 +25,7 @@ use crate::farm::{
     Build, BuildWatch, Choices, Embedded, EmbeddedOptions, Farm, Fetched, Finished, Remote,
     Stopped, Supply,
 };
-use crate::folder::working_folder;
+use crate::folder::chosen_folder;
 use crate::kept_work;
 use crate::outline::{Asked, Outline};
 use crate::output::{self, Blobs};
@@ -74,17 +74,7 @@ pub fn command(request: &SubmitRequest, environment: &Environment) -> anyhow::Re
 impl Workplace {
     /// Reads the options in the user's folder and opens the cache.
     pub fn open(request: &SubmitRequest, environment: &Environment) -> anyhow::Result<Workplace> {
-        let mut cwd = working_folder()?;
-        if let Some(folder) = request.chdir() {
-            cwd = cwd.join(folder);
-            if !cwd.is_dir() {
-                return Err(UsageError::new(format!(
-                    "gofarm: -C {}: no such folder",
-                    folder.display()
-                ))
-                .into());
-            }
-        }
+        let cwd = chosen_folder(request.chdir())?;
         let go = GoCommand::new(&cwd);
         let options = request.options(&go.flags()?, environment)?.rooted_at(&cwd);
         cli::require_declared(&go, options.toolexec.as_deref(), environment)?;

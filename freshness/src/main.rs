@@ -5,7 +5,7 @@ mod options;
 
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use gofarm_bench::{command_line, process};
 use gofarm_freshness::audit;
 use gofarm_specimens::specimens;
@@ -35,6 +35,9 @@ fn audit(options: &Audit) -> anyhow::Result<bool> {
     let dir = tempfile::tempdir().context("making a temporary folder")?;
     let gocache = dir.path().join("gocache");
     let mut found = 0;
+    if let Some(unknown) = options.unknown(specimens().iter().map(|specimen| specimen.name)) {
+        bail!("no specimen is called {unknown}");
+    }
     for specimen in specimens() {
         process::check_stopped()?;
         if !options.names.is_empty() && !options.names.iter().any(|name| *name == specimen.name) {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use gofarm_bench::process;
 use gofarm_freshness::mutation::{Mutator, Verdict};
 use gofarm_specimens::{Case, Specimen, specimens};
@@ -39,6 +39,9 @@ pub(crate) fn mutate(args: &Mutate) -> anyhow::Result<bool> {
         .filter(|specimen| args.slow || !specimen.slow)
         .filter(|specimen| specimen.name.contains(&args.only))
         .collect();
+    if among.is_empty() {
+        bail!("--only {}: no specimen's name has that in it", args.only);
+    }
     let next = AtomicU64::new(args.first);
     let end = args.first.saturating_add(args.seeds);
     let counts = Mutex::new(Counts::default());

@@ -45,6 +45,15 @@ pub struct Audit {
     pub names: Vec<String>,
 }
 
+impl Audit {
+    /// The first name that no specimen has: misspelt, it would be found to be covered.
+    pub fn unknown<'a>(&'a self, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+        let known: Vec<&str> = known.into_iter().collect();
+        let mut names = self.names.iter().map(String::as_str);
+        names.find(|name| !known.contains(name))
+    }
+}
+
 /// Of `mutate`.
 #[derive(Debug)]
 pub struct Mutate {

@@ -20,7 +20,7 @@ use tonic::Code;
 
 use crate::cli::{Environment, ExitCode, FarmCommand, FarmRequest, FarmSettings, UsageError};
 use crate::farm;
-use crate::folder::working_folder;
+use crate::folder::chosen_folder;
 
 /// How long a farm has for an answer to a person.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,10 +39,7 @@ struct Asking {
 
 /// Asks what the request says and prints the answer on stdout.
 pub fn command(request: &FarmRequest, environment: &Environment) -> anyhow::Result<ExitCode> {
-    let mut cwd = working_folder()?;
-    if let Some(folder) = &request.chdir {
-        cwd = cwd.join(folder);
-    }
+    let cwd = chosen_folder(request.chdir.as_deref())?;
     let options = request.options(environment)?;
     let server = options.server.rooted_at(&cwd);
     let settings = server.settings(&cwd, environment)?.ok_or_else(|| {

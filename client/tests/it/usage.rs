@@ -39,7 +39,9 @@ fn a_flag_behind_the_packages() {
 
 #[test]
 fn a_folder_that_is_not_there() {
-    assert_snapshot!(refused(&["submit", "-C", "nowhere"]));
+    let refusal = refused(&["submit", "-C", "nowhere"]);
+    assert_eq!(refused(&["workers", "-C", "nowhere"]), refusal);
+    assert_snapshot!(refusal);
 }
 
 #[test]
