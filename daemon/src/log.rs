@@ -28,7 +28,10 @@ pub(crate) fn log_to_stderr(format: LogFormat) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter)
         .with_context(|| format!("RUST_LOG={filter} says nothing about log lines; try info, or gofarm_scheduler=debug,warn"))
         .map_err(Misuse::new)?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter);
+    // Whoever reads the lines may go; to complain of that on standard error would end the process.
+    let log = tracing_subscriber::fmt()
+        .log_internal_errors(false)
+        .with_env_filter(filter);
     match format {
         LogFormat::Json => log
             .with_writer(io::stderr)

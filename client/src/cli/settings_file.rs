@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
@@ -47,13 +48,20 @@ pub(super) fn repositorys(cwd: &Path) -> PathBuf {
 }
 
 /// The nearest file in the working folder or above it, as far as the repository goes: a file above that is not the
-/// repository's, and on a shared machine anybody may have put it there.
+/// repository's, and on a shared machine anybody may have put it there. So may a `go.mod` that makes a folder above a part of it:
+/// a file counts only if it is the user's own, root's, or of whoever the working folder is.
 fn repository_file(cwd: &Path) -> Option<PathBuf> {
     let root = repository_root(cwd);
+    let owner = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.uid());
+    let trusted = [
+        Some(rustix::process::geteuid().as_raw()),
+        Some(0),
+        owner(cwd),
+    ];
     cwd.ancestors()
         .take_while(|folder| folder.starts_with(root))
         .map(|folder| folder.join(FILE))
-        .find(|file| file.is_file())
+        .find(|file| file.is_file() && trusted.contains(&owner(file)))
 }
 
 fn repository_root(cwd: &Path) -> &Path {
@@ -142,4 +150,27 @@ fn texts(value: &toml::Value, is_list: bool) -> Option<Vec<String>> {
 
 pub(super) fn cannot_read(path: &Path, error: &std::io::Error) -> UsageError {
     UsageError::new(format!("gofarm: reading {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_somebody_else_is_not_the_repositorys() {
+        let shared = tempfile::tempdir().unwrap();
+        let mine = shared.path().join("me/m");
+        fs::create_dir_all(&mine).unwrap();
+        for folder in [shared.path(), &mine] {
+            fs::write(folder.join("go.mod"), "module m\n").unwrap();
+        }
+        let theirs = shared.path().join(FILE);
+        fs::write(&theirs, "server = \"http://127.0.0.1:1\"\n").unwrap();
+        assert_eq!(repository_file(&mine), Some(theirs.clone()));
+        // Only root gives files away.
+        if std::os::unix::fs::chown(&theirs, Some(65_534), None).is_ok() {
+            assert_eq!(repository_file(&mine), None);
+            assert_eq!(repository_file(shared.path()), None);
+        }
+    }
 }

@@ -151,7 +151,7 @@ impl Assembly<'_> {
         mut run: v1::Run,
     ) -> Result<v1::Run, PlanError> {
         if !is_go_tool(&command) || tool_name(&command) == "cgo" {
-            self.declare_named(draft, &command);
+            self.declare_named(draft, &command)?;
         } else {
             self.declare_paths(draft, &command);
         }
@@ -264,7 +264,14 @@ impl Assembly<'_> {
     }
 
     /// Declares what a C compiler's arguments name.
-    fn declare_named(&mut self, draft: &mut Draft<'_>, command: &Command) {
+    fn declare_named(&mut self, draft: &mut Draft<'_>, command: &Command) -> Result<(), PlanError> {
+        if let Some(flag) = arguments::hidden(&command.argv) {
+            return Err(PlanError::Unsupported {
+                what: format!("the C compiler flag {flag}"),
+                why: "where it leads is not looked at; name folders of headers with -I or -isystem"
+                    .to_owned(),
+            });
+        }
         for named in arguments::named(&self.lookups, &command.argv, &command.cwd) {
             let (Named::Source(path) | Named::File(path) | Named::Folder(path)) = &named;
             if is_system(&path.to_string_lossy(), &self.roots) {
@@ -292,6 +299,7 @@ impl Assembly<'_> {
         draft
             .definitions
             .extend(after.map(|pair| &pair[1]).chain(joined).cloned());
+        Ok(())
     }
 
     /// Declares the files that a Go tool's arguments name by absolute paths.

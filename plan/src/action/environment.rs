@@ -30,7 +30,7 @@ const TARGET: [&str; 13] = [
 ];
 
 /// What C compilers and linkers read beside their arguments, and what does not name a place of this machine.
-const COMPILER: [&str; 2] = ["LD_RUN_PATH", "SOURCE_DATE_EPOCH"];
+pub(crate) const COMPILER: [&str; 2] = ["LD_RUN_PATH", "SOURCE_DATE_EPOCH"];
 
 /// Refuses variables that name folders of this machine for the C compiler.
 pub(crate) fn refuse_places(go: &GoCommand) -> Result<(), PlanError> {

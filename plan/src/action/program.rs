@@ -194,6 +194,7 @@ impl Assembly<'_> {
         recorded: &[String],
     ) -> Result<Vec<v1::WriteFile>, PlanError> {
         const NAMES: [&str; 2] = ["-extldflags", "--extldflags"];
+        self.refuse_unknown_linker(argv)?;
         let mut all = recorded.to_vec();
         let mut files = Vec::new();
         for at in 1..argv.len() {
@@ -219,6 +220,31 @@ impl Assembly<'_> {
             inputs.file(&self.roots, &file.to_string_lossy());
         }
         Ok(files)
+    }
+
+    /// cmd/go names the C compiler (`setextld` in cmd/go/internal/work/gc.go), whose identity is in the key; a flag of the user
+    /// may name any program.
+    fn refuse_unknown_linker(&self, argv: &[String]) -> Result<(), PlanError> {
+        let compilers = ["CC", "CXX"].map(|name| split_quoted(self.env.get(name)));
+        let known = |program: &str| {
+            let mut compilers = compilers.iter().filter_map(|words| words.first());
+            compilers.any(|compiler| compiler == program)
+        };
+        let mut previous = "";
+        for word in argv {
+            let before = std::mem::replace(&mut previous, word);
+            let joined = ["-extld=", "--extld="]
+                .iter()
+                .find_map(|name| word.strip_prefix(name));
+            let program = joined.or_else(|| matches!(before, "-extld" | "--extld").then_some(word));
+            if let Some(program) = program.filter(|program| !known(program)) {
+                return Err(PlanError::Unsupported {
+                    what: format!("the linker flag -extld={program}"),
+                    why: "what that program does is in no key; set CC to it".to_owned(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Flags of the C linker as an action has them: some, or one that names a file of further ones, which is then written

@@ -32,6 +32,29 @@ pub(crate) enum Named {
     Folder(PathBuf),
 }
 
+/// An argument that leads a compiler to files in a way that [`named`] does not follow: what is found there would be in no key.
+pub(crate) fn hidden(argv: &[String]) -> Option<&str> {
+    const FLAGS: [&str; 6] = [
+        "-iprefix",
+        "-iwithprefix",
+        "--include",
+        "--imacros",
+        "--prefix",
+        "-Xpreprocessor",
+    ];
+    let leads = |word: &str| {
+        ["-I", "-i", "-B", "--i"]
+            .iter()
+            .any(|flag| word.starts_with(flag))
+    };
+    let mut arguments = argv.iter().skip(1).map(String::as_str);
+    arguments.find(|argument| {
+        let handed = argument.strip_prefix("-Wp,");
+        FLAGS.iter().any(|flag| argument.starts_with(flag))
+            || handed.is_some_and(|words| words.split(',').any(leads))
+    })
+}
+
 /// What the arguments of a compiler that runs in `cwd` name and what is there.
 pub(crate) fn named(lookups: &Lookups, argv: &[String], cwd: &str) -> Vec<Named> {
     let mut named = Vec::new();
@@ -92,4 +115,34 @@ fn resolve(text: &str, cwd: &str) -> Option<PathBuf> {
     }
     (cwd.starts_with('/') && !text.starts_with(['$', '-']))
         .then(|| normalise(&Path::new(cwd).join(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_that_leads_to_files_unseen_is_found() {
+        for flag in [
+            "-Wp,-I,/x",
+            "-Wp,-DA,-I/x",
+            "--include-directory=/x",
+            "-iprefix",
+            "-iwithprefixbefore",
+            "-Xpreprocessor",
+        ] {
+            let argv = ["gcc", "-c", flag].map(str::to_owned);
+            assert_eq!(hidden(&argv), Some(flag));
+        }
+        let argv = [
+            "gcc",
+            "-Wp,-D_FORTIFY_SOURCE=2",
+            "-I/x",
+            "-include",
+            "a.h",
+            "-isystem",
+        ]
+        .map(str::to_owned);
+        assert_eq!(hidden(&argv), None);
+    }
 }

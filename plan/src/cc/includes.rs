@@ -53,7 +53,7 @@ pub(crate) fn follow(
                 continue;
             };
             let text = String::from_utf8_lossy(&bytes);
-            if text.lines().any(named::includes_by_macro) {
+            if named::any_includes_by_macro(&text) {
                 // Which file a macro names only the compiler knows.
                 search.take_headers(&source);
             }

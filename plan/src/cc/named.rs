@@ -15,9 +15,20 @@ pub(crate) enum Name {
 /// assembler's `.incbin` and `.include`, which may stand in a string of C.
 pub(crate) fn names(text: &str) -> Vec<Name> {
     let mut names = Vec::new();
-    for line in text.lines() {
+    for line in readings(text).iter().flat_map(|text| text.lines()) {
         if let Some(directive) = directive(line) {
             of_directive(directive, &mut names);
+        }
+        // `#pragma GCC dependency`, and the same in `_Pragma`.
+        for rest in line.split("GCC dependency").skip(1) {
+            let name = rest.trim_start().trim_start_matches('\\').strip_prefix('"');
+            let name = name.and_then(|rest| rest.split(['"', '\\']).next());
+            names.extend(name.map(|name| Name::Data(name.to_owned())));
+            names.extend(
+                quoted(rest)
+                    .filter(|_| name.is_none())
+                    .map(|name| Name::Data(name.to_owned())),
+            );
         }
         for (word, is_source) in [(".incbin", false), (".include", true)] {
             for rest in line.split(word).skip(1) {
@@ -26,6 +37,32 @@ pub(crate) fn names(text: &str) -> Vec<Name> {
         }
     }
     names
+}
+
+/// The text as it stands, with its lines joined where a backslash says so, and that without comments: what is one line for a
+/// compiler (C11, 5.1.1.2). A text is only ever taken for more than it is, since preambles of cgo stand in comments, and what
+/// looks like a comment may be part of a string.
+fn readings(text: &str) -> Vec<String> {
+    let joined = text.replace("\\\r\n", "").replace("\\\n", "");
+    let mut bare = String::with_capacity(joined.len());
+    let mut rest = joined.as_str();
+    while let Some((before, comment)) = rest.split_once("/*") {
+        bare.push_str(before);
+        bare.push(' ');
+        rest = comment.split_once("*/").map_or("", |(_, after)| after);
+    }
+    bare.push_str(rest);
+    let mut readings = vec![text.to_owned(), joined, bare];
+    readings.dedup();
+    readings
+}
+
+/// Whether a line says by a macro which file it includes.
+pub(crate) fn any_includes_by_macro(text: &str) -> bool {
+    readings(text)
+        .iter()
+        .flat_map(|text| text.lines())
+        .any(includes_by_macro)
 }
 
 fn of_directive(directive: &str, names: &mut Vec<Name>) {
@@ -67,7 +104,7 @@ fn of_assembler(rest: &str, is_source: bool) -> Option<Name> {
 }
 
 /// `#include HEADER`.
-pub(crate) fn includes_by_macro(line: &str) -> bool {
+fn includes_by_macro(line: &str) -> bool {
     directive(line)
         .and_then(|rest| rest.strip_prefix("include"))
         .map(|rest| rest.trim_start_matches("_next").trim_start())
@@ -96,7 +133,8 @@ pub(crate) fn strings(text: &str) -> Vec<String> {
 fn directive(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let line = line.strip_prefix("//").map_or(line, str::trim_start);
-    Some(line.strip_prefix('#')?.trim_start())
+    let directive = line.strip_prefix('#').or_else(|| line.strip_prefix("%:"))?;
+    Some(directive.trim_start())
 }
 
 fn quoted(text: &str) -> Option<&str> {
@@ -111,6 +149,31 @@ fn quoted(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_what_a_compiler_takes_for_one() {
+        for text in [
+            "#if 1 \\\n && __has_include(\"a.h\")\n",
+            "#include \\\n\"a.h\"\n",
+            "#inc\\\r\nlude \"a.h\"\n",
+            "/* x */ #include \"a.h\"\n",
+            "/* x\n */ # /* y */ include /* z */ <a.h>\n",
+            "%:include \"a.h\"\n",
+            "/*\n#include \\\n\"a.h\"\n*/\nimport \"C\"\n",
+        ] {
+            assert!(
+                names(text).contains(&Name::Source("a.h".to_owned())),
+                "{text}"
+            );
+        }
+        for text in [
+            "_Pragma(\"GCC dependency \\\"a.h\\\"\")",
+            "#pragma GCC dependency <a.h>\n",
+        ] {
+            assert_eq!(names(text), [Name::Data("a.h".to_owned())], "{text}");
+        }
+        assert!(any_includes_by_macro("#include \\\nFILE\n"));
+    }
 
     #[test]
     fn a_macro_that_names_the_file_is_noticed() {

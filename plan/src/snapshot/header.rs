@@ -40,7 +40,7 @@ pub(crate) fn reads_alike(one: &Path, other: &Path) -> bool {
 
 /// The digest of what planning depends on in a file of this name.
 pub(crate) fn header_digest(path: &Path, content: &[u8]) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_derive_key("gofarm planning header v1");
+    let mut hasher = blake3::Hasher::new_derive_key("gofarm planning header v2");
     let sort = Sort::of(path);
     match sort {
         Sort::Go | Sort::GoTest => match Head::of(content) {
@@ -60,9 +60,13 @@ pub(crate) fn header_digest(path: &Path, content: &[u8]) -> [u8; 32] {
         }
         Sort::Lines => {
             hasher.update(&content[..leading_comments(content)]);
-            for line in lines(content).filter(|line| names_files(line)) {
-                hasher.update(line);
-                hasher.update(b"\n");
+            let mut goes_on = false;
+            for line in lines(content) {
+                if goes_on || names_files(line) {
+                    hasher.update(line);
+                    hasher.update(b"\n");
+                }
+                goes_on = line.trim_ascii_end().ends_with(b"\\");
             }
         }
     }
@@ -77,20 +81,16 @@ fn contains(line: &[u8], text: &[u8]) -> bool {
     line.windows(text.len()).any(|window| window == text)
 }
 
-/// Lines for the preprocessor, behind blanks and `//` as in a preamble of cgo, and what the assembler takes in: see
-/// [`crate::cc::includes`].
+/// Lines that may be for the preprocessor, whatever stands before the `#`, which may be spelt `%:`, and what the assembler takes
+/// in: see [`crate::cc::includes`].
 fn names_files(line: &[u8]) -> bool {
-    if contains(line, b".incbin") || contains(line, b".include") {
-        return true;
-    }
-    let line = line.trim_ascii_start();
-    let line = line.strip_prefix(b"//").unwrap_or(line);
-    line.trim_ascii_start().starts_with(b"#")
+    let words: [&[u8]; 4] = [b"%:", b".incbin", b".include", b"GCC dependency"];
+    line.contains(&b'#') || words.iter().any(|word| contains(line, word))
 }
 
 /// Where the comments and blank lines before the first line of code end.
 fn leading_comments(content: &[u8]) -> usize {
-    let mut scanner = Scanner { content, at: 0 };
+    let mut scanner = Scanner::new(content);
     scanner.skip_blank_and_comments();
     scanner.at
 }
@@ -103,12 +103,15 @@ struct Head {
     end: usize,
     /// Where each import stands.
     imports: Vec<(usize, usize)>,
+    /// Where each comment stands, those behind the last import too: cmd/go reads on to see whether another import comes, and
+    /// refuses a file whose comment does not end.
+    comments: Vec<(usize, usize)>,
 }
 
 impl Head {
     /// `None` when the file does not begin as one.
     fn of(content: &[u8]) -> Option<Head> {
-        let mut scanner = Scanner { content, at: 0 };
+        let mut scanner = Scanner::new(content);
         if content.starts_with(b"\xef\xbb\xbf") {
             scanner.at = 3;
         }
@@ -121,6 +124,7 @@ impl Head {
             package: line.map_or(content.len(), |line| scanner.at + line),
             end: scanner.at,
             imports: Vec::new(),
+            comments: Vec::new(),
         };
         loop {
             head.end = scanner.at;
@@ -130,7 +134,7 @@ impl Head {
                 scanner.skip_blank_and_comments();
             }
             if scanner.word(b"import").is_none() {
-                // Comments behind the last import belong to what follows, but cost nothing to count.
+                head.comments = scanner.comments;
                 return Some(head);
             }
             scanner.skip_blank_and_comments();
@@ -164,6 +168,9 @@ impl Head {
     /// count, unless that alone makes cmd/go refuse it.
     fn of_test(&self, content: &[u8], hasher: &mut blake3::Hasher) {
         hasher.update(&content[..self.package]);
+        for (start, end) in &self.comments {
+            hasher.update(&content[*start..*end]);
+        }
         for (start, end) in &self.imports {
             let import = &content[*start..*end];
             let path = import.split(|&b| b == b'"').nth(1).unwrap_or_default();
@@ -178,9 +185,18 @@ impl Head {
 struct Scanner<'a> {
     content: &'a [u8],
     at: usize,
+    comments: Vec<(usize, usize)>,
 }
 
-impl Scanner<'_> {
+impl<'a> Scanner<'a> {
+    fn new(content: &'a [u8]) -> Scanner<'a> {
+        Scanner {
+            content,
+            at: 0,
+            comments: Vec::new(),
+        }
+    }
+
     fn peek(&self) -> Option<u8> {
         self.content.get(self.at).copied()
     }
@@ -195,14 +211,16 @@ impl Scanner<'_> {
                 self.at += 1;
             }
             let rest = self.rest();
-            if rest.starts_with(b"//") {
-                self.at += rest.iter().position(|&b| b == b'\n').unwrap_or(rest.len());
+            let length = if rest.starts_with(b"//") {
+                rest.iter().position(|&b| b == b'\n').unwrap_or(rest.len())
             } else if rest.starts_with(b"/*") {
                 let end = rest.windows(2).skip(2).position(|pair| pair == b"*/");
-                self.at += end.map_or(rest.len(), |end| end + 4);
+                end.map_or(rest.len(), |end| end + 4)
             } else {
                 return;
-            }
+            };
+            self.comments.push((self.at, self.at + length));
+            self.at += length;
         }
     }
 
@@ -317,6 +335,7 @@ mod tests {
             ("q \"io\"", "\"C\""),
             ("\"io\"", "\"a b\""),
             ("import (", "import {"),
+            ("var x", "/* var x"),
         ] {
             assert!(!same("a_test.go", text, &text.replace(from, to)), "{to}");
         }
@@ -329,6 +348,14 @@ mod tests {
             assert!(same(name, text, &text.replace("int b", "int c")));
             assert!(!same(name, text, &text.replace("u.def", "v.def")));
             assert!(!same(name, text, &format!("{text}\t.incbin \"x\"\n")));
+            for more in [
+                "#if 1 \\\n && __has_include(\"X\")\n",
+                "/* */ #include \"X\"\n",
+                "%:include \"X\"\n",
+            ] {
+                let text = format!("{text}{more}");
+                assert!(!same(name, &text, &text.replace('X', "y")), "{more}");
+            }
         }
     }
 

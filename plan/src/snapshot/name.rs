@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use gofarm_identity::c_toolchain::PLACES;
+
 use crate::action::assemble::split_quoted;
+use crate::action::environment;
 use crate::gocmd::GoCommand;
 use crate::machine::MachineFact;
 use crate::request::PlanRequest;
@@ -112,23 +115,14 @@ pub(super) fn goenv_file(go: &GoCommand) -> PathBuf {
 
 /// Variables that cmd/go, its helpers, or the planner read, and that decide what is planned.
 pub(crate) fn decides(name: &str) -> bool {
-    const NAMES: [&str; 18] = [
+    const NAMES: [&str; 9] = [
         "AR",
         "CC",
-        "COMPILER_PATH",
-        "CPATH",
-        "CPLUS_INCLUDE_PATH",
         "CXX",
-        "C_INCLUDE_PATH",
         "FC",
-        "GCC_EXEC_PREFIX",
         "GCCGO",
         "HOME",
-        "LIBRARY_PATH",
-        "OBJC_INCLUDE_PATH",
         "PATH",
-        "SDKROOT",
-        "SOURCE_DATE_EPOCH",
         "XDG_CONFIG_HOME",
         "TMPDIR",
     ];
@@ -146,6 +140,9 @@ pub(crate) fn decides(name: &str) -> bool {
         || name.starts_with("PKG_CONFIG")
         || name.starts_with("GIT_")
         || NAMES.contains(&name)
+        // What actions get, and what C compilers are refused to be given.
+        || environment::COMPILER.contains(&name)
+        || PLACES.contains(&name)
 }
 
 #[cfg(test)]
@@ -180,6 +177,12 @@ mod tests {
         assert_eq!(flags("-p=3 -tags=a"), flags("-tags=a  -v"));
         assert_ne!(flags("-tags=a"), flags("-tags=b"));
         assert_ne!(flags("'-ldflags=-s -v'"), flags("'-ldflags=-s -x'"));
-        assert_ne!(of(&go(&[("GOOS", "windows")]), &request).unwrap(), plain);
+        for name in ["GOOS", "LD_RUN_PATH", "SOURCE_DATE_EPOCH", "CPATH"] {
+            assert_ne!(
+                of(&go(&[(name, "windows")]), &request).unwrap(),
+                plain,
+                "{name}"
+            );
+        }
     }
 }
