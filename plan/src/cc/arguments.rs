@@ -34,24 +34,25 @@ pub(crate) enum Named {
 
 /// An argument that leads a compiler to files in a way that [`named`] does not follow: what is found there would be in no key.
 pub(crate) fn hidden(argv: &[String]) -> Option<&str> {
-    const FLAGS: [&str; 6] = [
+    const FLAGS: [&str; 5] = [
         "-iprefix",
         "-iwithprefix",
         "--include",
         "--imacros",
         "--prefix",
-        "-Xpreprocessor",
     ];
     let leads = |word: &str| {
         ["-I", "-i", "-B", "--i"]
             .iter()
             .any(|flag| word.starts_with(flag))
     };
-    let mut arguments = argv.iter().skip(1).map(String::as_str);
-    arguments.find(|argument| {
+    let mut previous = "";
+    argv.iter().skip(1).map(String::as_str).find(|argument| {
+        let before = std::mem::replace(&mut previous, argument);
         let handed = argument.strip_prefix("-Wp,");
         FLAGS.iter().any(|flag| argument.starts_with(flag))
             || handed.is_some_and(|words| words.split(',').any(leads))
+            || (before == "-Xpreprocessor" && leads(argument))
     })
 }
 
@@ -129,11 +130,13 @@ mod tests {
             "--include-directory=/x",
             "-iprefix",
             "-iwithprefixbefore",
-            "-Xpreprocessor",
         ] {
             let argv = ["gcc", "-c", flag].map(str::to_owned);
             assert_eq!(hidden(&argv), Some(flag));
         }
+        let handed = |flag| ["gcc", "-Xpreprocessor", flag].map(str::to_owned);
+        assert_eq!(hidden(&handed("-I/x")), Some("-I/x"));
+        assert_eq!(hidden(&handed("-fopenmp")), None);
         let argv = [
             "gcc",
             "-Wp,-D_FORTIFY_SOURCE=2",
