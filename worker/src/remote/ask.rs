@@ -85,21 +85,22 @@ impl Asking {
     pub async fn left(&self) -> Vec<Lease> {
         let mut answers = self.answers.lock().await;
         let mut left = Vec::new();
-        loop {
-            let under_way = {
-                let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-                !calls.is_empty()
-            };
-            while let Ok(answer) = answers.try_recv() {
-                left.extend(answer.unwrap_or_default());
-            }
-            if !under_way {
-                return left;
-            }
-            if let Some(answer) = answers.recv().await {
-                left.extend(answer.unwrap_or_default());
-            }
+        // A call ends and is answered in one step, so each one that is seen under way has its answer still to come. What it
+        // answers must not be taken before that is waited for.
+        while self.is_under_way()
+            && let Some(answer) = answers.recv().await
+        {
+            left.extend(answer.unwrap_or_default());
         }
+        while let Ok(answer) = answers.try_recv() {
+            left.extend(answer.unwrap_or_default());
+        }
+        left
+    }
+
+    fn is_under_way(&self) -> bool {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        !calls.is_empty()
     }
 
     /// Begins a call for the slots that are not asked for yet.
@@ -129,15 +130,19 @@ impl Asking {
                 answer = call(&shared, capacity, begun.slots) => answer,
                 () = broken_off => Ok(Vec::new()),
             };
-            // In one step, so that nobody asks for these slots again before they hear of the answer.
-            let mut calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(at) = calls.iter().position(|&call| call == begun) {
-                calls.swap_remove(at);
-            }
-            // There is room for more answers than there are calls; and those who listen live as long as we do.
-            let _ = answered.try_send(answer);
+            end(&calls, begun, &answered, answer);
         });
     }
+}
+
+/// In one step, so that nobody asks for these slots again before they hear of the answer.
+fn end(calls: &Mutex<Vec<Call>>, ended: Call, answered: &mpsc::Sender<Answer>, answer: Answer) {
+    let mut calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(at) = calls.iter().position(|&call| call == ended) {
+        calls.swap_remove(at);
+    }
+    // There is room for more answers than there are calls; and those who listen live as long as we do.
+    let _ = answered.try_send(answer);
 }
 
 async fn call(shared: &Shared, capacity: Capacity, slots: usize) -> Answer {
@@ -210,4 +215,50 @@ fn hold(shared: &Shared, granted: Granted, asked: Instant) -> Lease {
     let (worker, build) = (&shared.options.worker, shared.held.build(lease.token));
     tracing::info!(worker, lease = %lease.token, build, action = label, key = %lease.task.key, attempt, "leased");
     lease
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// The answer comes at any moment between the looks of whoever waits for it.
+    #[tokio::test]
+    async fn a_call_that_ends_while_the_worker_drains_is_not_waited_for_again() {
+        let only = Call {
+            slots: 1,
+            ahead: false,
+        };
+        let meet = |turn: &AtomicU32, at: u32| {
+            let mut looks = 0_u32;
+            while turn.load(Ordering::Acquire) < at {
+                looks += 1;
+                // Two that wait for each other on one CPU.
+                if looks.is_multiple_of(256) {
+                    std::thread::yield_now();
+                }
+            }
+        };
+        for round in 0..20_000 {
+            let asking = Asking::new();
+            asking.calls.lock().unwrap().push(only);
+            let turn = Arc::new(AtomicU32::new(0));
+            let (calls, answered, theirs) =
+                (asking.calls.clone(), asking.answered.clone(), turn.clone());
+            let farm = std::thread::spawn(move || {
+                theirs.store(1, Ordering::Release);
+                meet(&theirs, 2);
+                for step in 0..round % 512 {
+                    std::hint::black_box(step);
+                }
+                end(&calls, only, &answered, Ok(Vec::new()));
+            });
+            meet(&turn, 1);
+            turn.store(2, Ordering::Release);
+            let left = timeout(Duration::from_secs(60), asking.left()).await;
+            assert!(left.is_ok(), "round {round}");
+            farm.join().unwrap();
+        }
+    }
 }
