@@ -6,7 +6,7 @@ use crate::cc::includes::normalise;
 use crate::lookups::Lookups;
 
 /// Options with a folder or file behind them, in the same word or in the next.
-pub(crate) const OPTIONS: [&str; 9] = [
+pub(crate) const OPTIONS: [&str; 8] = [
     "-I",
     "-isystem",
     "-iquote",
@@ -14,7 +14,6 @@ pub(crate) const OPTIONS: [&str; 9] = [
     "-include",
     "-imacros",
     "-isysroot",
-    "-iprefix",
     "-B",
 ];
 

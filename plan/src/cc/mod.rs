@@ -1,6 +1,9 @@
 //! C, C++ and assembly: what a dry run does not ask and does not list.
 
+#[cfg(test)]
+mod against_gcc;
 pub(crate) mod arguments;
+mod directives;
 pub(crate) mod flags;
 pub(crate) mod includes;
 mod linker_words;

@@ -1,5 +1,7 @@
 //! The names of files in the text of C and assembly sources, and in the preambles of cgo.
 
+use super::directives::{directives, joined};
+
 /// A file that a source names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Name {
@@ -15,54 +17,36 @@ pub(crate) enum Name {
 /// assembler's `.incbin` and `.include`, which may stand in a string of C.
 pub(crate) fn names(text: &str) -> Vec<Name> {
     let mut names = Vec::new();
-    for line in readings(text).iter().flat_map(|text| text.lines()) {
-        if let Some(directive) = directive(line) {
-            of_directive(directive, &mut names);
+    for text in joined(text) {
+        for directive in directives(&text) {
+            of_directive(&directive, &mut names);
         }
         // `#pragma GCC dependency`, and the same in `_Pragma`.
-        for rest in line.split("GCC dependency").skip(1) {
-            let name = rest.trim_start().trim_start_matches('\\').strip_prefix('"');
-            let name = name.and_then(|rest| rest.split(['"', '\\']).next());
+        for rest in behind(&text, "GCC dependency") {
+            let bare = rest.trim_start().trim_start_matches('\\');
+            let name = quoted(bare).and_then(|name| name.split('\\').next());
             names.extend(name.map(|name| Name::Data(name.to_owned())));
-            names.extend(
-                quoted(rest)
-                    .filter(|_| name.is_none())
-                    .map(|name| Name::Data(name.to_owned())),
-            );
         }
         for (word, is_source) in [(".incbin", false), (".include", true)] {
-            for rest in line.split(word).skip(1) {
-                names.extend(of_assembler(rest, is_source));
-            }
+            names.extend(behind(&text, word).filter_map(|rest| of_assembler(rest, is_source)));
         }
     }
     names
 }
 
-/// The text as it stands, with its lines joined where a backslash says so, and that without comments: what is one line for a
-/// compiler (C11, 5.1.1.2). A text is only ever taken for more than it is, since preambles of cgo stand in comments, and what
-/// looks like a comment may be part of a string.
-fn readings(text: &str) -> Vec<String> {
-    let joined = text.replace("\\\r\n", "").replace("\\\n", "");
-    let mut bare = String::with_capacity(joined.len());
-    let mut rest = joined.as_str();
-    while let Some((before, comment)) = rest.split_once("/*") {
-        bare.push_str(before);
-        bare.push(' ');
-        rest = comment.split_once("*/").map_or("", |(_, after)| after);
-    }
-    bare.push_str(rest);
-    let mut readings = vec![text.to_owned(), joined, bare];
-    readings.dedup();
-    readings
+/// What stands behind a word, up to the end of the line.
+fn behind<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = &'a str> {
+    text.match_indices(word).map(move |(at, _)| {
+        let rest = &text[at + word.len()..];
+        &rest[..rest.find('\n').unwrap_or(rest.len())]
+    })
 }
 
 /// Whether a line says by a macro which file it includes.
 pub(crate) fn any_includes_by_macro(text: &str) -> bool {
-    readings(text)
+    joined(text)
         .iter()
-        .flat_map(|text| text.lines())
-        .any(includes_by_macro)
+        .any(|text| directives(text).any(|directive| includes_by_macro(&directive)))
 }
 
 fn of_directive(directive: &str, names: &mut Vec<Name>) {
@@ -104,9 +88,9 @@ fn of_assembler(rest: &str, is_source: bool) -> Option<Name> {
 }
 
 /// `#include HEADER`.
-fn includes_by_macro(line: &str) -> bool {
-    directive(line)
-        .and_then(|rest| rest.strip_prefix("include"))
+fn includes_by_macro(directive: &str) -> bool {
+    directive
+        .strip_prefix("include")
         .map(|rest| rest.trim_start_matches("_next").trim_start())
         .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'))
 }
@@ -127,14 +111,6 @@ pub(crate) fn strings(text: &str) -> Vec<String> {
     strings.sort();
     strings.dedup();
     strings
-}
-
-/// The text behind `#`.
-fn directive(line: &str) -> Option<&str> {
-    let line = line.trim_start();
-    let line = line.strip_prefix("//").map_or(line, str::trim_start);
-    let directive = line.strip_prefix('#').or_else(|| line.strip_prefix("%:"))?;
-    Some(directive.trim_start())
 }
 
 fn quoted(text: &str) -> Option<&str> {

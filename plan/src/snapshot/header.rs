@@ -2,11 +2,13 @@
 //!
 //! cmd/go reads of a Go file its comments, package clause and imports, and where there are any the //go:embed lines
 //! (go/build/read.go); of other sources the constraints before the first line of code (go/build/build.go,
-//! `shouldBuild`). gofarm reads the lines for the C preprocessor too, in files of any name, because any may be included. All
+//! `shouldBuild`). gofarm reads which files a source of C names, in files of any name, because any may be included. All
 //! the rest of a file is body: it can change without another dry run. Where a file cannot be read this way, all of it counts.
 
 use std::ffi::OsStr;
 use std::path::Path;
+
+use crate::cc::named;
 
 /// How a file of some name is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,8 +17,8 @@ enum Sort {
     GoTest,
     /// All of it counts.
     Whole,
-    /// What stands before the code, and lines that name files.
-    Lines,
+    /// What stands before the code, and the files that it names: see [`crate::cc::includes`].
+    Names,
 }
 
 impl Sort {
@@ -28,7 +30,7 @@ impl Sort {
             "go" => Sort::Go,
             "mod" | "sum" | "work" | "swig" | "swigcxx" => Sort::Whole,
             _ if name == "modules.txt" => Sort::Whole,
-            _ => Sort::Lines,
+            _ => Sort::Names,
         }
     }
 }
@@ -40,7 +42,7 @@ pub(crate) fn reads_alike(one: &Path, other: &Path) -> bool {
 
 /// The digest of what planning depends on in a file of this name.
 pub(crate) fn header_digest(path: &Path, content: &[u8]) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_derive_key("gofarm planning header v2");
+    let mut hasher = blake3::Hasher::new_derive_key("gofarm planning header v3");
     let sort = Sort::of(path);
     match sort {
         Sort::Go | Sort::GoTest => match Head::of(content) {
@@ -58,16 +60,14 @@ pub(crate) fn header_digest(path: &Path, content: &[u8]) -> [u8; 32] {
         Sort::Whole => {
             hasher.update(content);
         }
-        Sort::Lines => {
+        Sort::Names => {
             hasher.update(&content[..leading_comments(content)]);
-            let mut goes_on = false;
-            for line in lines(content) {
-                if goes_on || names_files(line) {
-                    hasher.update(line);
-                    hasher.update(b"\n");
-                }
-                goes_on = line.trim_ascii_end().ends_with(b"\\");
+            // Not its lines but what is made of them, so that whatever is taken for a name counts.
+            let text = String::from_utf8_lossy(content);
+            for name in named::names(&text) {
+                hasher.update(format!("{name:?}\n").as_bytes());
             }
+            hasher.update(&[named::any_includes_by_macro(&text).into()]);
         }
     }
     *hasher.finalize().as_bytes()
@@ -79,13 +79,6 @@ fn lines(content: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 fn contains(line: &[u8], text: &[u8]) -> bool {
     line.windows(text.len()).any(|window| window == text)
-}
-
-/// Lines that may be for the preprocessor, whatever stands before the `#`, which may be spelt `%:`, and what the assembler takes
-/// in: see [`crate::cc::includes`].
-fn names_files(line: &[u8]) -> bool {
-    let words: [&[u8]; 4] = [b"%:", b".incbin", b".include", b"GCC dependency"];
-    line.contains(&b'#') || words.iter().any(|word| contains(line, word))
 }
 
 /// Where the comments and blank lines before the first line of code end.
