@@ -34,6 +34,13 @@ pub(crate) fn names(text: &str) -> Vec<Name> {
     names
 }
 
+/// Does something with the text of each directive.
+pub(crate) fn each_directive(text: &str, mut with: impl FnMut(&str)) {
+    for text in joined(text) {
+        directives(&text).for_each(|directive| with(&directive));
+    }
+}
+
 /// What stands behind a word, up to the end of the line.
 fn behind<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = &'a str> {
     text.match_indices(word).map(move |(at, _)| {

@@ -2,7 +2,7 @@
 //!
 //! cmd/go reads of a Go file its comments, package clause and imports, and where there are any the //go:embed lines
 //! (go/build/read.go); of other sources the constraints before the first line of code (go/build/build.go,
-//! `shouldBuild`). gofarm reads which files a source of C names, in files of any name, because any may be included. All
+//! `shouldBuild`). gofarm reads the lines for the C preprocessor too, in files of any name, because any may be included. All
 //! the rest of a file is body: it can change without another dry run. Where a file cannot be read this way, all of it counts.
 
 use std::ffi::OsStr;
@@ -17,8 +17,8 @@ enum Sort {
     GoTest,
     /// All of it counts.
     Whole,
-    /// What stands before the code, and the files that it names: see [`crate::cc::includes`].
-    Names,
+    /// What stands before the code, lines for the preprocessor, and the files that are named: see [`crate::cc::includes`].
+    Directives,
 }
 
 impl Sort {
@@ -30,7 +30,7 @@ impl Sort {
             "go" => Sort::Go,
             "mod" | "sum" | "work" | "swig" | "swigcxx" => Sort::Whole,
             _ if name == "modules.txt" => Sort::Whole,
-            _ => Sort::Names,
+            _ => Sort::Directives,
         }
     }
 }
@@ -60,14 +60,17 @@ pub(crate) fn header_digest(path: &Path, content: &[u8]) -> [u8; 32] {
         Sort::Whole => {
             hasher.update(content);
         }
-        Sort::Names => {
+        Sort::Directives => {
             hasher.update(&content[..leading_comments(content)]);
-            // Not its lines but what is made of them, so that whatever is taken for a name counts.
+            // As the planner reads them, so that whatever it takes for a name counts.
             let text = String::from_utf8_lossy(content);
+            named::each_directive(&text, |directive| {
+                hasher.update(directive.as_bytes());
+                hasher.update(b"\n");
+            });
             for name in named::names(&text) {
                 hasher.update(format!("{name:?}\n").as_bytes());
             }
-            hasher.update(&[named::any_includes_by_macro(&text).into()]);
         }
     }
     *hasher.finalize().as_bytes()
