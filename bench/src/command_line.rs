@@ -44,6 +44,11 @@ impl Flag {
         self.inline.is_none()
     }
 
+    /// Its name as it was given, with dashes.
+    fn dashed(&self) -> &str {
+        self.word.split('=').next().unwrap_or_default()
+    }
+
     /// The error for a word that means nothing.
     pub fn unknown(&self) -> anyhow::Error {
         anyhow::anyhow!("{:?} is not known", self.word)
@@ -85,8 +90,7 @@ impl<I: Iterator<Item = String>> Words<I> {
     /// There is none.
     pub fn value(&mut self, flag: &Flag) -> anyhow::Result<String> {
         let value = flag.inline.clone().or_else(|| self.0.next());
-        let name = flag.word.split('=').next().unwrap_or_default();
-        value.with_context(|| format!("{name} needs a value"))
+        value.with_context(|| format!("{} needs a value", flag.dashed()))
     }
 
     /// The value of a flag that is a number above 0.
@@ -96,8 +100,7 @@ impl<I: Iterator<Item = String>> Words<I> {
     pub fn number(&mut self, flag: &Flag) -> anyhow::Result<u64> {
         let text = self.value(flag)?;
         let number = text.parse().ok().filter(|number| *number > 0);
-        let name = flag.word.split('=').next().unwrap_or_default();
-        number.with_context(|| format!("{name} {text}: not a number above 0"))
+        number.with_context(|| format!("{} {text}: not a number above 0", flag.dashed()))
     }
 }
 

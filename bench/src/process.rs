@@ -27,6 +27,16 @@ pub fn watch_signals() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// PATH with a folder in front of it.
+///
+/// # Errors
+/// A folder has a name that PATH cannot hold.
+pub fn path_behind(folder: PathBuf) -> anyhow::Result<OsString> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::join_paths([folder].into_iter().chain(std::env::split_paths(&path)))
+        .context("putting a folder in front of PATH")
+}
+
 /// Whether a signal has come.
 pub fn is_stopped() -> bool {
     STOPPED

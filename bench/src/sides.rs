@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::events::Summary;
-use crate::process::Process;
+use crate::process::{self, Process};
 
 /// The folders of one side: what it caches and what it writes.
 #[derive(Debug, Clone)]
@@ -46,13 +46,7 @@ impl Side {
     /// The `go` command of a GOROOT, in its module `cmd`, with nothing of the user's settings. gofarm plans with a go
     /// command; it gets a GOCACHE of its own, as cold as all its caches.
     fn process(&self, program: &Path, goroot: &Path) -> anyhow::Result<Process> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let path = std::env::join_paths(
-            [goroot.join("bin")]
-                .into_iter()
-                .chain(std::env::split_paths(&path)),
-        )
-        .context("putting a folder in front of PATH")?;
+        let path = process::path_behind(goroot.join("bin"))?;
         let mut process = Process::new(program, &goroot.join("src/cmd"));
         process.env = [
             "GOROOT",

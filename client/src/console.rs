@@ -84,7 +84,6 @@ struct Screen {
 pub struct Console<'p> {
     screen: Arc<Mutex<Screen>>,
     outline: &'p Outline,
-    cgo_minor: u32,
     showing: Showing,
     /// By definition digest.
     definitions: HashMap<Digest, NodeId>,
@@ -158,7 +157,6 @@ impl<'p> Console<'p> {
                 behind_block: None,
             })),
             outline,
-            cgo_minor: minor(&outline.go_version),
             showing,
             definitions,
             skipped: Skipped::default(),
@@ -303,16 +301,15 @@ impl<'p> Console<'p> {
         index: usize,
         render: impl FnOnce(&Diagnostics<'_>, &Subject<'_>, CgoText) -> Vec<u8>,
     ) -> Vec<u8> {
-        self.outline.diagnostics(index, self.cgo_minor, render)
+        self.outline.diagnostics(index, render)
     }
 }
 
 impl Outline {
-    /// What tools said about a node, as `go build` of this release (its minor number) prints it.
+    /// What tools said about a node, as `go build` of this release prints it.
     pub fn diagnostics(
         &self,
         index: usize,
-        cgo_minor: u32,
         render: impl FnOnce(&Diagnostics<'_>, &Subject<'_>, CgoText) -> Vec<u8>,
     ) -> Vec<u8> {
         let node = &self.nodes[index];
@@ -328,20 +325,12 @@ impl Outline {
             folder,
         };
         let uses_cgo = node.host_tools && node.kind() == v1::Kind::Compile;
-        let cgo = CgoText::of_release(cgo_minor, uses_cgo, self.print_commands);
+        let cgo = CgoText::of_release(minor(&self.go_version), uses_cgo, self.print_commands);
         render(&diagnostics, &subject, cgo)
     }
-}
 
-impl Outline {
     /// What of a long log can be shown with this piece, as `go build` of this release prints it.
-    pub fn show(
-        &self,
-        index: usize,
-        cgo_minor: u32,
-        open: &mut OpenBlock,
-        piece: Output<'_>,
-    ) -> Vec<u8> {
+    pub fn show(&self, index: usize, open: &mut OpenBlock, piece: Output<'_>) -> Vec<u8> {
         let shown = |diagnostics: &Diagnostics<'_>, subject: &Subject<'_>, cgo: CgoText| {
             let why = match piece {
                 Output::More(bytes) => return diagnostics.more(subject, cgo, open, bytes),
@@ -367,7 +356,7 @@ impl Outline {
             }
             text
         };
-        self.diagnostics(index, cgo_minor, shown)
+        self.diagnostics(index, shown)
     }
 }
 
@@ -414,9 +403,7 @@ impl BuildWatch for Console<'_> {
 
     fn output(&mut self, node: NodeId, piece: Output<'_>) {
         let index = node.0 as usize;
-        let text = self
-            .outline
-            .show(index, self.cgo_minor, &mut self.open, piece);
+        let text = self.outline.show(index, &mut self.open, piece);
         let mut screen = lock(&self.screen);
         screen.progress.print_part(&text);
         match piece {
@@ -522,7 +509,7 @@ fn lock(screen: &Mutex<Screen>) -> MutexGuard<'_, Screen> {
 }
 
 /// The minor number of a release such as `go1.27.3`.
-pub fn minor(version: &str) -> u32 {
+fn minor(version: &str) -> u32 {
     version
         .split_whitespace()
         .find_map(|word| word.strip_prefix("go1."))

@@ -1,8 +1,9 @@
 //! One program on both sides.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -123,21 +124,14 @@ impl Sides<'_> {
         let place = place::prepare(program, self.release, &root.join("src"), self.caches)
             .map_err(of(Verdict::NotPrepared))?;
         let (go_out, gofarm_out) = (root.join("go"), root.join("gofarm"));
-        if self.gofarm_first {
-            // go's word on whether the program can be built at all counts before gofarm's.
-            let gofarm = self.with_gofarm(program, &place, &gofarm_out);
-            let go = self.with_go(program, &place, &go_out);
-            outcome.go_seconds = Some(go.map_err(of(Verdict::GoFails))?);
-            let (seconds, actions) = gofarm.map_err(of(Verdict::GofarmFails))?;
-            (outcome.gofarm_seconds, outcome.actions) = (Some(seconds), Some(actions));
-        } else {
-            let go = self.with_go(program, &place, &go_out);
-            outcome.go_seconds = Some(go.map_err(of(Verdict::GoFails))?);
-            let (seconds, actions) = self
-                .with_gofarm(program, &place, &gofarm_out)
-                .map_err(of(Verdict::GofarmFails))?;
-            (outcome.gofarm_seconds, outcome.actions) = (Some(seconds), Some(actions));
-        }
+        let with_gofarm = || self.with_gofarm(program, &place, &gofarm_out);
+        let first = self.gofarm_first.then(with_gofarm);
+        // go's word on whether the program can be built at all counts before gofarm's.
+        let go = self.with_go(program, &place, &go_out);
+        outcome.go_seconds = Some(go.map_err(of(Verdict::GoFails))?);
+        let gofarm = first.unwrap_or_else(with_gofarm);
+        let (seconds, actions) = gofarm.map_err(of(Verdict::GofarmFails))?;
+        (outcome.gofarm_seconds, outcome.actions) = (Some(seconds), Some(actions));
         let built = folder::digests(&go_out).map_err(of(Verdict::GoFails))?;
         let ours = folder::digests(&gofarm_out).map_err(of(Verdict::GofarmFails))?;
         outcome.programs = built.len();
@@ -145,25 +139,14 @@ impl Sides<'_> {
             let error = anyhow::anyhow!("go build wrote no program");
             return Err((Verdict::GoFails, error));
         }
-        let names = |other: &std::collections::BTreeMap<PathBuf, String>,
-                     of: &std::collections::BTreeMap<PathBuf, String>| {
-            let mut names: Vec<String> = of
-                .iter()
-                .filter(|(name, digest)| other.get(*name) != Some(digest))
-                .map(|(name, _)| name.display().to_string())
-                .collect();
-            names.sort();
-            names
-        };
-        let mut differing = names(&ours, &built);
-        differing.extend(names(&built, &ours));
-        differing.sort();
-        differing.dedup();
+        let names = built.keys().chain(ours.keys());
+        let differing: BTreeSet<String> = names
+            .filter(|name| built.get(*name) != ours.get(*name))
+            .map(|name| name.display().to_string())
+            .collect();
         if !differing.is_empty() {
-            return Err((
-                Verdict::Differs,
-                anyhow::anyhow!("{}", differing.join(", ")),
-            ));
+            let differing = Vec::from_iter(differing).join(", ");
+            return Err((Verdict::Differs, anyhow::anyhow!(differing)));
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use gofarm_bench::process::Process;
+use gofarm_bench::process::{Process, path_behind};
 
 /// A Go release as it is installed.
 #[derive(Debug, Clone)]
@@ -51,22 +51,11 @@ impl Release {
         }
     }
 
-    /// PATH with this release in front.
-    ///
-    /// # Errors
-    /// A folder of PATH has a name that PATH cannot hold.
-    pub fn path(&self) -> anyhow::Result<OsString> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let own = [self.goroot.join("bin")];
-        std::env::join_paths(own.into_iter().chain(std::env::split_paths(&path)))
-            .context("putting a folder in front of PATH")
-    }
-
     /// A program in a folder, with caches below `caches` and nothing of the user's settings but for the proxy and the module
     /// cache.
     ///
     /// # Errors
-    /// See [`path`](Release::path).
+    /// See [`path_behind`].
     pub fn process(&self, program: &Path, folder: &Path, caches: &Path) -> anyhow::Result<Process> {
         let mut process = Process::new(program, folder);
         // Variables that change what is built, or where, would make every user's run another one.
@@ -91,7 +80,7 @@ impl Release {
             }
         }
         let set: [(&str, OsString); 7] = [
-            ("PATH", self.path()?),
+            ("PATH", path_behind(self.goroot.join("bin"))?),
             ("GOCACHE", caches.join("gocache").into()),
             ("GOMODCACHE", self.module_cache.clone().into()),
             ("GOFARM_CACHE_DIR", caches.join("farm").into()),

@@ -27,6 +27,18 @@ impl Counts {
     fn tried(&self) -> u64 {
         self.same + self.refused + self.different
     }
+
+    /// Counts a change, and says in a word what came of it.
+    fn add(&mut self, verdict: &Verdict) -> &'static str {
+        self.reused += u64::from(verdict.reused);
+        let (count, word) = match (&verdict.refused, verdict.differences.is_empty()) {
+            (_, false) => (&mut self.different, "DIFFERENT"),
+            (Some(_), true) => (&mut self.refused, "refused  "),
+            (None, true) => (&mut self.same, "same     "),
+        };
+        *count += 1;
+        word
+    }
 }
 
 /// Tries what the command line says; true when nothing differed.
@@ -63,8 +75,9 @@ pub(crate) fn mutate(args: &Mutate) -> anyhow::Result<bool> {
                         let Ok(mut counts) = counts.lock() else {
                             return ControlFlow::Break(());
                         };
-                        count(&mut counts, verdict);
-                        print!("{}", told(&name, verdict, took, &counts, args.count));
+                        let word = counts.add(verdict);
+                        let tried = counts.tried();
+                        print!("{}", told(&name, verdict, word, took, (tried, args.count)));
                         match enough(&counts) {
                             true => ControlFlow::Break(()),
                             false => ControlFlow::Continue(()),
@@ -102,29 +115,20 @@ fn next_case(next: &AtomicU64, end: u64, among: &[Specimen]) -> Option<Case> {
     Case::of(seed, among).filter(|_| seed < end)
 }
 
-fn count(counts: &mut Counts, verdict: &Verdict) {
-    match (&verdict.refused, verdict.differences.is_empty()) {
-        (_, false) => counts.different += 1,
-        (Some(_), true) => counts.refused += 1,
-        (None, true) => counts.same += 1,
-    }
-    counts.reused += u64::from(verdict.reused);
-}
-
 /// One line for a change, and more when it matters.
-fn told(name: &str, verdict: &Verdict, took: Duration, counts: &Counts, of: u64) -> String {
-    let word = match (&verdict.refused, verdict.differences.is_empty()) {
-        (_, false) => "DIFFERENT",
-        (Some(_), true) => "refused  ",
-        (None, true) => "same     ",
-    };
+fn told(
+    name: &str,
+    verdict: &Verdict,
+    word: &str,
+    took: Duration,
+    (tried, of): (u64, u64),
+) -> String {
     let of = match of {
         u64::MAX => String::new(),
         of => format!("/{of}"),
     };
     let mut text = format!(
-        "{}{of} {word} {name}: {verdict} [plan kept {}, used again {}; {:.1} s]\n",
-        counts.tried(),
+        "{tried}{of} {word} {name}: {verdict} [plan kept {}, used again {}; {:.1} s]\n",
         verdict.kept,
         verdict.reused,
         took.as_secs_f32()

@@ -21,6 +21,7 @@ mod workshop;
 pub use case::Case;
 pub use change::{Change, Step};
 pub use random::Random;
+pub use run::on_path;
 pub use saved::{Saved, remove};
 pub use specimen::{Specimen, Written};
 

@@ -1,7 +1,7 @@
 //! The programs that make specimens and change them.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Runs a program to its end with this environment and no other; what it writes is told only if it fails.
@@ -59,4 +59,16 @@ pub(crate) fn git_env(env: &[(String, String)]) -> Vec<(String, String)> {
         env.push((name.to_owned(), value.to_owned()));
     }
     env
+}
+
+/// The program of this name that comes first on the PATH of this process.
+///
+/// # Errors
+/// There is none.
+pub fn on_path(name: &str) -> io::Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+        .ok_or_else(|| io::Error::other(format!("no {name} on PATH")))
 }

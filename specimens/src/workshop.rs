@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::network::Network;
-use crate::run::{ask, git_env, run};
+use crate::run::{ask, git_env, on_path, run};
 use crate::specimen::Written;
 
 /// Makes one specimen. All paths are below its root.
@@ -113,12 +113,8 @@ impl Workshop {
 
     /// Leaves these programs on PATH and no others. Scripts, not links: what is done to a specimen is done to no program of the machine.
     pub fn only_tools(&mut self, names: &[&str]) -> io::Result<()> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
         for name in names {
-            let found = std::env::split_paths(&path)
-                .map(|folder| folder.join(name))
-                .find(|file| file.is_file())
-                .ok_or_else(|| io::Error::other(format!("no {name} on PATH")))?;
+            let found = on_path(name)?;
             self.tool(name, &format!("exec '{}' \"$@\"", found.display()))?;
         }
         self.env("PATH", "ROOT/bin");

@@ -88,11 +88,7 @@ impl FileIndex {
     /// Whether the file at `path` was seen with another header under the size and modification time that it has now: who
     /// believes those two takes it for what it was.
     pub fn changed_unseen(&self, path: &Path, metadata: &Metadata) -> bool {
-        let stamp = Stamp::of(metadata);
-        let unseen = self
-            .table
-            .get(bytes(path), |row| row.is_alike(stamp).then_some(row.unseen));
-        unseen.unwrap_or(false)
+        self.known(path, metadata).1
     }
 
     /// Remembers a file. `metadata` was taken before the content was read, and `hashed_at` is the time just

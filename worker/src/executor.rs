@@ -253,11 +253,7 @@ impl Executor {
             collected
         })
         .await?;
-        let printed = log.finish();
-        let printed = match printed.is_spilled() {
-            true => blocking(move || printed.finish()).await,
-            false => printed.finish(),
-        };
+        let printed = log.finish().settle().await;
         let micros = |time: Duration| time.as_micros() as u64;
         let result = v1::ActionResult {
             outputs,
@@ -303,8 +299,9 @@ impl Executor {
             match (&step.step, tools.as_deref_mut()) {
                 (Some(Step::Run(step)), Some(tools)) => {
                     if !ready {
-                        let stands = tools.ready(run.cancel, run.deadline).await;
-                        stands.map_err(|why| run.interrupted(why, "the launcher", tools, log))?;
+                        if let Err(why) = tools.ready(run.cancel, run.deadline).await {
+                            return Err(run.interrupted(why, "the launcher", tools, log).await);
+                        }
                         ready = true;
                     }
                     let RunEnd {

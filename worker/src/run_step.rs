@@ -63,7 +63,7 @@ impl RunStep<'_> {
         log.begin_step(may_fail);
         let finished = match tools.run(command, log, self.cancel, self.deadline).await {
             Ok(finished) => finished,
-            Err(why) => return Err(self.interrupted(why, tool, tools, log)),
+            Err(why) => return Err(self.interrupted(why, tool, tools, log).await),
         };
         log.end_line();
         let failed = finished.signal != 0 || finished.code != 0;
@@ -121,7 +121,7 @@ impl RunStep<'_> {
     }
 
     /// What an interruption is called by the outside.
-    pub fn interrupted(
+    pub async fn interrupted(
         &self,
         why: Interruption,
         tool: &str,
@@ -130,7 +130,7 @@ impl RunStep<'_> {
     ) -> ExecuteError {
         match why {
             Interruption::Cancelled => ExecuteError::Cancelled,
-            Interruption::TimedOut => self.timed_out(tool, log),
+            Interruption::TimedOut => self.timed_out(tool, log).await,
             Interruption::Failed(failed) => {
                 let errno = Errno::from_raw(failed.errno);
                 if matches!(errno, Errno::ENOSPC | Errno::EDQUOT) {
@@ -154,7 +154,7 @@ impl RunStep<'_> {
     }
 
     /// A fact about the action, so what was printed goes with it.
-    fn timed_out(&self, tool: &str, log: &mut Log<'_>) -> ExecuteError {
+    async fn timed_out(&self, tool: &str, log: &mut Log<'_>) -> ExecuteError {
         let because = |printed| ExecuteError::TimedOut {
             label: self.label(),
             limit: self.limit,
@@ -163,7 +163,7 @@ impl RunStep<'_> {
         };
         log.end_step(false);
         log.note(&because(Printed::default()).to_string());
-        match log.finish().finish() {
+        match log.finish().settle().await {
             Ok(printed) => because(printed),
             Err(error) => error,
         }

@@ -4,6 +4,7 @@ use gofarm_proto::{Digest, INLINE_LOG};
 use gofarm_store::{DiskStore, Draft, StoreError};
 
 use crate::error::Result;
+use crate::executor::blocking;
 
 /// What is read back at once.
 const PIECE: usize = 64 << 10;
@@ -66,7 +67,7 @@ impl Spool {
     }
 
     /// Whether [`finish`](Spool::finish) has to do with the disk.
-    pub fn is_spilled(&self) -> bool {
+    fn is_spilled(&self) -> bool {
         self.draft.is_some()
     }
 
@@ -127,6 +128,14 @@ impl Spool {
         let start = self.length.saturating_sub(most as u64);
         self.each(start, |piece| tail.extend_from_slice(piece));
         tail
+    }
+
+    /// As [`finish`](Spool::finish), and nobody else waits for the disk.
+    pub async fn settle(self) -> Result<Printed> {
+        match self.is_spilled() {
+            true => blocking(move || self.finish()).await,
+            false => self.finish(),
+        }
     }
 
     /// All of it. What is more than [`INLINE_LOG`] has become a blob of the store.

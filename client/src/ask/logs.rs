@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::Asking;
 use super::blob::Known;
 use crate::cli::{ExitCode, UsageError};
-use crate::console::minor;
 use crate::farm::{
     BuildWatch, OnCancel, Output, PATIENCE, Remote, Stopped, Story, Submission, WorkerWatch,
+    long_log,
 };
 use crate::outline::Outline;
 use crate::report::{Diagnostics, OpenBlock, locale_is_utf8};
@@ -180,11 +180,9 @@ fn json_line(outline: &Outline, node: usize, text: &[u8]) -> anyhow::Result<Vec<
 }
 
 fn block(outline: &Outline, node: usize, log: &[u8]) -> Vec<u8> {
-    outline.diagnostics(
-        node,
-        minor(&outline.go_version),
-        |diagnostics, subject, cgo| diagnostics.block(subject, log, cgo),
-    )
+    outline.diagnostics(node, |diagnostics, subject, cgo| {
+        diagnostics.block(subject, log, cgo)
+    })
 }
 
 /// Takes out whole lines, or all of a line that is very long.
@@ -256,39 +254,37 @@ impl BuildWatch for Blocks<'_> {
 
     fn event(&mut self, event: &BuildEvent) {
         self.heard = Instant::now();
-        let BuildEvent::Node { node, event } = event else {
+        let BuildEvent::Node { node, event: ended } = event else {
             return;
         };
         let node = node.0 as usize;
-        let mut long = false;
-        match event {
+        match ended {
             NodeEvent::Finished { result, .. } => {
                 self.ended += 1;
                 self.print(node, &result.log, None);
-                long = result.log.blob().is_some();
             }
             NodeEvent::Failed { failure } => {
                 self.ended += 1;
+                let nothing = Log::default();
                 let log = match &**failure {
-                    Failure::Action { result } => result.log.clone(),
-                    _ => Log::default(),
+                    Failure::Action { result } => &result.log,
+                    _ => &nothing,
                 };
-                self.print(node, &log, Some(failure.to_string()));
-                long = log.blob().is_some();
+                self.print(node, log, Some(failure.to_string()));
                 self.failures.push(failure.clone());
             }
             _ => {}
         }
         // It is not enough before a long log was printed.
-        if !long {
+        if long_log(event).is_none() {
             self.check();
         }
     }
 
     fn output(&mut self, node: NodeId, piece: Output<'_>) {
         self.heard = Instant::now();
-        let (index, minor) = (node.0 as usize, minor(&self.outline.go_version));
-        let text = self.outline.show(index, minor, &mut self.open, piece);
+        let index = node.0 as usize;
+        let text = self.outline.show(index, &mut self.open, piece);
         self.write(index, text);
         if !matches!(piece, Output::More(_)) {
             self.check();
@@ -368,10 +364,9 @@ impl Page<'_> {
     fn take(&mut self, piece: &v1::ActionLogResponse) -> anyhow::Result<()> {
         let new = self.new_in(piece)?;
         if !self.follow {
-            let minor = minor(&self.outline.go_version);
             let text = self
                 .outline
-                .show(self.node, minor, &mut self.open, Output::More(new));
+                .show(self.node, &mut self.open, Output::More(new));
             return self.write(text);
         }
         self.pending.extend_from_slice(new);
@@ -404,10 +399,7 @@ impl Page<'_> {
     /// Prints what is left of this attempt.
     fn close(&mut self) -> anyhow::Result<()> {
         if !self.follow {
-            let minor = minor(&self.outline.go_version);
-            let text = self
-                .outline
-                .show(self.node, minor, &mut self.open, Output::End);
+            let text = self.outline.show(self.node, &mut self.open, Output::End);
             return self.write(text);
         }
         let pending = std::mem::take(&mut self.pending);

@@ -84,7 +84,7 @@ pub enum Output<'a> {
 }
 
 /// The node whose log this event tells to be a blob, and which.
-pub(super) fn long_log(event: &BuildEvent) -> Option<(NodeId, Digest)> {
+pub(crate) fn long_log(event: &BuildEvent) -> Option<(NodeId, Digest)> {
     let BuildEvent::Node { node, event } = event else {
         return None;
     };

@@ -9,6 +9,7 @@ mod source;
 mod supply;
 mod upload;
 
+pub(crate) use build::long_log;
 pub use build::{Build, BuildWatch, Choices, Finished, Output};
 pub use embedded::{Embedded, EmbeddedOptions};
 pub use remote::{Fetched, Remote, Stopped, connect};

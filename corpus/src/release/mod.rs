@@ -84,27 +84,5 @@ fn attempt(
         Ok(survey) => report.add(&name, survey),
         Err(error) => report.refused(&name, error.to_string()),
     }
-    remove(&folder)
-}
-
-/// Folders that a specimen has made unreadable or its go read-only are put right first.
-fn remove(folder: &Path) -> anyhow::Result<()> {
-    if folder.exists() {
-        make_writable(folder);
-        std::fs::remove_dir_all(folder)
-            .with_context(|| format!("removing {}", folder.display()))?;
-    }
-    Ok(())
-}
-
-/// As far as it goes; the removal says what is in its way.
-fn make_writable(folder: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::Permissions::from_mode(0o700);
-    let _ = std::fs::set_permissions(folder, mode);
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            make_writable(&entry.path());
-        }
-    }
+    gofarm_specimens::remove(&folder).with_context(|| format!("removing {}", folder.display()))
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use gofarm_specimens::Written;
 
-use super::command::{Ended, run};
+use super::command::{Ended, env_of_gofarm, run};
 use super::trial::{arguments, lab};
 
 /// What specimens import of the standard library, or a change makes them import.
@@ -84,11 +84,7 @@ impl Caches {
                 gofarm,
                 &words(&["submit"]),
                 &written,
-                &[
-                    ("GOCACHE", &self.planning),
-                    ("GOFARM_CACHE_DIR", &self.farm),
-                    ("GOFARM_PROGRESS", Path::new("none")),
-                ],
+                &env_of_gofarm(&self.farm, &self.planning),
                 "ours",
             )?;
             let theirs = run(

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gofarm_specimens::Written;
+use gofarm_specimens::{Written, on_path};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -22,6 +22,18 @@ pub(super) struct Ended {
     /// `None` when it was killed after [`LIMIT`].
     pub code: Option<i32>,
     pub stderr: String,
+}
+
+/// Where gofarm keeps what it caches, and the GOCACHE of its dry runs.
+pub(super) fn env_of_gofarm<'a>(
+    cache: &'a Path,
+    planning: &'a Path,
+) -> [(&'static str, &'a Path); 3] {
+    [
+        ("GOCACHE", planning),
+        ("GOFARM_CACHE_DIR", cache),
+        ("GOFARM_PROGRESS", Path::new("none")),
+    ]
 }
 
 /// Runs a program in the specimen's folder and environment, with some variables more. `name` is of its own among the programs that run
@@ -67,17 +79,14 @@ pub(super) fn run(
         }
         thread::sleep(Duration::from_millis(3));
     };
+    let stderr = String::from_utf8_lossy(&fs::read(&stderr)?).into_owned();
     if code == Some(NOT_MOUNTED) {
-        let said = String::from_utf8_lossy(&fs::read(&stderr)?).into_owned();
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
-            format!("this machine does not allow mounts: {said}"),
+            format!("this machine does not allow mounts: {stderr}"),
         ));
     }
-    Ok(Ended {
-        code,
-        stderr: String::from_utf8_lossy(&fs::read(&stderr)?).into_owned(),
-    })
+    Ok(Ended { code, stderr })
 }
 
 /// No builder ends with this.
@@ -91,22 +100,15 @@ fn with_read_only(written: &Written) -> io::Result<Vec<OsString>> {
     done
     shift
     exec \"$@\"";
-    let tool = |name: &str| {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path)
-            .map(|folder| folder.join(name))
-            .find(|file| file.is_file())
-            .ok_or_else(|| io::Error::other(format!("no {name} on PATH")))
-    };
     // As root it needs no other user, which would change who owns what.
     let kind = match nix::unistd::geteuid().is_root() {
         true => "-m",
         false => "-rm",
     };
-    let mut words: Vec<OsString> = vec![tool("unshare")?.into(), kind.into()];
-    words.extend([tool("sh")?.into(), "-c".into(), SCRIPT.into()]);
+    let mut words: Vec<OsString> = vec![on_path("unshare")?.into(), kind.into()];
+    words.extend([on_path("sh")?.into(), "-c".into(), SCRIPT.into()]);
     // Its name is the program that mounts: the specimen's PATH may have none.
-    words.push(tool("mount")?.into());
+    words.push(on_path("mount")?.into());
     let folders = written.read_only.iter();
     let folders = folders.map(|folder| written.root.join(folder));
     // What has gone meanwhile cannot be mounted.

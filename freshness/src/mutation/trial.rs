@@ -11,7 +11,7 @@ use gofarm_specimens::{Change, Saved, Specimen, Written};
 use tempfile::TempDir;
 
 use super::caches::{Caches, Standard};
-use super::command::{Ended, run};
+use super::command::{Ended, env_of_gofarm, run};
 use super::compare::{self, Difference, Made};
 use super::{Cue, Moment, Verdict, When};
 
@@ -292,11 +292,7 @@ impl<'a> Trial<'a> {
             self.gofarm,
             &args,
             written,
-            &[
-                ("GOCACHE", self.planning),
-                ("GOFARM_CACHE_DIR", &cache),
-                ("GOFARM_PROGRESS", Path::new("none")),
-            ],
+            &env_of_gofarm(&cache, self.planning),
             name,
         )?;
         let reused = fs::read_to_string(&summary)

@@ -82,8 +82,8 @@ impl Actor {
         });
     }
 
-    pub fn one(&mut self, news: News) {
-        let news = with_maker(news, &self.owner);
+    pub fn one(&mut self, mut news: News) {
+        note_maker(&mut news, &self.owner);
         self.log_if_in_vain(&news);
         match &news {
             News::Log {
@@ -247,25 +247,15 @@ impl Actor {
 }
 
 /// Notes in a result who made it, by the books of the queue.
-fn with_maker(news: News, replica: &str) -> News {
-    match news {
-        News::Done {
-            key,
-            run,
-            worker: Some(worker),
-            lease,
-            outcome: Outcome::Succeeded(result),
-        } => {
-            let mut result = Arc::unwrap_or_clone(result);
-            result.made = Some(Arc::new(provenance(&worker, lease, replica)));
-            News::Done {
-                key,
-                run,
-                worker: Some(worker),
-                lease,
-                outcome: Outcome::Succeeded(Arc::new(result)),
-            }
-        }
-        news => news,
+fn note_maker(news: &mut News, replica: &str) {
+    if let News::Done {
+        worker: Some(worker),
+        lease,
+        outcome: Outcome::Succeeded(result),
+        ..
+    } = news
+    {
+        let made = provenance(worker, *lease, replica);
+        Arc::make_mut(result).made = Some(Arc::new(made));
     }
 }
