@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use gofarm_identity::Listing;
+use gofarm_identity::{FolderState, Listing};
 use prost::Message;
 
 use crate::gocmd::GoCommand;
@@ -82,22 +82,65 @@ pub(crate) struct ListingFact {
     pub deep: bool,
     #[prost(bytes = "vec", tag = "3")]
     pub digest: Vec<u8>,
+    /// By their paths. They save time and decide nothing.
+    #[prost(message, repeated, tag = "4")]
+    pub folders: Vec<ListedFolderMessage>,
+}
+
+/// [`gofarm_identity::ListedFolder`].
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ListedFolderMessage {
+    #[prost(bytes = "vec", tag = "1")]
+    pub below: Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    pub device: u64,
+    #[prost(uint64, tag = "3")]
+    pub inode: u64,
+    #[prost(int64, tag = "4")]
+    pub changed: i64,
+    #[prost(bytes = "vec", tag = "5")]
+    pub names: Vec<u8>,
 }
 
 impl From<&Listing> for ListingFact {
     fn from(listing: &Listing) -> ListingFact {
+        let folders = listing.folders.iter().map(|folder| ListedFolderMessage {
+            below: bytes(&folder.below),
+            device: folder.state.device,
+            inode: folder.state.inode,
+            changed: folder.state.changed,
+            names: folder.names.clone(),
+        });
         ListingFact {
             path: bytes(&listing.folder),
             deep: listing.deep,
             digest: listing.digest.to_vec(),
+            folders: folders.collect(),
         }
     }
 }
 
 impl ListingFact {
     pub fn holds(&self) -> bool {
-        let now = Listing::of(path(&self.path), self.deep);
-        now.is_ok_and(|now| now.digest.as_slice() == self.digest)
+        let known = |below: &Path| {
+            let below = below.as_os_str().as_bytes();
+            let folders = &self.folders;
+            let at = folders.binary_search_by(|folder| folder.below.as_slice().cmp(below));
+            let folder = at.ok().and_then(|at| folders.get(at))?;
+            let state = FolderState {
+                device: folder.device,
+                inode: folder.inode,
+                changed: folder.changed,
+            };
+            Some((state, folder.names.as_slice()))
+        };
+        let now = Listing::digest_of(path(&self.path), self.deep, &known);
+        now.is_ok_and(|now| now.as_slice() == self.digest)
+    }
+
+    /// Whether both say the same of the same folder.
+    pub fn agrees(&self, other: &ListingFact) -> bool {
+        (&self.path, self.deep, &self.digest) == (&other.path, other.deep, &other.digest)
     }
 }
 

@@ -120,7 +120,7 @@ impl Toolchains {
             records.push(toolchain);
         }
         used.listings.sort_by(|a, b| a.path.cmp(&b.path));
-        used.listings.dedup();
+        used.listings.dedup_by(|one, other| one.agrees(other));
         if self.learned {
             let is_older = |old: &Remembered| {
                 !records.iter().any(|new| {
