@@ -235,8 +235,8 @@ impl Parser<'_> {
             ["go", "tool", ..] => &argv[2..],
             _ => &argv[..],
         };
-        let tool = rest[0].rsplit('/').next().unwrap_or_default();
-        match (tool, &rest[1..]) {
+        let (tool, rest) = rest.split_first().ok_or("expected a tool")?;
+        match (tool.rsplit('/').next().unwrap_or_default(), rest) {
             ("buildid", [flag, path]) if flag == "-w" => Ok(Entry::Stamp { path: path.clone() }),
             ("pack", [flag, archive, members @ ..]) if flag == "r" && !members.is_empty() => {
                 Ok(Entry::Pack {

@@ -156,7 +156,7 @@ fn paths() {
         if of_the_farm && status.is_success() {
             assert_eq!(token, b"Bearer secret");
         }
-        let open = ["/healthz", "/readyz", "/metrics"];
+        let open = ["/", "/healthz", "/readyz", "/metrics"];
         assert!(
             of_the_farm || status != StatusCode::OK || open.contains(&&*path),
             "{path}"
