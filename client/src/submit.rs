@@ -209,7 +209,7 @@ impl Workplace {
             keep_going: self.options.keep_going,
             no_cache: self.options.no_cache,
         };
-        let farm = self.farm(&runtime, &mut console, kept_work)?;
+        let farm = self.farm(&runtime, &mut console, (&planned.plan, kept_work))?;
         let mut uploaded = 0;
         for attempt in 1.. {
             let worker_watch = console.worker_watch();
@@ -355,10 +355,10 @@ impl Workplace {
         &self,
         runtime: &Runtime,
         console: &mut Console<'_>,
-        kept_work: Option<KeptWork>,
+        (plan, kept_work): (&Plan, Option<KeptWork>),
     ) -> anyhow::Result<Farm> {
         let Some(settings) = &self.farm_settings else {
-            return Ok(Farm::Embedded(self.embedded(kept_work)?));
+            return Ok(Farm::Embedded(self.embedded(plan, kept_work)?));
         };
         if let Some(flag) = &self.options.parallel {
             console.warn(&format!(
@@ -376,7 +376,7 @@ impl Workplace {
             Ok(remote) => Ok(Farm::Remote(Box::new(remote))),
             Err(error) if error.is_transient() && fallback => {
                 console.warn(&format!("{error}; this build goes on embedded"));
-                Ok(Farm::Embedded(self.embedded(kept_work)?))
+                Ok(Farm::Embedded(self.embedded(plan, kept_work)?))
             }
             Err(error) => {
                 console.abandon();
@@ -385,7 +385,7 @@ impl Workplace {
         }
     }
 
-    fn embedded(&self, kept_work: Option<KeptWork>) -> anyhow::Result<Embedded> {
+    fn embedded(&self, plan: &Plan, kept_work: Option<KeptWork>) -> anyhow::Result<Embedded> {
         // Stays this program when its file is replaced while it runs.
         let own = Path::new("/proc/self/exe");
         let program = if own.exists() {
@@ -402,6 +402,7 @@ impl Workplace {
                     SandboxChoice::Required => SandboxMode::Required,
                     SandboxChoice::Off => SandboxMode::Off,
                 },
+                compilers: plan.compilers().into_iter().collect(),
                 launcher: Launcher {
                     program,
                     args: vec![cli::SANDBOX_COMMAND.into()],

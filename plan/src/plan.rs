@@ -224,6 +224,16 @@ impl Plan {
             .filter(|(_, node)| node.action.kind() == v1::Kind::Link)
             .map(|(index, _)| index)
     }
+
+    /// The C, C++ and Fortran compilers that actions run, as command lines.
+    pub fn compilers(&self) -> BTreeSet<String> {
+        let actions = self.nodes.iter().map(|node| &node.action);
+        let compiling = actions.filter(|action| action.host_tools);
+        let vars = compiling.flat_map(|action| &action.env);
+        vars.filter(|var| matches!(var.name.as_str(), "CC" | "CXX" | "FC"))
+            .map(|var| var.value.clone())
+            .collect()
+    }
 }
 
 /// Variables that make the compiler write files of its own, or change what it writes, behind the planner's back

@@ -67,6 +67,7 @@ fn staging(criterion: &mut Criterion) {
         sandbox: SandboxMode::Off,
         cpus: 1,
         tuning: Vec::new(),
+        compilers: Vec::new(),
         default_timeout: Duration::from_secs(60),
         kept_work: None,
         launcher: Launcher {

@@ -45,6 +45,7 @@ fn measure(times: usize) -> Result<(), Box<dyn std::error::Error>> {
             sandbox,
             cpus: 1,
             tuning: Vec::new(),
+            compilers: Vec::new(),
             default_timeout: Duration::from_secs(60),
             kept_work: None,
             launcher,

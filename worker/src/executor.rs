@@ -64,6 +64,8 @@ pub struct ExecutorOptions {
     /// Variables for every program, where the action does not set them itself. Only such as decide how fast a program is
     /// and never what it writes, because they are in no key: see [`crate::go_tools`].
     pub tuning: Vec<(String, String)>,
+    /// Compilers as command lines, for those that are not on PATH: actions with `host_tools` see where they are installed.
+    pub compilers: Vec<String>,
     /// How long an action may take that does not say so itself.
     pub default_timeout: Duration,
     /// Where scratch folders are kept; else they go with the action.
@@ -131,7 +133,7 @@ impl Executor {
     pub fn new(store: DiskStore, options: ExecutorOptions) -> Result<Executor> {
         let path = std::env::var("PATH").unwrap_or_default();
         let mut inner = Inner {
-            view: SandboxView::of_this_machine(&path),
+            view: SandboxView::of_this_machine(&path, &options.compilers),
             path,
             workspaces: Workspaces::new(&store.scratch_dir())?,
             running: Arc::default(),

@@ -50,8 +50,9 @@ pub(crate) struct SandboxView {
 }
 
 impl SandboxView {
-    /// Looks at this machine. `path` is where compilers are looked for.
-    pub fn of_this_machine(path: &str) -> SandboxView {
+    /// Looks at this machine. `path` is where compilers are looked for; `compilers` are those that are used besides, as
+    /// command lines.
+    pub fn of_this_machine(path: &str, compilers: &[String]) -> SandboxView {
         let mut system = Vec::new();
         let mut links = Vec::new();
         for folder in SYSTEM_FOLDERS {
@@ -67,7 +68,7 @@ impl SandboxView {
                 None => {}
             }
         }
-        for folder in compiler_folders(path) {
+        for folder in compiler_folders(path, compilers) {
             if let Some(folder) = folder.to_str() {
                 system.push(read_only(folder, folder));
             }
@@ -152,11 +153,14 @@ pub(crate) fn check_place(path: &str) -> Result<(), String> {
     }
 }
 
-/// The folders of the compilers in PATH that are not below the system's own: the prefix where a compiler is installed as
-/// `prefix/bin/clang`, since its headers and libraries are there too.
-fn compiler_folders(path: &str) -> BTreeSet<PathBuf> {
+/// The folders of the compilers in PATH, and of these, that are not below the system's own: the prefix where a compiler is
+/// installed as `prefix/bin/clang`, since its headers and libraries are there too.
+fn compiler_folders(path: &str, compilers: &[String]) -> BTreeSet<PathBuf> {
     let mut folders = BTreeSet::new();
-    for name in COMPILERS {
+    // A command line may be `ccache /opt/llvm/bin/clang`.
+    let named = compilers.iter().flat_map(|line| line.split_whitespace());
+    let named = named.filter(|word| !word.starts_with('-'));
+    for name in COMPILERS.into_iter().chain(named) {
         let Some(found) = find_in_path(name, path) else {
             continue;
         };
@@ -167,7 +171,7 @@ fn compiler_folders(path: &str) -> BTreeSet<PathBuf> {
                 continue;
             };
             let prefix = match folder.parent() {
-                Some(prefix) if folder.ends_with("bin") && prefix != Path::new("/") => prefix,
+                Some(prefix) if folder.ends_with("bin") && is_installed(prefix) => prefix,
                 _ => folder,
             };
             // An action has a /tmp of its own, which is emptied after it.
@@ -181,6 +185,14 @@ fn compiler_folders(path: &str) -> BTreeSet<PathBuf> {
         }
     }
     folders
+}
+
+/// Whether a folder is one that programs are installed in with what belongs to them. A user's own is not, whose projects no action
+/// may see.
+fn is_installed(prefix: &Path) -> bool {
+    let is_home = std::env::var_os("HOME").is_some_and(|home| Path::new(&home).starts_with(prefix));
+    let mut beside = ["include", "lib", "lib64", "libexec"].iter();
+    !is_home && beside.any(|name| prefix.join(name).is_dir())
 }
 
 fn read_only(from: &str, to: &str) -> Mount {
@@ -210,17 +222,26 @@ mod tests {
             let prefix = tempfile::tempdir_in(folder).unwrap();
             let bin = prefix.path().join("bin");
             fs::create_dir(&bin).unwrap();
+            fs::create_dir(prefix.path().join("lib")).unwrap();
             fs::write(bin.join("clang"), "").unwrap();
             fs::set_permissions(bin.join("clang"), fs::Permissions::from_mode(0o755)).unwrap();
             (prefix, bin)
         };
         let (hidden, bin) = made("/tmp");
-        let view = SandboxView::of_this_machine(bin.to_str().unwrap());
+        let view = SandboxView::of_this_machine(bin.to_str().unwrap(), &[]);
         assert!(!view.shows(&hidden.path().join("bin/clang"), true));
         let (prefix, bin) = made("/var/tmp");
-        let view = SandboxView::of_this_machine(bin.to_str().unwrap());
+        let header = prefix.path().join("lib/clang/21/include/stddef.h");
+        assert!(!SandboxView::of_this_machine("/usr/bin", &[]).shows(&header, true));
+        let line = format!("ccache {} -m64", bin.join("clang").display());
+        assert!(SandboxView::of_this_machine("/usr/bin", &[line]).shows(&header, true));
+        let view = SandboxView::of_this_machine(bin.to_str().unwrap(), &[]);
         assert!(view.shows(&prefix.path().join("lib/clang/21/include/stddef.h"), true));
         assert!(!view.shows(&prefix.path().join("lib"), false));
+        fs::remove_dir(prefix.path().join("lib")).unwrap();
+        let view = SandboxView::of_this_machine(bin.to_str().unwrap(), &[]);
+        assert!(view.shows(&bin.join("clang"), true));
+        assert!(!view.shows(&prefix.path().join("secret"), true));
         assert!(view.shows(Path::new("/usr/include/stdio.h"), true));
         assert!(!view.shows(Path::new("/usr/include/stdio.h"), false));
         assert!(!view.shows(Path::new("/home"), true));

@@ -38,6 +38,8 @@ pub struct EmbeddedOptions {
     pub workers: Option<usize>,
     /// Whether actions see nothing but what they declare.
     pub sandbox: SandboxMode,
+    /// Compilers that the build names: see [`ExecutorOptions`].
+    pub compilers: Vec<String>,
     /// How to start this program as a launcher.
     pub launcher: Launcher,
     /// Where scratch folders are kept.
@@ -117,6 +119,7 @@ impl Embedded {
             sandbox: options.sandbox,
             cpus: machine.cpus,
             tuning: tuning(memory, slots),
+            compilers: options.compilers.clone(),
             default_timeout: ACTION_TIMEOUT,
             launcher: options.launcher.clone(),
             kept_work: options.kept_work.clone(),

@@ -1,5 +1,7 @@
 //! Programs are byte for byte those of `go build`.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::harness::Site;
@@ -163,6 +165,18 @@ fn cgo_with_pkg_config() {
         &[],
         &["pkgconfig"],
     );
+}
+
+#[test]
+fn cgo_with_a_compiler_that_is_not_on_path() {
+    // Not below /tmp, of which an action has its own.
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let compiler = folder.path().join("wrapped-gcc");
+    fs::write(&compiler, "#!/bin/sh\nexec gcc \"$@\"\n").unwrap();
+    fs::set_permissions(&compiler, fs::Permissions::from_mode(0o755)).unwrap();
+    let site = example("variants/cgopath");
+    let compiler = compiler.to_string_lossy();
+    verify(&site, &[("CC", &compiler)], &[], &["cgopath"]);
 }
 
 #[test]

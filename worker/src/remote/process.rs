@@ -79,6 +79,7 @@ pub async fn run(arguments: Arguments, launcher: Vec<OsString>) -> anyhow::Resul
             },
             cpus: machine.cpus,
             tuning: go_tools(memory, slots),
+            compilers: named(&arguments.cc).into_iter().flatten().collect(),
             default_timeout: ACTION_TIMEOUT,
             kept_work: None,
             launcher: Launcher {
@@ -239,12 +240,18 @@ fn found(compilers: &[String]) -> anyhow::Result<Vec<v1::CToolchain>> {
             Err(error) => return Err(error.into()),
         }
     }
-    for set in compilers.iter().filter(|set| *set != NO_COMPILER) {
-        let set: Vec<String> = set.split(',').map(|name| name.trim().to_owned()).collect();
+    for set in named(compilers) {
         toolchains.extend(c_toolchains(&set)?);
     }
     sort(&mut toolchains);
     Ok(toolchains)
+}
+
+/// The sets of compilers that are named.
+fn named(compilers: &[String]) -> Vec<Vec<String>> {
+    let sets = compilers.iter().filter(|set| *set != NO_COMPILER);
+    sets.map(|set| set.split(',').map(|name| name.trim().to_owned()).collect())
+        .collect()
 }
 
 fn token(arguments: &Arguments) -> anyhow::Result<Option<String>> {

@@ -33,6 +33,7 @@ pub fn options(sandbox: SandboxMode) -> ExecutorOptions {
         sandbox,
         cpus: 2,
         tuning: Vec::new(),
+        compilers: Vec::new(),
         default_timeout: Duration::from_secs(60),
         kept_work: None,
         launcher: launcher(),
