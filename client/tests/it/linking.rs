@@ -239,6 +239,25 @@ fn files_of_further_flags_for_the_external_linker() {
 }
 
 #[test]
+fn a_c_compiler_with_flags_of_its_own_links_too() {
+    let site = module("static int xval(void) { return 42 - LESS; }");
+    let vars = [("CC", "gcc -DLESS=2 '-DMORE=a b'")];
+    prints(&site, &vars, &[], "40\n");
+    prints(&site, &vars, &["-ldflags=-linkmode=external"], "40\n");
+    let other = "-ldflags=-linkmode=external '-extld=gcc -B/nowhere'";
+    let finished = site
+        .gofarm(&["submit", other])
+        .env("CC", "gcc -DLESS=2")
+        .run()
+        .code(2);
+    assert!(
+        finished.stderr.contains("set CC to it"),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
 fn a_library_of_a_package_below() {
     let site = Site::new().module(&[
         ("main.go", "package main\n\nimport \"example.com/m/p\"\n\nfunc main() { println(p.X()) }\n"),
