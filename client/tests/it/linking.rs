@@ -292,6 +292,30 @@ fn without_a_sandbox_libraries_are_found_too() {
     prints(&site, &[("GOFARM_SANDBOX", "off")], &["-a"], "23\n");
 }
 
+/// Without a sandbox the paths of an action have those of the cache folder in them, and flags are in lists that blanks split.
+#[test]
+fn a_blank_in_the_path_of_the_cache_folder_splits_no_flag() {
+    let site = module("#cgo CFLAGS: -I${SRCDIR}/inc\n#cgo LDFLAGS: -L${SRCDIR}/lib -lx");
+    archive(&site, "lib", 13);
+    archive(&site, "../far", 13);
+    site.write("v.map", "{ global: main; local: *; };\n");
+    let far = site.path("far").display().to_string();
+    std::fs::write(site.path("far/flags"), format!("-L{far}\n-lx\n")).unwrap();
+    site.age();
+    let cache = site.path("a cache folder").display().to_string();
+    let vars = [("GOFARM_SANDBOX", "off"), ("GOFARM_CACHE_DIR", &*cache)];
+    let external = |flags: &str| format!("-ldflags=-linkmode=external \"-extldflags={flags}\"");
+    prints(&site, &vars, &[], "13\n");
+    for flag in [
+        external(&format!("-L{far} -Wl,--version-script=v.map -O1")),
+        external(&format!("-g0 @{far}/flags")),
+    ] {
+        prints(&site, &vars, &[&flag], "13\n");
+    }
+    let further = [vars[0], vars[1], ("CGO_LDFLAGS", &*format!("-L{far} -lx"))];
+    prints(&site, &further, &[], "13\n");
+}
+
 #[test]
 fn bytes_that_the_assembler_takes_in() {
     let assembly = "\t.section .rodata\n\t.globl blob\nblob:\n\t.incbin \"blob.bin\"\n\t.section .note.GNU-stack,\"\",%progbits\n";
