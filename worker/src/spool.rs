@@ -55,8 +55,8 @@ pub(crate) struct Unkept {
     pub cut: Vec<u8>,
 }
 
-impl From<Unkept> for ExecuteError {
-    fn from(unkept: Unkept) -> ExecuteError {
+impl From<Box<Unkept>> for ExecuteError {
+    fn from(unkept: Box<Unkept>) -> ExecuteError {
         unkept.error
     }
 }
@@ -193,7 +193,7 @@ impl Spool {
         Ok(ended.unwrap_or_else(|unkept| Printed::Inline(unkept.cut)))
     }
 
-    async fn end(self) -> Result<Result<Printed, Unkept>> {
+    async fn end(self) -> Result<Result<Printed, Box<Unkept>>> {
         match self.is_spilled() {
             true => blocking(move || Ok(self.finish())).await,
             false => Ok(self.finish()),
@@ -205,7 +205,7 @@ impl Spool {
     /// # Errors
     ///
     /// The store is full, and what else it says of the draft.
-    pub fn finish(mut self) -> Result<Printed, Unkept> {
+    pub fn finish(mut self) -> Result<Printed, Box<Unkept>> {
         // What is left of much may be little.
         let few = (self.length <= INLINE_LOG as u64).then(|| self.tail(INLINE_LOG));
         if let Some(Trouble { error, ends }) = self.trouble {
@@ -227,10 +227,10 @@ impl Spool {
     }
 }
 
-fn unkept(error: StoreError, ends: &Ends) -> Unkept {
+fn unkept(error: StoreError, ends: &Ends) -> Box<Unkept> {
     let error = ExecuteError::from(error);
     let cut = ends.text(&error.to_string());
-    Unkept { error, cut }
+    Box::new(Unkept { error, cut })
 }
 
 #[cfg(test)]
@@ -315,7 +315,7 @@ mod tests {
     }
 
     /// Breaks the store when so much has come, and hands out what came and what is left of it.
-    fn cut(lines: usize, broken_at: usize, discarded: usize) -> (String, Unkept) {
+    fn cut(lines: usize, broken_at: usize, discarded: usize) -> (String, Box<Unkept>) {
         let folder = tempfile::tempdir().unwrap();
         let store = store(&folder);
         let mut spool = Spool::new(store.clone());
