@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use gofarm_bench::command_line::{self, Parsed, Words};
+use tempfile::TempDir;
 
+use crate::go_command::Release;
 use crate::list::{self, Program};
 
 /// What `--help` prints.
@@ -109,6 +111,29 @@ impl Options {
     /// There is none.
     pub fn gofarm(&self) -> anyhow::Result<PathBuf> {
         command_line::gofarm(self.gofarm.as_deref())
+    }
+
+    /// The releases of the go commands, in their order.
+    ///
+    /// # Errors
+    /// A go command cannot be run.
+    pub fn releases(&self) -> anyhow::Result<Vec<Release>> {
+        self.go.iter().map(|go| Release::find(go)).collect()
+    }
+
+    /// A new folder in that of `--dir`, which goes with what is returned.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn temporary_folder(&self) -> anyhow::Result<TempDir> {
+        let prefix = match self.task {
+            Task::Programs | Task::List => "gofarm-corpus-",
+            Task::Release => "gofarm-release-",
+        };
+        tempfile::Builder::new()
+            .prefix(prefix)
+            .tempdir_in(&self.dir)
+            .with_context(|| format!("making a folder in {}", self.dir.display()))
     }
 
     /// Whether `--only` picks this name.

@@ -6,7 +6,6 @@ use anyhow::Context;
 use gofarm_bench::process;
 
 use crate::compare::{Outcome, Sides, Verdict};
-use crate::go_command::Release;
 use crate::options::Options;
 use crate::table;
 
@@ -17,15 +16,8 @@ use crate::table;
 pub fn build(options: &Options) -> anyhow::Result<bool> {
     let programs = options.programs()?;
     let gofarm = options.gofarm()?;
-    let releases: Vec<Release> = options
-        .go
-        .iter()
-        .map(|go| Release::find(go))
-        .collect::<anyhow::Result<_>>()?;
-    let folder = tempfile::Builder::new()
-        .prefix("gofarm-corpus-")
-        .tempdir_in(&options.dir)
-        .with_context(|| format!("making a folder in {}", options.dir.display()))?;
+    let releases = options.releases()?;
+    let folder = options.temporary_folder()?;
     let mut outcomes = Vec::new();
     for (number, release) in releases.iter().enumerate() {
         let root = folder.path().join(number.to_string());

@@ -3,7 +3,6 @@
 pub mod exceptions;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -64,16 +63,13 @@ pub fn observe_planning(
     args.extend(written.flags.iter().cloned());
     args.push("--".to_owned());
     args.extend(written.packages.iter().cloned());
-    let mut env = written.env.clone();
-    env.push(("GOCACHE".to_owned(), gocache.display().to_string()));
-    env.push(("PWD".to_owned(), written.folder.display().to_string()));
+    let mut env = written.vars_os();
+    env.push(("GOCACHE".into(), gocache.into()));
+    env.push(("PWD".into(), written.folder.clone().into()));
     let request = Request {
         program: planner.to_owned(),
         args: args.into_iter().map(Into::into).collect(),
-        env: env
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect(),
+        env,
         folder: written.folder.clone(),
         left_behind: LeftBehind::Wait,
     };
@@ -160,11 +156,7 @@ pub fn plan_alone(args: &[String]) -> u8 {
 /// # Errors
 /// The plan cannot be made, or cannot be kept; says why.
 fn footing(written: &Written, gocache: &Path, plans: &Path) -> Result<Footing, String> {
-    let mut env: Vec<(OsString, OsString)> = written
-        .env
-        .iter()
-        .map(|(name, value)| (name.into(), value.into()))
-        .collect();
+    let mut env = written.vars_os();
     env.push(("GOCACHE".into(), gocache.into()));
     let go = GoCommand {
         program: "go".into(),

@@ -16,6 +16,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use crate::cc::includes::normalise;
 use crate::error::PlanError;
 use crate::lookups::Lookups;
+use crate::request::last_value;
 
 /// The replacements of one build.
 #[derive(Debug, Clone, Default)]
@@ -39,18 +40,14 @@ pub(crate) enum Seen<'a> {
 }
 
 impl Overlay {
-    /// The overlay that these flags name; the last one counts, and its file and all paths in it are relative to `cwd`.
+    /// The overlay that these flags name. Its file and all paths in it are relative to `cwd`.
     pub fn of<'a>(
         lookups: &Lookups,
         flags: impl IntoIterator<Item = &'a str>,
         cwd: &Path,
     ) -> Result<Overlay, PlanError> {
-        let named = flags.into_iter().filter_map(|flag| {
-            let flag = flag.trim_matches(['"', '\'']);
-            flag.strip_prefix("--overlay=")
-                .or_else(|| flag.strip_prefix("-overlay="))
-        });
-        let Some(name) = named.last().filter(|name| !name.is_empty()) else {
+        let named = last_value(flags, "overlay");
+        let Some(name) = named.filter(|name| !name.is_empty()) else {
             return Ok(Overlay::default());
         };
         let file = cwd.join(name);

@@ -6,7 +6,7 @@ use std::process::Output;
 
 use gofarm_proto::v1;
 
-use crate::action::assemble::{Choices, assemble, split_quoted};
+use crate::action::assemble::{Choices, assemble};
 use crate::cc::memory::Memory;
 use crate::dryrun::{actiongraph, script};
 use crate::error::PlanError;
@@ -15,7 +15,7 @@ use crate::lookups::{Lookups, Question};
 use crate::machine::ListingFact;
 use crate::node::PlannedNode;
 use crate::overlay::Overlay;
-use crate::request::PlanRequest;
+use crate::request::{PlanRequest, last_value};
 use crate::roots::Roots;
 use crate::wrapper::Wrapper;
 
@@ -156,8 +156,7 @@ pub(crate) fn interpret(
     dry_run: DryRun,
 ) -> Result<(Plan, Grounds), PlanError> {
     let output = dry_run.output;
-    let mut flags = split_quoted(env.get("GOFLAGS"));
-    flags.extend(request.flags.iter().cloned());
+    let flags = request.flags_behind(env.get("GOFLAGS"));
     let wrapper = Wrapper::of(go, flags.iter().map(String::as_str))?;
     let words = wrapper.as_ref().map_or(&[][..], Wrapper::words);
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -282,10 +281,7 @@ fn refuse_split(
     let profiled = nodes
         .iter()
         .any(|node| node.action.kind() == v1::Kind::Preprofile);
-    let named = flags
-        .iter()
-        .filter_map(|flag| flag.trim_start_matches('-').strip_prefix("pgo="))
-        .next_back()
+    let named = last_value(flags.iter().map(String::as_str), "pgo")
         .is_some_and(|profile| profile != "auto");
     let is_one = match &request.packages[..] {
         [] => true,

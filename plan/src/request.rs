@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::action::assemble::split_quoted;
+
 /// A build, in the words of `go build`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlanRequest {
@@ -18,6 +20,13 @@ pub struct PlanRequest {
 }
 
 impl PlanRequest {
+    /// The flags of GOFLAGS and then of the command line: the order in which cmd/go sets them (`invoke` in cmd/go/main.go).
+    pub(crate) fn flags_behind(&self, goflags: &str) -> Vec<String> {
+        let mut flags = split_quoted(goflags);
+        flags.extend(self.flags.iter().cloned());
+        flags
+    }
+
     /// The arguments of the dry run.
     pub(crate) fn arguments(&self, action_graph: &str) -> Vec<String> {
         let mut args: Vec<String> = ["build", "-n", "-a"].map(str::to_owned).to_vec();
@@ -34,6 +43,21 @@ impl PlanRequest {
         args.extend(self.packages.iter().cloned());
         args
     }
+}
+
+/// The value that cmd/go has of a flag: the last one that it is given, because each one is set over the one before
+/// (`parseOne` in Go's flag/flag.go; `SetFromGOFLAGS` in cmd/go/internal/base/goflags.go). Flags are in the form of
+/// [`PlanRequest::flags`], with one dash or two.
+pub(crate) fn last_value<'a>(
+    flags: impl IntoIterator<Item = &'a str>,
+    name: &str,
+) -> Option<&'a str> {
+    let value = |flag: &'a str| {
+        let flag = flag.strip_prefix('-')?;
+        let flag = flag.strip_prefix('-').unwrap_or(flag);
+        flag.strip_prefix(name)?.strip_prefix('=')
+    };
+    flags.into_iter().filter_map(value).last()
 }
 
 /// All of -o that planning depends on (`runBuild` in cmd/go/internal/work/build.go).
@@ -57,6 +81,32 @@ impl PlanRequest {
                 OutputSort::Folder
             }
             Some(_) => OutputSort::File,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_flag_that_is_given_twice_the_last_counts() {
+        let request = PlanRequest {
+            flags: ["-overlay=b", "--overlay=c=d", "-overlays=e"]
+                .map(str::to_owned)
+                .to_vec(),
+            ..PlanRequest::default()
+        };
+        let value = |goflags: &str, name: &str| {
+            let flags = request.flags_behind(goflags);
+            last_value(flags.iter().map(String::as_str), name).map(str::to_owned)
+        };
+        assert_eq!(value("-overlay=a -pgo='x y'", "overlay").unwrap(), "c=d");
+        assert_eq!(value("-pgo=auto '-pgo=x y'", "pgo").unwrap(), "x y");
+        assert_eq!(value("-pgo=off -pgo=", "pgo").unwrap(), "");
+        // What only looks like it.
+        for goflags in ["", "-pgos=x", "pgo=x", "---pgo=x", "-x=-pgo=x"] {
+            assert_eq!(value(goflags, "pgo"), None, "{goflags}");
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::action::assemble::split_quoted;
 use crate::error::PlanError;
 use crate::gocmd::{Answer, GoCommand};
 use crate::lookups::Lookups;
+use crate::request::last_value;
 use crate::roots::Roots;
 
 /// A wrapper and its own arguments.
@@ -44,18 +45,12 @@ impl Wrapper {
         Ok(program.map(|program| Wrapper { words, program }))
     }
 
-    /// The last one that these flags name.
+    /// The one that these flags name.
     pub(crate) fn of<'a>(
         go: &GoCommand,
         flags: impl IntoIterator<Item = &'a str>,
     ) -> Result<Option<Wrapper>, PlanError> {
-        let named = flags.into_iter().filter_map(|flag| {
-            flag.strip_prefix("--toolexec=")
-                .or_else(|| flag.strip_prefix("-toolexec="))
-        });
-        named
-            .last()
-            .map_or(Ok(None), |text| Wrapper::named(go, text))
+        last_value(flags, "toolexec").map_or(Ok(None), |text| Wrapper::named(go, text))
     }
 
     /// The file.

@@ -1,5 +1,6 @@
 //! A specimen and what it is once it is written.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -74,6 +75,13 @@ impl Written {
             .rev()
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// The environment in the form that processes take.
+    pub fn vars_os(&self) -> Vec<(OsString, OsString)> {
+        let vars = self.env.iter();
+        vars.map(|(name, value)| (name.into(), value.into()))
+            .collect()
     }
 
     /// Sets a variable, or takes it away.

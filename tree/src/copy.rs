@@ -1,10 +1,12 @@
 //! Copies of what is in a tree.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 
-use rustix::fs::{Dir, Mode, OFlags};
+use rustix::fs::{Dir, Mode, OFlags, SeekFrom, seek};
+use rustix::io::Errno;
 
 use crate::entry::{Entry, TreeFile};
 use crate::error::{Problem, Result, TreeError};
@@ -15,7 +17,7 @@ use crate::status::Kind;
 
 impl Folder {
     /// Copies the files and folders in this folder into another one, where nothing may have their names; new folders get this
-    /// mode. Left out are links, pipes, sockets and devices, what goes or becomes another kind of thing meanwhile, and what is
+    /// mode, and holes in files stay holes. Left out are links, pipes, sockets and devices, what goes or becomes another kind of thing meanwhile, and what is
     /// below the upper [`KEPT_DEPTH`] levels.
     pub fn copy_into(&self, to: &Folder, mode: u32) -> Result<()> {
         level(self, to, mode, KEPT_DEPTH)
@@ -64,16 +66,43 @@ fn file(source: &Entry<'_>, target: &Entry<'_>) -> Result<()> {
         Err(error) => return Err(error),
     };
     // Whoever copies may look at it afterwards.
-    let mut copy = target.create(status.mode & 0o777 | 0o600)?;
-    // Somebody may write to it without end.
-    match io::copy(&mut file.take(status.size), &mut copy) {
-        Ok(_) => Ok(()),
-        Err(problem) => Err(TreeError {
-            at: source.at().to_owned(),
-            problem: Problem::Io {
-                verb: "copied",
-                source: problem,
-            },
-        }),
+    let copy = target.create(status.mode & 0o777 | 0o600)?;
+    copy_with_holes(&file, &copy, status.size).map_err(|problem| TreeError {
+        at: source.at().to_owned(),
+        problem: Problem::Io {
+            verb: "copied",
+            source: problem,
+        },
+    })
+}
+
+/// Copies the first `size` bytes of a file into an empty one, which takes no more of the disk than that: where one is a hole,
+/// so is the other. A file that takes no space can be larger than any disk. Somebody may write to it meanwhile, without end.
+fn copy_with_holes(mut from: &File, mut to: &File, size: u64) -> io::Result<()> {
+    let mut at = 0;
+    while at < size {
+        let data = match seek(from, SeekFrom::Data(at)) {
+            Ok(data) => data,
+            // Nothing but a hole is left, or the file is shorter now.
+            Err(Errno::NXIO) => break,
+            // A filesystem that does not know its holes.
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => at,
+            Err(errno) => return Err(errno.into()),
+        };
+        if data >= size {
+            break;
+        }
+        let end = match seek(from, SeekFrom::Hole(data)) {
+            // Cut out this moment, it may be a hole itself; then it is copied as a byte, so that this comes to an end.
+            Ok(hole) => hole.clamp(data + 1, size),
+            Err(Errno::NXIO) => break,
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => size,
+            Err(errno) => return Err(errno.into()),
+        };
+        seek(from, SeekFrom::Start(data))?;
+        seek(to, SeekFrom::Start(data))?;
+        io::copy(&mut from.by_ref().take(end - data), &mut to)?;
+        at = end;
     }
+    to.set_len(size)
 }

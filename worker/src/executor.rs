@@ -255,7 +255,10 @@ impl Executor {
             collected
         })
         .await?;
-        let printed = log.finish().settle().await;
+        let printed = match progress.exit_code {
+            0 => log.finish().settle().await?,
+            _ => log.finish().settle_failed().await?,
+        };
         let micros = |time: Duration| time.as_micros() as u64;
         let result = v1::ActionResult {
             outputs,
@@ -272,7 +275,7 @@ impl Executor {
             ..v1::ActionResult::default()
         };
         Ok(Execution {
-            result: with_log(result, printed?),
+            result: with_log(result, printed),
             label,
             undeclared: progress.undeclared,
             overhead_us: micros(begun.elapsed()).saturating_sub(progress.tools_us),

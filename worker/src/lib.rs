@@ -8,6 +8,7 @@ mod by_reference;
 mod causes;
 mod collect;
 mod definition;
+mod ends;
 mod error;
 mod executor;
 #[cfg(test)]

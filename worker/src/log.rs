@@ -182,8 +182,6 @@ impl<'a> Log<'a> {
     fn add(&mut self, text: &[u8]) {
         self.kept.push(text);
         self.last = text.last().copied().or(self.last);
-        // The action has to be run again anyhow.
-        self.full |= self.kept.is_broken();
     }
 
     /// Takes the begun line as a whole one.

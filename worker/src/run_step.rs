@@ -163,7 +163,7 @@ impl RunStep<'_> {
         };
         log.end_step(false);
         log.note(&because(Printed::default()).to_string());
-        match log.finish().settle().await {
+        match log.finish().settle_failed().await {
             Ok(printed) => because(printed),
             Err(error) => error,
         }

@@ -3,7 +3,8 @@
 use gofarm_proto::{Digest, INLINE_LOG};
 use gofarm_store::{DiskStore, Draft, StoreError};
 
-use crate::error::Result;
+use crate::ends::Ends;
+use crate::error::{ExecuteError, Result};
 use crate::executor::blocking;
 
 /// What is read back at once.
@@ -25,7 +26,7 @@ impl Default for Printed {
 }
 
 /// Up to [`INLINE_LOG`] bytes take memory, more only the disk: a draft of the blob that they will be. When it cannot be
-/// written, what comes is let go, and [`finish`](Spool::finish) says so.
+/// written, no more than the beginning and the end is kept, and [`finish`](Spool::finish) says so.
 ///
 /// Whoever prints waits for the page cache at most, as it would itself with its output in a file.
 #[derive(Debug)]
@@ -35,7 +36,29 @@ pub(crate) struct Spool {
     /// Has everything, once it is there.
     draft: Option<Draft>,
     length: u64,
-    trouble: Option<StoreError>,
+    trouble: Option<Trouble>,
+}
+
+/// Why not everything is there any more, and what is.
+#[derive(Debug)]
+struct Trouble {
+    error: StoreError,
+    ends: Ends,
+}
+
+/// What cannot be kept as a whole.
+#[derive(Debug)]
+pub(crate) struct Unkept {
+    /// Why.
+    pub error: ExecuteError,
+    /// Its beginning and its end, with a line between that says so: at most [`INLINE_LOG`] bytes.
+    pub cut: Vec<u8>,
+}
+
+impl From<Box<Unkept>> for ExecuteError {
+    fn from(unkept: Box<Unkept>) -> ExecuteError {
+        unkept.error
+    }
 }
 
 impl Spool {
@@ -61,11 +84,6 @@ impl Spool {
         self.length
     }
 
-    /// Whether nothing is kept any more, because it cannot be written.
-    pub fn is_broken(&self) -> bool {
-        self.trouble.is_some()
-    }
-
     /// Whether [`finish`](Spool::finish) has to do with the disk.
     fn is_spilled(&self) -> bool {
         self.draft.is_some()
@@ -73,11 +91,39 @@ impl Spool {
 
     /// Adds bytes.
     pub fn push(&mut self, bytes: &[u8]) {
-        if self.trouble.is_none()
-            && let Err(error) = self.write(bytes)
-        {
-            self.trouble = Some(error);
+        if self.trouble.is_none() {
+            match self.write(bytes) {
+                Ok(()) => return,
+                Err(error) => self.fall_back(error),
+            }
         }
+        if let Some(trouble) = &mut self.trouble {
+            trouble.ends.push(bytes);
+            self.length += bytes.len() as u64;
+        }
+    }
+
+    /// Goes on with no more than both ends. The draft's space is free then.
+    fn fall_back(&mut self, error: StoreError) {
+        let ends = self.ends();
+        self.memory = Vec::new();
+        self.draft = None;
+        self.trouble = Some(Trouble { error, ends });
+    }
+
+    /// Both ends of what is there. What cannot be read is left out.
+    fn ends(&self) -> Ends {
+        Ends::of(self.length, |at, buffer| match &self.draft {
+            Some(draft) => draft.read_at(buffer, at).is_ok(),
+            None => {
+                let start = usize::try_from(at).unwrap_or(usize::MAX);
+                let bytes = self.memory.get(start..).unwrap_or_default();
+                bytes
+                    .get(..buffer.len())
+                    .map(|bytes| buffer.copy_from_slice(bytes))
+                    .is_some()
+            }
+        })
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
@@ -101,10 +147,16 @@ impl Spool {
         self.length = self.length.min(length);
         self.memory
             .truncate(usize::try_from(length).unwrap_or(usize::MAX));
+        if let Some(trouble) = &mut self.trouble {
+            trouble.ends.truncate(length);
+        }
     }
 
     /// Hands out what there is from `start` on, in pieces.
     pub fn each(&mut self, start: u64, mut piece: impl FnMut(&[u8])) {
+        if let Some(trouble) = &self.trouble {
+            return trouble.ends.each(start, piece);
+        }
         let Some(draft) = &self.draft else {
             let start = usize::try_from(start).unwrap_or(usize::MAX);
             return piece(self.memory.get(start..).unwrap_or_default());
@@ -114,8 +166,7 @@ impl Spool {
         while at < self.length {
             let wanted = (self.length - at).min(PIECE as u64) as usize;
             if let Err(error) = draft.read_at(&mut buffer[..wanted], at) {
-                self.trouble.get_or_insert(error);
-                return;
+                return self.fall_back(error);
             }
             piece(&buffer[..wanted]);
             at += wanted as u64;
@@ -132,9 +183,20 @@ impl Spool {
 
     /// As [`finish`](Spool::finish), and nobody else waits for the disk.
     pub async fn settle(self) -> Result<Printed> {
+        Ok(self.end().await??)
+    }
+
+    /// As [`settle`](Spool::settle), of an action that has failed: what cannot be kept as a whole is cut, since nobody should
+    /// have to make room to hear what is wrong with their code.
+    pub async fn settle_failed(self) -> Result<Printed> {
+        let ended = self.end().await?;
+        Ok(ended.unwrap_or_else(|unkept| Printed::Inline(unkept.cut)))
+    }
+
+    async fn end(self) -> Result<Result<Printed, Box<Unkept>>> {
         match self.is_spilled() {
-            true => blocking(move || self.finish()).await,
-            false => self.finish(),
+            true => blocking(move || Ok(self.finish())).await,
+            false => Ok(self.finish()),
         }
     }
 
@@ -143,18 +205,32 @@ impl Spool {
     /// # Errors
     ///
     /// The store is full, and what else it says of the draft.
-    pub fn finish(mut self) -> Result<Printed> {
+    pub fn finish(mut self) -> Result<Printed, Box<Unkept>> {
         // What is left of much may be little.
         let few = (self.length <= INLINE_LOG as u64).then(|| self.tail(INLINE_LOG));
-        if let Some(error) = self.trouble {
-            return Err(error.into());
+        if let Some(Trouble { error, ends }) = self.trouble {
+            return match few {
+                Some(few) if ends.is_whole() => Ok(Printed::Inline(few)),
+                _ => Err(unkept(error, &ends)),
+            };
         }
-        match (few, self.draft) {
+        match (few, self.draft.take()) {
             (Some(few), _) => Ok(Printed::Inline(few)),
-            (None, Some(draft)) => Ok(Printed::Blob(draft.finish(self.length)?)),
+            (None, Some(draft)) => {
+                let ends = Ends::of(self.length, |at, buffer| draft.read_at(buffer, at).is_ok());
+                let kept = draft.finish(self.length);
+                kept.map(Printed::Blob)
+                    .map_err(|error| unkept(error, &ends))
+            }
             (None, None) => Ok(Printed::Inline(self.memory)),
         }
     }
+}
+
+fn unkept(error: StoreError, ends: &Ends) -> Box<Unkept> {
+    let error = ExecuteError::from(error);
+    let cut = ends.text(&error.to_string());
+    Box::new(Unkept { error, cut })
 }
 
 #[cfg(test)]
@@ -165,7 +241,6 @@ mod tests {
     use gofarm_store::DiskStoreOptions;
 
     use super::*;
-    use crate::error::ExecuteError;
 
     fn store(folder: &tempfile::TempDir) -> DiskStore {
         DiskStore::open(folder.path(), DiskStoreOptions::default()).unwrap()
@@ -239,6 +314,69 @@ mod tests {
         assert_eq!(left(&store), 0);
     }
 
+    /// Breaks the store when so much has come, and hands out what came and what is left of it.
+    fn cut(lines: usize, broken_at: usize, discarded: usize) -> (String, Box<Unkept>) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        let mut spool = Spool::new(store.clone());
+        let mut came = String::new();
+        for number in 0..lines {
+            if number == broken_at {
+                fs::remove_dir_all(drafts(&store)).unwrap();
+            }
+            let line = format!("x.go:{number}:1: undefined: y\n");
+            spool.push(line.as_bytes());
+            came.push_str(&line);
+        }
+        let step = spool.len();
+        for _ in 0..discarded {
+            spool.push(b"never seen\n");
+        }
+        spool.truncate(step);
+        (came, spool.finish().unwrap_err())
+    }
+
+    #[test]
+    fn of_what_cannot_be_kept_there_are_the_beginning_and_the_end() {
+        // Before a draft is there, and when its blob is to be made.
+        for (broken_at, discarded) in [(0, 0), (9_999, 0), (0, 100), (9_999, 100)] {
+            let (came, unkept) = cut(10_000, broken_at, discarded);
+            assert!(unkept.cut.len() <= INLINE_LOG && unkept.cut.len() > INLINE_LOG * 3 / 4);
+            let text = String::from_utf8(unkept.cut).unwrap();
+            let (beginning, rest) = text.split_once("gofarm: ").unwrap();
+            let (note, end) = rest.split_once('\n').unwrap();
+            assert!(came.starts_with(beginning) && beginning.ends_with("y\n"));
+            assert!(came.ends_with(end) && end.starts_with("x.go:"), "{end}");
+            let lost = came.len() - beginning.len() - end.len();
+            let told = format!("{lost} bytes are left out here, they cannot be kept: ");
+            let why = note.strip_prefix(&told).unwrap();
+            assert_eq!(why, unkept.error.to_string());
+        }
+    }
+
+    #[test]
+    fn a_long_step_that_is_discarded_is_seen_in_no_end() {
+        let (came, unkept) = cut(1_000, 0, 10_000);
+        let text = String::from_utf8(unkept.cut).unwrap();
+        assert!(!text.contains("never seen"));
+        let (beginning, _) = text.split_once("gofarm: ").unwrap();
+        assert!(came.starts_with(beginning) && !beginning.is_empty());
+    }
+
+    #[test]
+    fn what_was_too_much_and_is_little_again_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        let mut spool = Spool::new(store.clone());
+        fs::remove_dir(drafts(&store)).unwrap();
+        spool.push(b"one\n");
+        spool.push(&vec![b'x'; 10 * INLINE_LOG]);
+        spool.truncate(4);
+        spool.push(b"two\n");
+        let kept = spool.finish().unwrap();
+        assert_eq!(kept, Printed::Inline(b"one\ntwo\n".to_vec()));
+    }
+
     #[test]
     fn what_cannot_be_kept_is_told_at_the_end() {
         let folder = tempfile::tempdir().unwrap();
@@ -246,9 +384,9 @@ mod tests {
         let mut spool = Spool::new(store.clone());
         fs::remove_dir(drafts(&store)).unwrap();
         spool.push(&vec![b'x'; 10 * INLINE_LOG]);
-        assert!(spool.is_broken());
+        assert!(spool.trouble.is_some());
         spool.push(b"more");
-        let error = spool.finish().unwrap_err();
+        let error = spool.finish().unwrap_err().error;
         assert!(matches!(error, ExecuteError::Store(_)), "{error}");
     }
 }

@@ -82,7 +82,7 @@ fn user_file(environment: &Environment) -> Option<PathBuf> {
 }
 
 /// What a file says; `None` when there is none. Relative paths are relative to the file's folder.
-fn read(file: &Path) -> Result<Option<SettingsFile>, UsageError> {
+pub(super) fn read(file: &Path) -> Result<Option<SettingsFile>, UsageError> {
     let text = match fs::read_to_string(file) {
         Ok(text) => text,
         // A folder on the way that is a file: nothing can be below it.

@@ -6,7 +6,7 @@ use gofarm_plan::{GoCommand, Wrapper};
 
 use super::environment::Environment;
 use super::error::UsageError;
-use super::settings_file::{repositorys, said_in};
+use super::settings_file::{read, repositorys, said_in};
 
 /// Refuses a program that no `gofarm.toml` declares. One that is not there is left to cmd/go, which says so.
 ///
@@ -34,25 +34,26 @@ pub fn require_declared(
     let file = repositorys(&go.cwd);
     Err(UsageError::new(format!(
         "gofarm: -toolexec={text} is refused, because {program} is not declared: what it does must depend on nothing but its \
-         own file and what it is given, or the results of one build would be wrong for another; if that is so, say it in \
-         {file}:\n\ttoolexec = {list}",
+         own file and what it is given, or the results of one build would be wrong for another; if that is so, {missing}",
         program = program.display(),
-        file = file.display(),
-        list = line(&file, &declared, program),
+        missing = missing(&file, program)?,
     ))
     .into())
 }
 
-/// What is declared now and this program, as a list: what is below the file's folder by its relative path.
-fn line(file: &Path, declared: &[PathBuf], program: &Path) -> String {
+/// What to add to a file that does not declare this program: the whole key, or one more text of its value, since a key stands
+/// once. A program below the file's folder is named by its relative path.
+fn missing(file: &Path, program: &Path) -> Result<String, UsageError> {
     let folder = file.parent().unwrap_or(Path::new("/"));
-    let paths = declared.iter().map(PathBuf::as_path).chain([program]);
-    let texts = paths.map(|path| {
-        let path = path.strip_prefix(folder).unwrap_or(path);
-        // What escapes a text of JSON escapes one of TOML.
-        serde_json::Value::from(path.to_string_lossy()).to_string()
-    });
-    format!("[{}]", texts.collect::<Vec<_>>().join(", "))
+    let path = program.strip_prefix(folder).unwrap_or(program);
+    // What escapes a text of JSON escapes one of TOML.
+    let text = serde_json::Value::from(path.to_string_lossy());
+    let declares = read(file)?.is_some_and(|said| !said.wrappers.is_empty());
+    let file = file.display();
+    Ok(match declares {
+        true => format!("add it to toolexec in {file}, which may be a list:\n\t{text}"),
+        false => format!("say it in {file}:\n\ttoolexec = [{text}]"),
+    })
 }
 
 #[cfg(test)]
@@ -110,21 +111,32 @@ mod tests {
 
     #[test]
     fn what_is_not_declared_is_refused_with_the_line_to_add() {
-        let line = |toml| {
-            let refused = Place::new(toml).asks("wrap -x").unwrap_err();
+        let missing = |place: &Place| {
+            let refused = place.asks("wrap -x").unwrap_err();
             let (said, line) = refused.split_once('\n').unwrap();
+            let (said, to_do) = said.rsplit_once("; if that is so, ").unwrap();
             assert!(
-                said.starts_with("gofarm: -toolexec=wrap -x is refused, because /repo/tools/wrap is not declared: ")
-                    && said.ends_with("say it in /repo/gofarm.toml:"),
+                said.starts_with("gofarm: -toolexec=wrap -x is refused, because /repo/tools/wrap is not declared: "),
                 "{said}"
             );
-            line.to_owned()
+            (to_do.to_owned(), line.to_owned())
         };
-        assert_eq!(line(None), "\ttoolexec = [\"tools/wrap\"]");
-        assert_eq!(
-            line(Some("pool = \"a\"\ntoolexec = [\"tools/other\", \"/x\"]\n")),
-            "\ttoolexec = [\"tools/other\", \"/x\", \"tools/wrap\"]"
+        let whole = (
+            "say it in /repo/gofarm.toml:".to_owned(),
+            "\ttoolexec = [\"tools/wrap\"]".to_owned(),
         );
+        assert_eq!(missing(&Place::new(None)), whole);
+        assert_eq!(missing(&Place::new(Some("pool = \"a\"\n"))), whole);
+        // What the user's own file declares is the user's, and not the repository's.
+        let place = Place::new(None);
+        let own = place.0.path().join(".config/gofarm/gofarm.toml");
+        fs::create_dir_all(own.parent().unwrap()).unwrap();
+        fs::write(own, "toolexec = \"/home/me/other\"\n").unwrap();
+        assert_eq!(missing(&place), whole);
+        let place = Place::new(Some("toolexec = [\"tools/other\", \"/x\"]\n"));
+        let to_do = "add it to toolexec in /repo/gofarm.toml, which may be a list:";
+        let more = (to_do.to_owned(), "\t\"tools/wrap\"".to_owned());
+        assert_eq!(missing(&place), more);
     }
 
     #[test]

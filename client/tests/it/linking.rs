@@ -239,6 +239,25 @@ fn files_of_further_flags_for_the_external_linker() {
 }
 
 #[test]
+fn a_c_compiler_with_flags_of_its_own_links_too() {
+    let site = module("static int xval(void) { return 42 - LESS; }");
+    let vars = [("CC", "gcc -DLESS=2 '-DMORE=a b'")];
+    prints(&site, &vars, &[], "40\n");
+    prints(&site, &vars, &["-ldflags=-linkmode=external"], "40\n");
+    let other = "-ldflags=-linkmode=external '-extld=gcc -B/nowhere'";
+    let finished = site
+        .gofarm(&["submit", other])
+        .env("CC", "gcc -DLESS=2")
+        .run()
+        .code(2);
+    assert!(
+        finished.stderr.contains("set CC to it"),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
 fn a_library_of_a_package_below() {
     let site = Site::new().module(&[
         ("main.go", "package main\n\nimport \"example.com/m/p\"\n\nfunc main() { println(p.X()) }\n"),
@@ -271,6 +290,30 @@ fn without_a_sandbox_libraries_are_found_too() {
     archive(&site, "lib", 23);
     site.age();
     prints(&site, &[("GOFARM_SANDBOX", "off")], &["-a"], "23\n");
+}
+
+/// Without a sandbox the paths of an action have those of the cache folder in them, and flags are in lists that blanks split.
+#[test]
+fn a_blank_in_the_path_of_the_cache_folder_splits_no_flag() {
+    let site = module("#cgo CFLAGS: -I${SRCDIR}/inc\n#cgo LDFLAGS: -L${SRCDIR}/lib -lx");
+    archive(&site, "lib", 13);
+    archive(&site, "../far", 13);
+    site.write("v.map", "{ global: main; local: *; };\n");
+    let far = site.path("far").display().to_string();
+    std::fs::write(site.path("far/flags"), format!("-L{far}\n-lx\n")).unwrap();
+    site.age();
+    let cache = site.path("a cache folder").display().to_string();
+    let vars = [("GOFARM_SANDBOX", "off"), ("GOFARM_CACHE_DIR", &*cache)];
+    let external = |flags: &str| format!("-ldflags=-linkmode=external \"-extldflags={flags}\"");
+    prints(&site, &vars, &[], "13\n");
+    for flag in [
+        external(&format!("-L{far} -Wl,--version-script=v.map -O1")),
+        external(&format!("-g0 @{far}/flags")),
+    ] {
+        prints(&site, &vars, &[&flag], "13\n");
+    }
+    let further = [vars[0], vars[1], ("CGO_LDFLAGS", &*format!("-L{far} -lx"))];
+    prints(&site, &further, &[], "13\n");
 }
 
 #[test]

@@ -122,6 +122,36 @@ fn a_disk_that_is_full_while_tools_write() {
 }
 
 #[test]
+fn what_a_compiler_says_at_length_is_told_on_a_full_disk_too() {
+    let wrong: Vec<String> = (0..100_000)
+        .map(|number| format!("var _ = undefined{number}\n"))
+        .collect();
+    let wrong = format!("package main\n\n{}", wrong.concat());
+    let site = Site::own_cache().module(&[("main.go", TINY), ("wrong/main.go", &wrong)]);
+    fs::create_dir(site.cache()).unwrap();
+    // It has 2 MiB and makes the compiler say 5 MiB.
+    let script = "
+        mount -t tmpfs -o size=1g tmpfs \"$GOFARM_CACHE_DIR\"
+        $GOFARM submit
+        used=$(du -sk \"$GOFARM_CACHE_DIR\" | cut -f 1)
+        mount -o remount,size=$((used + 4096))k \"$GOFARM_CACHE_DIR\"
+        $GOFARM submit -gcflags=-e ./wrong 2>errors && exit 1 || echo $? >code";
+    if with_mounts(&site, script) {
+        let errors = fs::read_to_string(site.src("errors")).unwrap();
+        let code = fs::read_to_string(site.src("code")).unwrap();
+        assert_eq!(code, "1\n", "{errors}");
+        for told in [
+            "undefined: undefined0\n",
+            " bytes are left out here, they cannot be kept: the disk is full: ",
+            "undefined: undefined99999\n",
+        ] {
+            assert!(errors.contains(told), "{told}: {errors}");
+        }
+        assert!(!errors.contains("undefined: undefined50000\n"), "{errors}");
+    }
+}
+
+#[test]
 fn a_cache_folder_that_cannot_be_written() {
     let site = Site::own_cache().module(&[("p.go", "package p\n")]);
     fs::create_dir(site.cache()).unwrap();

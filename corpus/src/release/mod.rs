@@ -21,15 +21,8 @@ use requests::Trial;
 /// # Errors
 /// There is no such go command, the temporary folder cannot be made, or the user has interrupted.
 pub fn try_releases(options: &Options) -> anyhow::Result<bool> {
-    let releases: Vec<Release> = options
-        .go
-        .iter()
-        .map(|go| Release::find(go))
-        .collect::<anyhow::Result<_>>()?;
-    let folder = tempfile::Builder::new()
-        .prefix("gofarm-release-")
-        .tempdir_in(&options.dir)
-        .with_context(|| format!("making a folder in {}", options.dir.display()))?;
+    let releases = options.releases()?;
+    let folder = options.temporary_folder()?;
     let mut known = true;
     for (number, release) in releases.iter().enumerate() {
         let report = try_release(options, release, &folder.path().join(number.to_string()))?;

@@ -88,11 +88,7 @@ impl Trial {
                 GoCommand {
                     program: release.go.clone(),
                     cwd: written.folder.clone(),
-                    env: written
-                        .env
-                        .iter()
-                        .map(|(name, value)| (name.into(), value.into()))
-                        .collect(),
+                    env: written.vars_os(),
                 }
             }
             Trial::Commands(way) => {

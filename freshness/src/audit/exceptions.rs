@@ -49,11 +49,7 @@ impl Surroundings {
         let go = GoCommand {
             program: "go".into(),
             cwd: written.folder.clone(),
-            env: written
-                .env
-                .iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
+            env: written.vars_os(),
         };
         let names = ["GOROOT", "GOMODCACHE", "GOENV", "GOPATH", "GOPROXY"];
         let mut words = vec!["env".to_owned()];

@@ -226,9 +226,11 @@ impl Assembly<'_> {
     /// may name any program.
     fn refuse_unknown_linker(&self, argv: &[String]) -> Result<(), PlanError> {
         let compilers = ["CC", "CXX"].map(|name| split_quoted(self.env.get(name)));
-        let known = |program: &str| {
-            let mut compilers = compilers.iter().filter_map(|words| words.first());
-            compilers.any(|compiler| compiler == program)
+        // With the flags that stand in the variable or without any.
+        let known = |linker: &str| {
+            let words = split_quoted(linker);
+            let mut compilers = compilers.iter().filter(|words| !words.is_empty());
+            compilers.any(|compiler| words == *compiler || words == compiler[..1])
         };
         let mut previous = "";
         for word in argv {

@@ -9,7 +9,7 @@ use crate::action::assemble::split_quoted;
 use crate::action::environment;
 use crate::gocmd::GoCommand;
 use crate::machine::MachineFact;
-use crate::request::PlanRequest;
+use crate::request::{PlanRequest, last_value};
 
 /// Changes with the meaning of what is in the file.
 const FORMAT: &str = "gofarm plan snapshot v3";
@@ -27,7 +27,8 @@ pub(super) fn of(go: &GoCommand, request: &PlanRequest) -> Option<String> {
     }
     add(&format!("{:?}", request.packages));
     add(&request.trimpath.to_string());
-    if flags(&goflags, request).any(|flag| is(&flag, "buildmode")) {
+    let flags = request.flags_behind(&goflags);
+    if flags.iter().any(|flag| is(flag, "buildmode")) {
         // The linker writes the name of a library into it.
         add(&format!("{:?}", request.output));
     }
@@ -66,15 +67,9 @@ pub(super) fn of(go: &GoCommand, request: &PlanRequest) -> Option<String> {
 
 /// The file that -modfile names.
 pub(super) fn module_file(go: &GoCommand, goflags: &str, request: &PlanRequest) -> Option<PathBuf> {
-    let flags = flags(goflags, request).filter(|flag| is(flag, "modfile"));
-    let named = flags.last()?;
-    Some(go.cwd.join(named.split_once('=')?.1))
-}
-
-/// Of GOFLAGS and of the command line, which counts more.
-fn flags<'a>(goflags: &str, request: &'a PlanRequest) -> impl Iterator<Item = String> + use<'a> {
-    let words = split_quoted(goflags);
-    words.into_iter().chain(request.flags.iter().cloned())
+    let flags = request.flags_behind(goflags);
+    let named = last_value(flags.iter().map(String::as_str), "modfile")?;
+    Some(go.cwd.join(named))
 }
 
 fn is(flag: &str, name: &str) -> bool {

@@ -6,16 +6,7 @@ use std::os::unix::fs::symlink;
 
 use gofarm_plan::plan;
 
-use crate::module::{Module, after_in, long_after_in, warmed};
-
-/// cmd/go refuses what there is now, so a plan that is used again is a stale one.
-fn is_refused_after(mut module: Module, edit: impl FnOnce(&mut Module)) {
-    module.age();
-    warmed(&mut module);
-    edit(&mut module);
-    assert!(plan(&module.go(), &module.request).is_err());
-    assert!(module.plan().is_err());
-}
+use crate::module::{Module, after_in, is_refused_after, sees_an_unseen_import, warmed};
 
 fn with_folder() -> Module {
     let module = Module::new();
@@ -164,15 +155,11 @@ fn a_commit_of_a_repository_around_a_nested_one() {
 /// cmd/go's own index of packages does not see it either.
 #[test]
 fn an_import_that_comes_while_size_and_time_stay() {
-    let module = Module::new();
-    module.write(
+    sees_an_unseen_import(
+        Module::new(),
         "lib/lib.go",
-        "package lib\n\nimport _ \"unicode\"\n\nfunc F() string { return \"\" }\n",
+        "func F() string { return \"\" }",
     );
-    let reused = long_after_in(module, |m| {
-        m.edit_unseen("lib/lib.go", "\"unicode\"", "\"strings\"")
-    });
-    assert!(!reused);
 }
 
 #[test]

@@ -15,18 +15,10 @@ mod wrapped;
 
 use std::fs;
 
-use module::{Module, after, after_in, warmed};
-
-macro_rules! cases {
-    ($($name:ident: $reused:expr, $edit:expr;)*) => {
-        $(#[test]
-        fn $name() {
-            assert_eq!(after($edit), $reused);
-        })*
-    };
-}
+use module::{Module, after, after_in, cases, warmed};
 
 cases! {
+    of Module::new();
     a_body_edit_is_no_change: true, |m: &mut Module| m.edit("lib/lib.go", "one", "another");
     a_comment_behind_the_imports_is_no_change: true, |m: &mut Module| m.edit("lib/lib.go", "// F is", "// F was");
     a_test_file_is_no_change: true, |m: &mut Module| m.edit("lib/lib_test.go", "\"testing\"", "\"testing\"\nimport _ \"os\"");
@@ -92,16 +84,8 @@ fn cgo() -> Module {
     module
 }
 
-macro_rules! cgo_cases {
-    ($($name:ident: $reused:expr, $edit:expr;)*) => {
-        $(#[test]
-        fn $name() {
-            assert_eq!(after_in(cgo(), $edit), $reused);
-        })*
-    };
-}
-
-cgo_cases! {
+cases! {
+    of cgo();
     a_body_edit_beside_c_is_no_change: true, |m: &mut Module| m.edit("c/c.go", "return int", "return 1 + int");
     a_body_edit_in_c_is_no_change: true, |m: &mut Module| m.edit("c/own.c", "return 1", "return 2");
     a_declaration_in_a_header_is_no_change: true, |m: &mut Module| m.edit("c/own.h", "int f", "int h(void);\nint f");

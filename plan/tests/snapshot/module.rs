@@ -187,8 +187,42 @@ pub fn after_in(module: Module, edit: impl FnOnce(&mut Module)) -> bool {
     once_warmed(module, edit, |m| plan(&m.go(), &m.request).unwrap())
 }
 
+/// Tests of modules that are all made in the same way: whether a plan is used again after an edit.
+macro_rules! cases {
+    (of $module:expr; $($name:ident: $reused:expr, $edit:expr;)*) => {
+        $(#[test]
+        fn $name() {
+            assert_eq!($crate::module::after_in($module, $edit), $reused);
+        })*
+    };
+}
+
+pub(crate) use cases;
+
+/// cmd/go refuses what there is after the edit, so a plan that is used again would be a stale one.
+pub fn is_refused_after(mut module: Module, edit: impl FnOnce(&mut Module)) {
+    module.age();
+    warmed(&mut module);
+    edit(&mut module);
+    assert!(plan(&module.go(), &module.request).is_err());
+    assert!(module.plan().is_err());
+}
+
+/// An import of this file of the package `lib` becomes another one, while the file's size and time stay. Further it declares
+/// this.
+pub fn sees_an_unseen_import(module: Module, file: &str, declared: &str) {
+    module.write(
+        file,
+        &format!("package lib\n\nimport _ \"unicode\"\n\n{declared}\n"),
+    );
+    let reused = long_after_in(module, |m| {
+        m.edit_unseen(file, "\"unicode\"", "\"strings\"");
+    });
+    assert!(!reused);
+}
+
 /// As [`after_in`], of a module whose files have been as they are for so long that they are known by their times.
-pub fn long_after_in(module: Module, edit: impl FnOnce(&mut Module)) -> bool {
+fn long_after_in(module: Module, edit: impl FnOnce(&mut Module)) -> bool {
     module.age();
     // As the index of files says.
     std::thread::sleep(Duration::from_millis(2_100));

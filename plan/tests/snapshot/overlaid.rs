@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use gofarm_plan::plan;
 
 use crate::cgo;
-use crate::module::{Module, after_in, long_after_in, warmed};
+use crate::module::{Module, after_in, cases, is_refused_after, sees_an_unseen_import};
 
 /// `main.go` is another file than the one that is there, `lib` has one file more and one less, `new` is there only by the overlay.
 fn overlaid() -> Module {
@@ -47,25 +47,8 @@ fn json(files: &[(&str, &str)]) -> String {
     format!("{{\n\t\"Replace\": {{\n{}\n\t}}\n}}\n", lines.join(",\n"))
 }
 
-/// cmd/go refuses what there is now, so a plan that is used again is a stale one.
-fn is_refused_after(mut module: Module, edit: impl FnOnce(&mut Module)) {
-    module.age();
-    warmed(&mut module);
-    edit(&mut module);
-    assert!(plan(&module.go(), &module.request).is_err());
-    assert!(module.plan().is_err());
-}
-
-macro_rules! cases {
-    ($($name:ident: $reused:expr, $edit:expr;)*) => {
-        $(#[test]
-        fn $name() {
-            assert_eq!(after_in(overlaid(), $edit), $reused);
-        })*
-    };
-}
-
 cases! {
+    of overlaid();
     a_body_edit_of_a_file_that_stands_for_another_is_no_change: true, |m: &mut Module| m.edit("alt/g.go", "return 1", "return 2");
     an_import_of_a_file_that_stands_for_another_is_a_change: false, |m: &mut Module| m.edit("alt/g.go", "package lib", "package lib\n\nimport _ \"unicode\"");
     a_file_with_a_name_of_another_sort_counts_as_a_whole: false, |m: &mut Module| m.edit("alt/n.txt", "N = 1", "N = 2");
@@ -191,15 +174,7 @@ fn files_of_modules_that_the_overlay_gives_count_as_a_whole() {
 /// A file that is found older than it is makes cmd/go believe its index of packages.
 #[test]
 fn an_import_of_a_file_that_stands_for_another_comes_while_size_and_time_stay() {
-    let module = overlaid();
-    module.write(
-        "alt/g.go",
-        "package lib\n\nimport _ \"unicode\"\n\nfunc G() int { return 1 }\n",
-    );
-    let reused = long_after_in(module, |m| {
-        m.edit_unseen("alt/g.go", "\"unicode\"", "\"strings\"")
-    });
-    assert!(!reused);
+    sees_an_unseen_import(overlaid(), "alt/g.go", "func G() int { return 1 }");
 }
 
 #[test]

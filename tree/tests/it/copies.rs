@@ -1,7 +1,7 @@
 //! A tree is copied without what leads out of it.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use gofarm_tree::Folder;
@@ -44,6 +44,57 @@ fn files_and_folders_are_copied_and_links_are_not() {
                 .is_err()
         );
         lab.assert_host_untouched();
+    }
+}
+
+#[test]
+fn holes_of_a_file_are_holes_of_its_copy() {
+    const MIB: u64 = 1 << 20;
+    const GIB: u64 = 1 << 30;
+    for lab in labs() {
+        for (name, length, at) in [
+            ("end", GIB, &[GIB - 5][..]),
+            ("middle", 3 * MIB, &[0, 2 * MIB]),
+            ("hole", GIB, &[]),
+            ("empty", 0, &[]),
+        ] {
+            let path = lab.real("w").join(name);
+            lab.write(&format!("w/{name}"), b"");
+            let file = fs::File::options().write(true).open(path).unwrap();
+            file.set_len(length).unwrap();
+            for offset in at {
+                file.write_all_at(b"bytes", *offset).unwrap();
+            }
+        }
+        lab.write("w/dense", &b"dense".repeat(100_000));
+
+        let copies = tempfile::tempdir().unwrap();
+        let to = Folder::open_with(copies.path(), lab.resolver).unwrap();
+        let from = lab.tree.folder(path("w")).unwrap();
+        from.copy_into(&to, 0o755).unwrap();
+
+        for name in ["end", "middle", "hole", "empty", "dense"] {
+            let copy = fs::File::open(copies.path().join(name)).unwrap();
+            let source = fs::File::open(lab.real("w").join(name)).unwrap();
+            let (copied, given) = (copy.metadata().unwrap(), source.metadata().unwrap());
+            assert_eq!(copied.len(), given.len(), "{name}");
+            assert!(
+                copied.blocks() * 512 <= given.blocks() * 512 + MIB,
+                "{name}: {} blocks, not {}",
+                copied.blocks(),
+                given.blocks()
+            );
+            let mut around: Vec<u64> = vec![0, MIB, 2 * MIB, GIB - 10];
+            around.retain(|offset| *offset < given.len());
+            for offset in around {
+                let [mut one, mut other] = [[0; 1000]; 2];
+                let read = copy.read_at(&mut one, offset).unwrap();
+                assert_eq!(source.read_at(&mut other, offset).unwrap(), read);
+                assert!(one == other, "{name} at {offset}");
+            }
+        }
+        let dense = fs::read(copies.path().join("dense")).unwrap();
+        assert!(dense == b"dense".repeat(100_000));
     }
 }
 

@@ -1,10 +1,11 @@
 //! What steps, inputs and outputs mean.
 
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
 use gofarm_proto::Digest;
 use gofarm_proto::v1::{self, input, step::Step};
-use gofarm_worker::{ErrorClass, ExecuteError, Printed};
+use gofarm_worker::{ErrorClass, ExecuteError, LogSink, Printed};
 use tokio_util::sync::CancellationToken;
 
 use crate::farm::*;
@@ -156,6 +157,50 @@ async fn what_is_printed_before_the_time_is_up_is_kept_however_much() {
         let log = String::from_utf8(log).unwrap();
         assert!(log.starts_with("printed\nprinted\n"));
         assert_eq!(log.lines().last().unwrap(), error.to_string());
+    }
+}
+
+/// The store takes nothing more as soon as something is printed.
+struct Breaks(PathBuf);
+
+impl LogSink for Breaks {
+    fn log(&self, _chunk: &[u8]) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+#[tokio::test]
+async fn a_failure_whose_log_cannot_be_kept_has_its_beginning_and_its_end() {
+    for farm in Farm::both() {
+        let drafts = farm.store.scratch_dir().with_file_name("ingest");
+        let sink = Breaks(drafts.clone());
+        for code in [3, 0] {
+            let script = format!("echo first; seq 100000; echo last; exit {code}");
+            let action = host_action(vec![sh(&script)]);
+            let outcome = farm
+                .execute_with(&action, &CancellationToken::new(), &sink)
+                .await;
+            std::fs::create_dir(&drafts).unwrap();
+            if code == 0 {
+                // What succeeds is remembered, and with all that it has printed.
+                assert!(
+                    matches!(outcome, Err(ExecuteError::Store(_))),
+                    "{outcome:?}"
+                );
+                continue;
+            }
+            let execution = outcome.unwrap();
+            assert_eq!(execution.result.exit_code, code);
+            assert_eq!(execution.result.log_blob, None);
+            let log = log(&execution);
+            assert!(log.len() <= gofarm_proto::INLINE_LOG);
+            assert!(log.starts_with("first\n1\n2\n"), "{log}");
+            assert!(log.ends_with("\n99999\n100000\nlast\n"), "{log}");
+            assert!(
+                log.contains(" bytes are left out here, they cannot be kept: "),
+                "{log}"
+            );
+        }
     }
 }
 
