@@ -123,13 +123,15 @@ fn a_disk_that_is_full_while_tools_write() {
 
 #[test]
 fn what_a_compiler_says_at_length_is_told_on_a_full_disk_too() {
-    let wrong: Vec<String> = (0..100_000)
+    let wrong: Vec<String> = (0..20_000)
         .map(|number| format!("var _ = undefined{number}\n"))
         .collect();
     let wrong = format!("package main\n\n{}", wrong.concat());
-    let site = Site::own_cache().module(&[("main.go", TINY), ("wrong/main.go", &wrong)]);
+    // Each of its errors has its name.
+    let name = format!("wrong/{}.go", "w".repeat(240));
+    let site = Site::own_cache().module(&[("main.go", TINY), (&name, &wrong)]);
     fs::create_dir(site.cache()).unwrap();
-    // It has 2 MiB and makes the compiler say 5 MiB.
+    // It has half a MiB and makes the compiler say 5 MiB.
     let script = "
         mount -t tmpfs -o size=1g tmpfs \"$GOFARM_CACHE_DIR\"
         $GOFARM submit
@@ -143,11 +145,11 @@ fn what_a_compiler_says_at_length_is_told_on_a_full_disk_too() {
         for told in [
             "undefined: undefined0\n",
             " bytes are left out here, they cannot be kept: the disk is full: ",
-            "undefined: undefined99999\n",
+            "undefined: undefined19999\n",
         ] {
             assert!(errors.contains(told), "{told}: {errors}");
         }
-        assert!(!errors.contains("undefined: undefined50000\n"), "{errors}");
+        assert!(!errors.contains("undefined: undefined10000\n"), "{errors}");
     }
 }
 
