@@ -195,8 +195,8 @@ mod tests {
         let by_worker = ["--worker=build-7", "--since=2026-01-01T00:00:00Z"];
         assert_eq!(
             said(&[("build-1", 1), ("build\x1b[2J", 1)], 0, &by_worker),
-            "nothing to take back: no result in the store was made by worker \"build-7\"; there are results of \"build-1\", \
-             \"build\\u{1b}[2J\""
+            "nothing to take back: no result in the store was made by worker \"build-7\"; there are results of \"build\\u{1b}[2J\", \
+             \"build-1\""
         );
         let many: Vec<String> = (0..20).map(|number| format!("w{number:02}")).collect();
         let many: Vec<(&str, u64)> = many.iter().map(|name| (name.as_str(), 1)).collect();
