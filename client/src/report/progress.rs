@@ -1,6 +1,6 @@
 //! What the person who waits sees while a build runs.
 
-use std::io::{Stderr, Write};
+use std::io::Write;
 use std::time::Duration;
 
 use gofarm_printable::Printable;
@@ -9,6 +9,7 @@ use gofarm_scheduler::core::{NodeId, Resolution};
 use super::frame::{Frame, Size, USUAL_SIZE, tenths};
 use super::terminal::{Display, NoTerminal, Terminal};
 use crate::cli::{Environment, ProgressChoice};
+use crate::stderr::Stderr;
 
 /// A block is drawn again so often at most.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -76,7 +77,7 @@ impl Progress<Stderr> {
     ) -> Result<Progress<Stderr>, NoTerminal> {
         let terminal = Terminal::stderr();
         let display = terminal.display(choice, environment)?;
-        Ok(Progress::new(std::io::stderr(), display, terminal.size))
+        Ok(Progress::new(Stderr, display, terminal.size))
     }
 }
 

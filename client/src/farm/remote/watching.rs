@@ -64,7 +64,12 @@ impl Remote {
                             match story.take(event)? {
                                 Next::Go => {}
                                 Next::Over(summary) => return Ok(summary),
-                                Next::Output(node, log) => self.show(story, node, log, cancel).await,
+                                Next::Output(node, log) => {
+                                    self.show(story, node, log, cancel).await;
+                                    if on_cancel == OnCancel::Leave && cancel.is_cancelled() {
+                                        return Err(Stopped.into());
+                                    }
+                                }
                                 Next::Wanted(digests) => {
                                     let Some(supply) = submission.supply.clone() else { continue };
                                     let (remote, build) = (self.clone(), build.clone());
