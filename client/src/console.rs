@@ -432,6 +432,12 @@ impl BuildWatch for Console<'_> {
         lock(&self.screen).progress.waits_for(reason);
     }
 
+    fn out_of_reach(&mut self, since: Option<Instant>) {
+        let mut screen = lock(&self.screen);
+        let since = since.map(|since| since.saturating_duration_since(screen.started));
+        screen.progress.out_of_reach(since);
+    }
+
     fn stage(&mut self, text: &str) {
         lock(&self.screen).progress.stage(text);
     }
