@@ -19,7 +19,7 @@ pub(super) enum Heard {
     Away {
         /// What went wrong last.
         error: RpcError,
-        /// When the farm last said something.
+        /// When the connection broke, or fell silent.
         since: Instant,
     },
     /// The farm that was away says something again.
@@ -75,6 +75,7 @@ struct Listener {
 impl Listener {
     async fn run(&mut self) {
         let mut backoff = Backoff::new();
+        let mut broken = None;
         loop {
             let before = self.heard;
             let Err(status) = self.stream().await else {
@@ -92,10 +93,15 @@ impl Listener {
             }
             if self.heard > before {
                 backoff.reset();
+                broken = None;
             }
-            if !self.away && self.heard.elapsed() > UNNOTICED {
+            // Mostly not when it was last heard: a farm that is there may have had nothing to say for a moment.
+            let since = *broken.get_or_insert_with(|| match self.heard.elapsed() < SILENCE {
+                true => Instant::now(),
+                false => self.heard,
+            });
+            if !self.away && since.elapsed() > UNNOTICED {
                 self.away = true;
-                let since = self.heard;
                 if self.tell.send(Heard::Away { error, since }).await.is_err() {
                     return;
                 }
