@@ -22,6 +22,7 @@ use crate::report::{
     locale_is_utf8,
 };
 use crate::say;
+use crate::stderr::stopping;
 
 /// Why a build was stopped from outside.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +58,7 @@ pub fn watch_signals(cancel: CancellationToken, deadline: Option<Instant>) -> St
             () = time_up => ExitCode::TimedOut,
         };
         let _ = stopped.0.set(code);
+        stopping();
         cancel.cancel();
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -211,7 +213,7 @@ impl<'p> Console<'p> {
             true => Duration::from_millis(build.wall_ms),
             false => screen.started.elapsed(),
         };
-        let summary = Summary::of_build(
+        let mut summary = Summary::of_build(
             self.id,
             build,
             wall,
@@ -219,6 +221,9 @@ impl<'p> Console<'p> {
             self.planning.reused,
             bytes,
         );
+        if stopped.is_some() {
+            summary.stopped();
+        }
         screen.progress.clear();
         let ended_by = stopped.map(|code| match code {
             ExitCode::TimedOut => "timed out",
@@ -425,6 +430,12 @@ impl BuildWatch for Console<'_> {
 
     fn waits_for(&mut self, reason: &str) {
         lock(&self.screen).progress.waits_for(reason);
+    }
+
+    fn out_of_reach(&mut self, since: Option<Instant>) {
+        let mut screen = lock(&self.screen);
+        let since = since.map(|since| since.saturating_duration_since(screen.started));
+        screen.progress.out_of_reach(since);
     }
 
     fn stage(&mut self, text: &str) {

@@ -17,6 +17,7 @@ mod outline;
 mod output;
 pub mod report;
 mod say;
+mod stderr;
 mod submit;
 mod verify;
 

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 
 use gofarm_printable::{Printable, printable_json};
 
+use crate::stderr::Stderr;
+
 /// Writes what was asked for.
 pub(crate) fn out(text: &(impl AsRef<[u8]> + ?Sized)) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
@@ -21,8 +23,5 @@ pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
 
 /// Says the rest. Where nobody hears it, there is nobody to tell.
 pub(crate) fn err(text: &(impl AsRef<[u8]> + ?Sized)) {
-    let mut err = io::stderr().lock();
-    let _ = err
-        .write_all(Printable::new(text).as_bytes())
-        .and_then(|()| err.flush());
+    let _ = Stderr.write_all(Printable::new(text).as_bytes());
 }

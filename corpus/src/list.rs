@@ -1,7 +1,7 @@
 //! The list of programs.
 
 use anyhow::{Context, bail};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Pinned versions, each with a word for why it is there.
 const LIST: &str = include_str!("../programs.toml");
@@ -13,7 +13,7 @@ struct List {
 }
 
 /// Something to build.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Program {
     /// Its name, of the letters of a file name.
@@ -94,11 +94,35 @@ pub fn text(programs: &[Program]) -> String {
     text
 }
 
+/// The list for programs: a line for each.
+///
+/// # Errors
+/// One cannot be encoded.
+pub fn json(programs: &[Program]) -> anyhow::Result<String> {
+    let mut text = String::new();
+    for program in programs {
+        text.push_str(&serde_json::to_string(program).context("encoding")?);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn the_list_for_programs_is_the_list() {
+        let all = programs().unwrap();
+        let text = json(&all).unwrap();
+        let names = text.lines().map(|line| {
+            let program: Program = serde_json::from_str(line).unwrap();
+            program.name
+        });
+        assert!(names.eq(all.iter().map(|program| program.name.clone())));
+    }
 
     #[test]
     fn there_are_25_of_every_sort_and_their_names_are_their_own() {

@@ -27,7 +27,12 @@ fn run(options: &Options) -> anyhow::Result<bool> {
         options::Task::Programs => programs::build(options),
         options::Task::Release => release::try_releases(options),
         options::Task::List => {
-            print!("{}", list::text(&options.programs()?));
+            let programs = options.programs()?;
+            let text = match options.json {
+                true => list::json(&programs)?,
+                false => list::text(&programs),
+            };
+            print!("{text}");
             Ok(true)
         }
     }

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use gofarm_bench::command_line::{self, Parsed, Words};
+use gofarm_bench::command_line::{self, Flag, Parsed, Words};
 use tempfile::TempDir;
 
 use crate::go_command::Release;
 use crate::list::{self, Program};
+use crate::release;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
@@ -25,13 +26,13 @@ usage: gofarm-corpus [flags]            build the programs of the list
 	--only a,b       only programs or specimens whose names have one of
 	                 these in them
 	--json           JSON on stdout, one line for each program or release,
-	                 instead of a table
+	                 instead of a table or list
 	--dir folder     make the temporary folder there; 12 GB are enough for
 	                 all programs
 
 Programs come from the Go module proxy, at the versions of the list, and
 stay in the user's module cache. Nothing else outside of the temporary
-folder is written. The exit code is 0 when every program was identical,
+folder is written. list takes --only and --json, release all but --gofarm. The exit code is 0 when every program was identical,
 and with release when nothing was unknown.
 ";
 
@@ -88,6 +89,10 @@ impl Options {
         while let Some(flag) = words.flag() {
             match flag.name() {
                 _ if flag.is_help() => return Ok(Parsed::Help),
+                "go" | "dir" | "gofarm" if options.task == Task::List => {
+                    return Err(no_use(&flag, "list"));
+                }
+                "gofarm" if options.task == Task::Release => return Err(no_use(&flag, "release")),
                 "json" if flag.is_bare() => options.json = true,
                 "go" => options.go.push(words.value(&flag)?.into()),
                 "gofarm" => options.gofarm = Some(words.value(&flag)?.into()),
@@ -102,6 +107,7 @@ impl Options {
         if options.go.is_empty() {
             options.go.push("go".into());
         }
+        options.check_only()?;
         Ok(Parsed::Run(options))
     }
 
@@ -141,21 +147,38 @@ impl Options {
         self.only.is_empty() || self.only.iter().any(|part| name.contains(part.as_str()))
     }
 
-    /// The programs that `--only` picks.
+    /// The programs that `--only` picks; at least one.
     ///
     /// # Errors
-    /// There are none.
+    /// The list contradicts itself.
     pub fn programs(&self) -> anyhow::Result<Vec<Program>> {
         let mut programs = list::programs()?;
         programs.retain(|program| self.picks(&program.name));
-        if programs.is_empty() {
-            bail!(
-                "--only {}: no program's name has that in it; 'gofarm-corpus list' prints them all",
-                self.only.join(",")
-            );
-        }
         Ok(programs)
     }
+
+    /// Each part of `--only` picks something: a word that picks nothing is a mistake, also beside one that picks much.
+    fn check_only(&self) -> anyhow::Result<()> {
+        let names: Vec<String> = match self.task {
+            Task::Release => release::names(),
+            Task::Programs | Task::List => {
+                let programs = list::programs()?;
+                programs.into_iter().map(|program| program.name).collect()
+            }
+        };
+        let picks_nothing = |part: &&String| !names.iter().any(|name| name.contains(part.as_str()));
+        if let Some(part) = self.only.iter().find(picks_nothing) {
+            bail!(
+                "--only {part}: no name has that in it; there are {}",
+                names.join(", ")
+            );
+        }
+        Ok(())
+    }
+}
+
+fn no_use(flag: &Flag, task: &str) -> anyhow::Error {
+    anyhow::anyhow!("--{} is of no use to {task}", flag.name())
 }
 
 #[cfg(test)]
@@ -188,13 +211,35 @@ mod tests {
         ] {
             assert_eq!(parse(&words).unwrap_err().to_string(), text);
         }
-        let Parsed::Run(options) = parse(&["--only", "nosuch"]).unwrap() else {
-            panic!("asked for help");
-        };
-        let error = options.programs().unwrap_err().to_string();
-        assert!(
-            error.starts_with("--only nosuch: no program's name"),
-            "{error}"
-        );
+    }
+
+    #[test]
+    fn only_with_a_name_that_is_not_there_is_refused_with_those_that_are() {
+        for (words, there) in [
+            (&["--only", "sqlite,nosuch"][..], "age"),
+            (&["list", "--only=nosuch"], "age"),
+            (&["release", "--only=nosuch"], "without-cgo"),
+        ] {
+            let error = parse(words).unwrap_err().to_string();
+            let list = error.strip_prefix("--only nosuch: no name has that in it; there are ");
+            let list = list.unwrap_or_else(|| panic!("{error}"));
+            assert!(list.split(", ").any(|name| name.contains(there)), "{error}");
+        }
+        assert!(parse(&["release", "--only=without-cgo"]).is_ok());
+    }
+
+    #[test]
+    fn a_flag_that_a_task_has_no_use_for_is_refused() {
+        for (words, text) in [
+            (&["list", "--go=go"][..], "--go is of no use to list"),
+            (&["list", "--dir", "/"], "--dir is of no use to list"),
+            (
+                &["release", "--gofarm=x"],
+                "--gofarm is of no use to release",
+            ),
+        ] {
+            assert_eq!(parse(words).unwrap_err().to_string(), text);
+        }
+        assert!(parse(&["list", "--json"]).is_ok());
     }
 }

@@ -6,8 +6,8 @@ use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Status};
 
-use crate::error::RpcError;
 use crate::replicas::Route;
+use crate::token::FarmToken;
 
 /// What the generated clients of a [`Connection`](crate::Connection) send their calls through.
 pub type Authorized = InterceptedService<Route, Authorization>;
@@ -28,18 +28,10 @@ impl std::fmt::Debug for Authorization {
 }
 
 impl Authorization {
-    /// White space around the token does not belong to it: it was read from a file.
-    pub(crate) fn new(token: Option<&str>) -> Result<Authorization, RpcError> {
-        let Some(token) = token.map(str::trim).filter(|token| !token.is_empty()) else {
-            return Ok(Authorization { header: None });
-        };
-        let mut header: MetadataValue<Ascii> = format!("Bearer {token}")
-            .parse()
-            .map_err(|_| RpcError::TokenText)?;
-        header.set_sensitive(true);
-        Ok(Authorization {
-            header: Some(header),
-        })
+    pub(crate) fn new(token: Option<&FarmToken>) -> Authorization {
+        Authorization {
+            header: token.map(|token| token.header().clone()),
+        }
     }
 
     pub(crate) fn is_set(&self) -> bool {

@@ -12,6 +12,7 @@ use crate::authorization::{
 };
 use crate::error::RpcError;
 use crate::replicas::{Place, Replicas, Route};
+use crate::token::FarmToken;
 
 /// No message is larger than this, in bytes. The largest are batches of blobs, of some 4 MiB.
 pub const MESSAGE_LIMIT: usize = 16 << 20;
@@ -31,7 +32,7 @@ const LEAST_CONNECT: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 pub struct ConnectOptions {
     /// Sent with every call.
-    pub token: Option<String>,
+    pub token: Option<FarmToken>,
     /// A PEM file with the certificates that the farm's is signed by, in place of the machine's own list. Only
     /// for `https://`.
     pub ca: Option<PathBuf>,
@@ -66,11 +67,11 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// For a malformed address or token, a certificate file that cannot be read, and TLS without a trusted
+    /// For a malformed address, a certificate file that cannot be read, and TLS without a trusted
     /// certificate.
     pub fn connect(urls: &str, options: ConnectOptions) -> Result<Connection, RpcError> {
         let addresses: FarmAddresses = urls.parse()?;
-        let authorization = Authorization::new(options.token.as_deref())?;
+        let authorization = Authorization::new(options.token.as_ref());
         let replicas = u32::try_from(addresses.iter().len()).unwrap_or(u32::MAX);
         // An address behind which nobody is must leave time for another one.
         let timeout = match replicas {

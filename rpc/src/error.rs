@@ -23,11 +23,6 @@ pub enum RpcError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The token cannot be sent.
-    #[error(
-        "cannot use the token of the farm: it has characters that no token has; check the file or variable that it comes from"
-    )]
-    TokenText,
     /// The file of trusted certificates cannot be read.
     #[error("cannot read the trusted certificates in {}: {source}; name a readable PEM file", path.display())]
     Ca {
@@ -128,10 +123,9 @@ impl RpcError {
     /// Whose matter this is.
     pub fn class(&self) -> ErrorClass {
         match self {
-            RpcError::Address { .. }
-            | RpcError::TokenText
-            | RpcError::Ca { .. }
-            | RpcError::Token { .. } => ErrorClass::User,
+            RpcError::Address { .. } | RpcError::Ca { .. } | RpcError::Token { .. } => {
+                ErrorClass::User
+            }
             RpcError::NoTrust { .. }
             | RpcError::Unreachable { .. }
             | RpcError::NotNow { .. }

@@ -19,6 +19,7 @@ mod connection;
 mod error;
 mod replicas;
 mod retry;
+mod token;
 
 pub use address::{FarmAddress, FarmAddresses};
 pub use authorization::Authorized;
@@ -29,3 +30,4 @@ pub use connection::{ConnectOptions, Connection, MESSAGE_LIMIT};
 pub use error::RpcError;
 pub use replicas::{Place, Route};
 pub use retry::Backoff;
+pub use token::{FarmToken, FarmTokenError};

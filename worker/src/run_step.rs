@@ -296,7 +296,7 @@ impl RunStep<'_> {
         let reason = reason.replace(&*real, gofarm_proto::EXEC_ROOT);
         match (errno, self.view.is_some()) {
             (Errno::ENOENT, true) => format!(
-                "{reason}; in the sandbox there is nothing but the action's declared inputs (a program that is there may lack its loader)"
+                "{reason}; in the sandbox there is nothing but the action's declared inputs (a program that is there may lack its loader, a script its interpreter)"
             ),
             _ => reason,
         }

@@ -109,8 +109,9 @@ impl Asking {
             uploaded: 0,
             downloaded: fetched.bytes(),
         };
-        let code = exit_code(&finished.summary, console.failures());
-        console.finish(&finished.summary, reason.get(), bytes, written.len())?;
+        let stopped = reason.get();
+        let code = stopped.unwrap_or_else(|| exit_code(&finished.summary, console.failures()));
+        console.finish(&finished.summary, stopped, bytes, written.len())?;
         drop(session);
         if bytes.downloaded > 0 {
             store.evict()?;

@@ -18,7 +18,7 @@ use crate::farm::{
     long_log,
 };
 use crate::outline::Outline;
-use crate::report::{Diagnostics, OpenBlock, locale_is_utf8};
+use crate::report::OpenBlock;
 use crate::say;
 use crate::submit::exit_code;
 
@@ -39,6 +39,8 @@ impl Asking {
         match action {
             None => self.all(&known, &outline, follow),
             Some(action) => {
+                // What is over is not followed: all of it is there.
+                let follow = follow && known.build.finished_ms == 0;
                 for node in nodes(&outline, action)? {
                     self.one(&known.build.build, &outline, node, follow)?;
                 }
@@ -99,6 +101,7 @@ impl Asking {
             attempt: 0,
             position: 0,
             pending: Vec::new(),
+            headed: false,
             open: OpenBlock::default(),
         };
         let read = self.runtime.block_on(self.read(build, &mut page));
@@ -321,6 +324,8 @@ struct Page<'a> {
     position: u64,
     /// What is followed: the begun line.
     pending: Vec<u8>,
+    /// What is followed: the header of this attempt is printed.
+    headed: bool,
     /// Else: the block that has begun.
     open: OpenBlock,
 }
@@ -340,6 +345,7 @@ impl Page<'_> {
                 ));
                 self.close()?;
                 self.position = 0;
+                self.headed = false;
             }
             self.attempt = piece.attempt;
         }
@@ -376,14 +382,25 @@ impl Page<'_> {
         }
     }
 
-    /// The virtual paths are made real; a block's other refinements need whole lines and what stands before them.
-    fn print_lines(&self, lines: &[u8]) -> anyhow::Result<()> {
-        let diagnostics = Diagnostics {
-            cwd: std::path::Path::new(&self.outline.folder),
-            real: &|root| self.outline.to_real(root),
-            utf8: locale_is_utf8(),
-        };
-        self.write(diagnostics.real_paths(lines))
+    fn print_lines(&mut self, lines: &[u8]) -> anyhow::Result<()> {
+        let text = self.followed(lines);
+        self.write(text)
+    }
+
+    /// What is followed begins with the header of its block. The virtual paths are made real; a block's other refinements need whole
+    /// lines and what stands before them.
+    fn followed(&mut self, lines: &[u8]) -> Vec<u8> {
+        if lines.is_empty() {
+            return Vec::new();
+        }
+        let is_first = !std::mem::replace(&mut self.headed, true);
+        self.outline
+            .diagnostics(self.node, |diagnostics, subject, _| {
+                let header = is_first.then(|| diagnostics.header(subject));
+                let mut text = header.unwrap_or_default().into_bytes();
+                text.extend(diagnostics.real_paths(lines));
+                text
+            })
     }
 
     fn write(&self, text: Vec<u8>) -> anyhow::Result<()> {
@@ -462,6 +479,7 @@ mod tests {
             attempt: 0,
             position: 0,
             pending: Vec::new(),
+            headed: false,
             open: OpenBlock::default(),
         };
         let piece = |attempt, offset, data: &'static [u8]| v1::ActionLogResponse {
@@ -475,6 +493,36 @@ mod tests {
         page.take(&piece(2, 0, b"1")).unwrap();
         page.take(&piece(1, 0, b"late")).unwrap();
         assert_eq!((&page.pending[..], page.position), (&b"1"[..], 1));
+    }
+
+    #[test]
+    fn what_is_followed_has_one_header_an_attempt() {
+        let outline = outline();
+        let mut page = Page {
+            outline: &outline,
+            node: 0,
+            json: false,
+            follow: true,
+            attempt: 1,
+            position: 0,
+            pending: Vec::new(),
+            headed: false,
+            open: OpenBlock::default(),
+        };
+        assert_eq!(page.followed(b""), b"");
+        assert_eq!(
+            page.followed(b"./a.go:1:1: bad\n"),
+            b"# m/a\n./a.go:1:1: bad\n"
+        );
+        assert_eq!(page.followed(b"more\n"), b"more\n");
+        page.position = 5;
+        page.new_in(&v1::ActionLogResponse {
+            attempt: 2,
+            offset: 0,
+            data: b"again\n".as_slice().into(),
+        })
+        .unwrap();
+        assert_eq!(page.followed(b"again\n"), b"# m/a\nagain\n");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Which farm builds, and as whom: flags, variables, `gofarm.toml` of the repository, `gofarm.toml` of the user.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+
+use gofarm_rpc::{FarmToken, FarmTokenError};
 
 use super::environment::Environment;
 use super::error::UsageError;
-use super::settings_file::{cannot_read, said_in};
+use super::settings_file::said_in;
 
 /// The value of --server that means: no farm, whatever a file says.
 const OFF: &str = "off";
@@ -31,7 +32,7 @@ pub struct FarmSettings {
     /// Its URL: `http://HOST:PORT` or `https://HOST:PORT`; those of several replicas are separated by commas.
     pub server: String,
     /// Sent with every call.
-    pub token: Option<String>,
+    pub token: Option<FarmToken>,
     /// A file of certificates, PEM, that the farm's is checked against; the system's when there is none.
     pub ca: Option<PathBuf>,
     /// Whose builds these are.
@@ -78,7 +79,7 @@ impl ServerChoice {
         let mut choice = self.clone();
         // --token-file and GOFARM_TOKEN_FILE come first: the token itself is what is left in an environment by accident.
         let mut token = match (&self.token_file, environment.get("GOFARM_TOKEN")) {
-            (None, Some(token)) => Some(checked(&token.to_string_lossy(), "GOFARM_TOKEN")?),
+            (None, Some(token)) => FarmToken::given(None, Some(token)).map_err(no_token)?,
             _ => None,
         };
         for said in said_in(cwd, environment)? {
@@ -101,8 +102,7 @@ impl ServerChoice {
             )));
         }
         if let (None, Some(path)) = (&token, &choice.token_file) {
-            let text = fs::read_to_string(path).map_err(|error| cannot_read(path, &error))?;
-            token = Some(checked(&text, &path.display().to_string())?);
+            token = Some(FarmToken::read(path).map_err(no_token)?);
         }
         let login = || {
             ["USER", "LOGNAME"]
@@ -126,19 +126,14 @@ fn is_url(address: &str) -> bool {
     })
 }
 
-/// A token goes into a header of every call.
-fn checked(text: &str, from: &str) -> Result<String, UsageError> {
-    let token = text.trim();
-    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(UsageError::new(format!(
-            "gofarm: {from} holds no token: it must be one word of printable ASCII"
-        )));
-    }
-    Ok(token.to_owned())
+fn no_token(error: FarmTokenError) -> UsageError {
+    UsageError::new(format!("gofarm: {error}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     struct Place(tempfile::TempDir);
@@ -197,7 +192,7 @@ mod tests {
             read,
             FarmSettings {
                 server: "http://repo:1".into(),
-                token: Some("secret".into()),
+                token: Some(FarmToken::new(b"secret", "the test").unwrap()),
                 ca: Some(place.0.path().join("repo/ca.pem")),
                 user: "ann".into(),
                 pool: "big".into(),
@@ -218,7 +213,7 @@ mod tests {
             (&*read.server, &*read.pool, &*read.user),
             ("https://flag:1", "small", "ann")
         );
-        assert_eq!(read.token.as_deref(), Some("other"));
+        assert_eq!(read.token.unwrap().word(), "other");
         let off = ServerChoice {
             server: Some(("off".into(), "--server".into())),
             ..ServerChoice::default()
@@ -237,7 +232,7 @@ mod tests {
         };
         let variables = [("GOFARM_TOKEN", "of-the-variable")];
         let read = place.settings(&choice, "repo", &variables).unwrap();
-        assert_eq!(read.unwrap().token.as_deref(), Some("of-the-file"));
+        assert_eq!(read.unwrap().token.unwrap().word(), "of-the-file");
     }
 
     #[test]
@@ -302,11 +297,16 @@ mod tests {
             ),
             (
                 "server = \"http://a:1\"\ntoken-file = \"none\"\n",
-                "gofarm: reading /repo/none: No such file or directory (os error 2)",
+                "gofarm: the token file /repo/none cannot be read: No such file or directory (os error 2); name a readable file",
             ),
             (
                 "server = \"http://a:1\"\ntoken-file = \"gofarm.toml\"\n",
-                "gofarm: /repo/gofarm.toml holds no token: it must be one word of printable ASCII",
+                "gofarm: the token file /repo/gofarm.toml holds no token: one word of visible ASCII characters is needed, \
+                 such as `openssl rand -hex 32` prints",
+            ),
+            (
+                "server = \"http://a:1\"\ntoken-file = \"/dev/zero\"\n",
+                "gofarm: the token file /dev/zero is a device; name a regular file",
             ),
         ] {
             let place = Place::new(&[("repo/gofarm.toml", text), ("repo/go.mod", "")]);

@@ -148,7 +148,7 @@ fn texts(value: &toml::Value, is_list: bool) -> Option<Vec<String>> {
     }
 }
 
-pub(super) fn cannot_read(path: &Path, error: &std::io::Error) -> UsageError {
+fn cannot_read(path: &Path, error: &std::io::Error) -> UsageError {
     UsageError::new(format!("gofarm: reading {}: {error}", path.display()))
 }
 

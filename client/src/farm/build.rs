@@ -1,6 +1,7 @@
 //! A build as it is given to a farm, and as it comes back.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_scheduler::core::{
@@ -68,6 +69,8 @@ pub trait BuildWatch: Send {
     fn stage(&mut self, text: &str);
     /// Nothing runs, and this is why. True until something is told to run.
     fn waits_for(&mut self, _reason: &str) {}
+    /// The farm cannot be reached since then, and is tried again and again; `None`: it answers again.
+    fn out_of_reach(&mut self, _since: Option<Instant>) {}
     /// Something that the user should know and that fails nothing.
     fn warn(&mut self, text: &str);
 }

@@ -11,7 +11,7 @@ use gofarm_scheduler::core::{
     NodeEvent, NodeId, Outcome, Resolution, Task,
 };
 use gofarm_scheduler::queue::{Clock, LeaseQueue, MonotonicClock, News, Owner};
-use gofarm_store::{DiskStore, Recorded};
+use gofarm_store::{DiskStore, Recorded, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::farm::ahead::Ahead;
@@ -52,6 +52,8 @@ pub(super) struct Driver<'a> {
     executed: Vec<usize>,
     summary: Option<BuildSummary>,
     pending: VecDeque<Event>,
+    /// The build is to be ended.
+    cancel: CancellationToken,
 }
 
 impl<'a> Driver<'a> {
@@ -79,6 +81,7 @@ impl<'a> Driver<'a> {
             executed: Vec::new(),
             summary: None,
             pending: VecDeque::new(),
+            cancel: CancellationToken::new(),
         }
     }
 
@@ -89,6 +92,7 @@ impl<'a> Driver<'a> {
         id: BuildId,
         cancel: &CancellationToken,
     ) -> anyhow::Result<Finished> {
+        self.cancel = cancel.clone();
         self.take(Event::Submit(Box::new(spec))).await?;
         let mut cancelled = false;
         loop {
@@ -270,16 +274,21 @@ impl<'a> Driver<'a> {
         self.watch.event(&event);
         if let Some((node, log)) = long_log(&event) {
             let shown = self.show(node, &log);
-            let why = shown.as_ref().err().map(ToString::to_string);
-            self.watch
-                .output(node, why.as_deref().map_or(Output::End, Output::Lost));
+            let why = shown.as_ref().err();
+            let end = why.map_or(Output::End, |why| Output::Lost(why));
+            self.watch.output(node, end);
         }
     }
 
-    fn show(&mut self, node: NodeId, log: &Digest) -> gofarm_store::Result<()> {
-        let mut reader = self.store.reader(log, 0)?;
+    /// Shows all of a long log, or says why not.
+    fn show(&mut self, node: NodeId, log: &Digest) -> Result<(), String> {
+        let why = |error: StoreError| error.to_string();
+        let mut reader = self.store.reader(log, 0).map_err(why)?;
         loop {
-            let piece = reader.piece(LOG_PIECE)?;
+            if self.cancel.is_cancelled() {
+                return Err("interrupted".to_owned());
+            }
+            let piece = reader.piece(LOG_PIECE).map_err(why)?;
             if piece.is_empty() {
                 return Ok(());
             }

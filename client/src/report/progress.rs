@@ -1,6 +1,6 @@
 //! What the person who waits sees while a build runs.
 
-use std::io::{Stderr, Write};
+use std::io::Write;
 use std::time::Duration;
 
 use gofarm_printable::Printable;
@@ -9,6 +9,7 @@ use gofarm_scheduler::core::{NodeId, Resolution};
 use super::frame::{Frame, Size, USUAL_SIZE, tenths};
 use super::terminal::{Display, NoTerminal, Terminal};
 use crate::cli::{Environment, ProgressChoice};
+use crate::stderr::Stderr;
 
 /// A block is drawn again so often at most.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -33,6 +34,8 @@ pub struct Progress<W = Stderr> {
     stage: String,
     /// Why nothing runs, as long as nothing does.
     waits_for: String,
+    /// Since when the farm cannot be reached. What is known of running actions is of before.
+    out_of_reach: Option<Duration>,
     counts: Counts,
     /// By node.
     ends: Vec<Option<End>>,
@@ -76,7 +79,7 @@ impl Progress<Stderr> {
     ) -> Result<Progress<Stderr>, NoTerminal> {
         let terminal = Terminal::stderr();
         let display = terminal.display(choice, environment)?;
-        Ok(Progress::new(std::io::stderr(), display, terminal.size))
+        Ok(Progress::new(Stderr, display, terminal.size))
     }
 }
 
@@ -90,6 +93,7 @@ impl<W: Write> Progress<W> {
             size,
             stage: "starting".to_owned(),
             waits_for: String::new(),
+            out_of_reach: None,
             counts: Counts::default(),
             ends: Vec::new(),
             running: Vec::new(),
@@ -115,6 +119,11 @@ impl<W: Write> Progress<W> {
             self.due = Duration::ZERO;
         }
         self.waits_for = reason;
+    }
+
+    /// The farm cannot be reached since then; `None`: it answers again.
+    pub fn out_of_reach(&mut self, since: Option<Duration>) {
+        self.out_of_reach = since;
     }
 
     /// The number of actions is known.
@@ -264,7 +273,7 @@ impl<W: Write> Progress<W> {
             return;
         };
         let running: Vec<(&str, Duration)> = self
-            .running
+            .known_to_run()
             .iter()
             .map(|running| (running.label.as_str(), now.saturating_sub(running.since)))
             .collect();
@@ -278,12 +287,13 @@ impl<W: Write> Progress<W> {
     }
 
     fn header(&self, now: Duration) -> String {
-        match self.counts.total {
-            None => format!("{}, {}", self.stage, tenths(now)),
-            Some(total) => format!(
+        match (self.counts.total, self.unreached(now)) {
+            (None, None) => format!("{}, {}", self.stage, tenths(now)),
+            (None, Some(unreached)) => format!("{}, {unreached}, {}", self.stage, tenths(now)),
+            (Some(total), _) => format!(
                 "[{}/{total}] {}, {}",
                 self.counts.done,
-                self.state(),
+                self.state(now),
                 tenths(now)
             ),
         }
@@ -291,24 +301,45 @@ impl<W: Write> Progress<W> {
 
     fn line(&self, now: Duration) -> String {
         let Some(total) = self.counts.total else {
-            return format!("gofarm: {} for {}\n", self.stage, tenths(now));
+            let unreached = self.unreached(now);
+            let unreached = unreached.map_or_else(String::new, |text| format!(": {text}"));
+            return format!("gofarm: {} for {}{unreached}\n", self.stage, tenths(now));
         };
-        let oldest = self.running.first().map_or(String::new(), |running| {
-            format!(
-                " ({} for {})",
-                running.label,
-                tenths(now.saturating_sub(running.since))
-            )
-        });
+        let oldest = self
+            .known_to_run()
+            .first()
+            .map_or(String::new(), |running| {
+                format!(
+                    " ({} for {})",
+                    running.label,
+                    tenths(now.saturating_sub(running.since))
+                )
+            });
         format!(
             "gofarm: {}: {} of {total} done, {}{oldest}\n",
             tenths(now),
             self.counts.done,
-            self.state()
+            self.state(now)
         )
     }
 
-    fn state(&self) -> String {
+    /// Nothing is known of what runs while the farm cannot be asked.
+    fn known_to_run(&self) -> &[Running] {
+        match self.out_of_reach {
+            Some(_) => &[],
+            None => &self.running,
+        }
+    }
+
+    fn unreached(&self, now: Duration) -> Option<String> {
+        let since = self.out_of_reach?;
+        Some(format!(
+            "no scheduler can be reached for {} by now, trying again",
+            tenths(now.saturating_sub(since))
+        ))
+    }
+
+    fn state(&self, now: Duration) -> String {
         let Counts {
             done,
             cached,
@@ -321,6 +352,9 @@ impl<W: Write> Progress<W> {
         } else {
             String::new()
         };
+        if let Some(unreached) = self.unreached(now) {
+            return format!("{share}% cached, {failed}{unreached}");
+        }
         match (self.running.len(), self.waits_for.as_str()) {
             (0, reason) if !reason.is_empty() => format!("{share}% cached, {failed}{reason}"),
             (running, _) => format!("{share}% cached, {failed}{running} running"),
@@ -492,6 +526,38 @@ mod tests {
         assert_eq!(
             text(&lines),
             "gofarm: 2.0s: 0 of 2 done, 0% cached, waiting for room: 3 builds before this one\n"
+        );
+    }
+
+    #[test]
+    fn a_farm_that_is_out_of_reach_is_told_instead_of_what_ran_there() {
+        let mut lines = Progress::new(Vec::new(), Display::Lines, || None);
+        lines.stage("building");
+        lines.out_of_reach(Some(ms(4_000)));
+        lines.tick(ms(10_000));
+        lines.total(3);
+        lines.finished(NodeId(0), ONE);
+        lines.started(NodeId(1), "compile a", ms(1_000));
+        lines.waits_for("waiting for a worker");
+        lines.tick(ms(20_000));
+        lines.out_of_reach(None);
+        lines.tick(ms(30_000));
+        assert_eq!(
+            text(&lines),
+            "gofarm: building for 10.0s: no scheduler can be reached for 6.0s by now, trying again\n\
+             gofarm: 20.0s: 1 of 3 done, 0% cached, no scheduler can be reached for 16.0s by now, trying again\n\
+             gofarm: 30.0s: 1 of 3 done, 0% cached, 1 running (compile a for 29.0s)\n"
+        );
+        let mut progress = Progress::new(Vec::new(), Display::Block { color: false }, || {
+            Some((100, 10))
+        });
+        progress.total(2);
+        progress.started(NodeId(0), "compile a", ms(0));
+        progress.out_of_reach(Some(ms(1_000)));
+        progress.tick(ms(4_000));
+        assert_eq!(
+            Screen::after(&progress.out, 100).text(),
+            "[0/2] 0% cached, no scheduler can be reached for 3.0s by now, trying again, 4.0s\n"
         );
     }
 

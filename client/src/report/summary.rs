@@ -143,6 +143,14 @@ impl Summary {
         }
     }
 
+    /// The command was stopped from outside before all was there. That something had failed by then is not how it ended: the
+    /// result says the same as the exit code.
+    pub fn stopped(&mut self) {
+        if self.result == Outcome::Failed {
+            self.result = Outcome::Cancelled;
+        }
+    }
+
     /// The line for stderr, with its line end. `ended_by` says why a build was cancelled: "interrupted", "timed out".
     pub fn line(&self, built: Built, ended_by: Option<&str>) -> String {
         let wall = Span(Duration::from_millis(self.wall_ms));
@@ -321,6 +329,25 @@ mod tests {
             true,
             bytes,
         )
+    }
+
+    #[test]
+    fn what_is_stopped_has_not_failed_although_something_in_it_had() {
+        let mut build = build();
+        build.result = BuildResult::Failed;
+        build.counts.failed = 1;
+        let mut stopped = summary(&build);
+        stopped.stopped();
+        let line = stopped.line(BUILT, Some("interrupted"));
+        assert!(
+            line.starts_with("gofarm: interrupted after 2.31s: "),
+            "{line}"
+        );
+        assert!(line.contains(", 1 failed"), "{line}");
+        build.result = BuildResult::Succeeded;
+        let mut all_there = summary(&build);
+        all_there.stopped();
+        assert_eq!(all_there.result, Outcome::Succeeded);
     }
 
     const BUILT: Built = Built {

@@ -5,8 +5,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::signal::Signal;
 
-use crate::harness::{FARM, Farm, Invocation, Site, Size, blobs, flip, peak_memory};
+use crate::harness::{FARM, Farm, Invocation, Site, Size, Summary, blobs, flip, peak_memory};
 
 /// What a process may take more for a build that prints 15 MB than for one that prints a few lines.
 const BOUND: u64 = 32 << 20;
@@ -75,6 +76,24 @@ fn shows(what: &str, before: u64, after: u64) {
     eprintln!("{what}: peak memory {was} KiB with ten errors, {is} KiB with 15 MB of them");
     let more = after.saturating_sub(before);
     assert!(more < BOUND, "{what} took {} KiB more", more >> 10);
+}
+
+/// The first Ctrl-C is enough although a full pipe holds up whoever writes to it, and what failed before does not make it a failure.
+#[test]
+fn an_interrupt_while_nobody_reads_ends_the_build_that_shows_its_errors() {
+    let site = broken(Site::new(), 6000, "");
+    let summary = site.path("summary.json");
+    let flag = format!("--summary-json={}", summary.display());
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
+    let args = ["submit", &flag, "-gcflags=-e", "."];
+    let running = site.gofarm(&args).start_saying(writer);
+    // The errors are shown, and there are many more than the pipe takes.
+    reader.read_exact(&mut [0; 1000]).unwrap();
+    running.signal(Signal::SIGINT);
+    running.wait().code(130);
+    assert_eq!(Summary::read(&summary).result, "cancelled");
+    drop(reader);
 }
 
 #[test]

@@ -36,6 +36,11 @@ pub fn try_releases(options: &Options) -> anyhow::Result<bool> {
     Ok(known)
 }
 
+/// What there is to try, by name.
+pub fn names() -> Vec<String> {
+    requests::all().map(|trial| trial.name()).collect()
+}
+
 fn try_release(options: &Options, release: &Release, root: &Path) -> anyhow::Result<Report> {
     let mut report = Report::new(&release.version);
     for flag in flags::unknown(release)? {

@@ -11,6 +11,7 @@ use gofarm_daemon::{LogFormat, Misuse, Spans, live};
 use gofarm_proto::FILE_DESCRIPTOR_SET;
 use gofarm_proto::v1::builds_server::BuildsServer;
 use gofarm_proto::v1::farm_server::FarmServer;
+use gofarm_rpc::FarmToken;
 use gofarm_scheduler::queue::{InProcessQueue, LeaseQueue, MonotonicClock, RedisQueue};
 use gofarm_scheduler::server::access::{Access, Token};
 use gofarm_scheduler::server::blobs::{BlobsService, Presence};
@@ -164,18 +165,10 @@ async fn run(options: Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A file goes before the variable, as flags do.
 fn token(options: &Options) -> anyhow::Result<Option<Token>> {
-    if let Some(path) = &options.token_file {
-        return Ok(Some(Token::read(path)?));
-    }
-    match std::env::var_os("GOFARM_TOKEN").filter(|token| !token.is_empty()) {
-        Some(token) => {
-            let token = Token::new(&token.to_string_lossy(), "GOFARM_TOKEN");
-            Ok(Some(token.map_err(Misuse::new)?))
-        }
-        None => Ok(None),
-    }
+    let variable = std::env::var_os("GOFARM_TOKEN");
+    let token = FarmToken::given(options.token_file.as_deref(), variable.as_deref());
+    Ok(token.map_err(Misuse::new)?.as_ref().map(Token::of))
 }
 
 /// What replicas share: in Redis, or of this process alone.

@@ -93,17 +93,43 @@ impl Failure {
     }
 }
 
+/// Each reason once, in the order in which they first came, behind the workers that it came from: a reason may be a long text, and
+/// mostly all attempts have the same.
 struct History<'a>(&'a [Attempt]);
 
 impl fmt::Display for History<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, attempt) in self.0.iter().enumerate() {
-            let separator = if i == 0 { "" } else { ", " };
+        let mut told: Vec<(&str, Vec<(&str, usize)>)> = Vec::new();
+        for attempt in self.0 {
             let worker = attempt.worker.as_deref().unwrap_or("unknown worker");
-            write!(f, "{separator}{worker}: {}", attempt.reason)?;
+            let workers = entry(&mut told, &attempt.reason);
+            *entry(workers, worker) += 1;
+        }
+        for (at, (reason, workers)) in told.iter().enumerate() {
+            f.write_str(if at == 0 { "" } else { ", " })?;
+            for (at, (worker, times)) in workers.iter().enumerate() {
+                f.write_str(if at == 0 { "" } else { " and " })?;
+                f.write_str(worker)?;
+                if *times > 1 {
+                    write!(f, " ({times} times)")?;
+                }
+            }
+            write!(f, ": {reason}")?;
         }
         Ok(())
     }
+}
+
+/// What stands under a name; a new one comes last. There are a few only.
+fn entry<'t, 'a, T: Default>(told: &'t mut Vec<(&'a str, T)>, name: &'a str) -> &'t mut T {
+    let at = match told.iter().position(|(other, _)| *other == name) {
+        Some(at) => at,
+        None => {
+            told.push((name, T::default()));
+            told.len() - 1
+        }
+    };
+    &mut told[at].1
 }
 
 /// The attempt that decides. Those before it ran out of memory in company, or say nothing about memory.
@@ -144,5 +170,26 @@ mod tests {
             "gave up after 2 attempts: w1: lease lost, unknown worker: worker panicked"
         );
         assert_eq!(failure.class(), FailureClass::Environment);
+    }
+
+    #[test]
+    fn a_reason_of_several_attempts_is_told_once() {
+        let told = |attempts: &[(&str, &str)]| {
+            let attempts = attempts.iter().map(|(worker, reason)| Attempt {
+                worker: Some((*worker).into()),
+                reason: (*reason).into(),
+            });
+            let history = attempts.collect();
+            Failure::AttemptsUsedUp { history }.to_string()
+        };
+        let why = "starting wrap: no such file";
+        assert_eq!(
+            told(&[("embedded", why); 3]),
+            format!("gave up after 3 attempts: embedded (3 times): {why}")
+        );
+        assert_eq!(
+            told(&[("w1", why), ("w2", "lease lost"), ("w2", why), ("w1", why)]),
+            format!("gave up after 4 attempts: w1 (2 times) and w2: {why}, w2: lease lost")
+        );
     }
 }

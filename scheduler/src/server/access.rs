@@ -2,36 +2,15 @@
 //!
 //! The token comes as `authorization: Bearer TOKEN` with every call. Health is open to all, since probes carry no token.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use gofarm_rpc::FarmToken;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::{HeaderMap, Request, Response, header::AUTHORIZATION};
 use tonic::codegen::{BoxFuture, Service};
 use tower::Layer;
-
-/// The token cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum TokenError {
-    /// The file cannot be read.
-    #[error("token file {path} cannot be read; name a readable file with --token-file")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// There is nothing in it that could be a token.
-    #[error(
-        "{origin} holds no token: one word of visible ASCII characters is needed, such as `openssl rand -hex 32` prints"
-    )]
-    NoToken {
-        /// The file or variable.
-        origin: String,
-    },
-}
 
 /// The farm's token. Only its hash is kept: comparing hashes takes equally long whatever is shown, and tells nothing of
 /// the token's length.
@@ -39,32 +18,9 @@ pub enum TokenError {
 pub struct Token(blake3::Hash);
 
 impl Token {
-    /// A token that stands in `origin`, with white space around it.
-    ///
-    /// # Errors
-    ///
-    /// [`TokenError::NoToken`].
-    pub fn new(text: &str, origin: &str) -> Result<Token, TokenError> {
-        let token = text.trim();
-        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(TokenError::NoToken {
-                origin: origin.to_owned(),
-            });
-        }
-        Ok(Token(blake3::hash(token.as_bytes())))
-    }
-
-    /// The token of a file.
-    ///
-    /// # Errors
-    ///
-    /// [`TokenError`].
-    pub fn read(path: &Path) -> Result<Token, TokenError> {
-        let text = std::fs::read_to_string(path).map_err(|source| TokenError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        Token::new(&text, &path.display().to_string())
+    /// The one that callers have to show.
+    pub fn of(token: &FarmToken) -> Token {
+        Token(blake3::hash(token.word().as_bytes()))
     }
 
     /// `blake3::Hash` compares in constant time.
@@ -165,7 +121,9 @@ mod tests {
 
     #[test]
     fn only_the_token_opens() {
-        let access = Access::new(Some(Token::new(" s3cret\n", "file").unwrap()));
+        let access = Access::new(Some(Token::of(
+            &FarmToken::new(b" s3cret\n", "file").unwrap(),
+        )));
         assert!(access.check(&headers("Bearer s3cret")).is_ok());
         for wrong in [
             "Bearer s3cre",
@@ -186,15 +144,5 @@ mod tests {
         let access = Access::new(None);
         assert!(access.check(&HeaderMap::new()).is_ok());
         assert!(access.check(&headers("Bearer anything")).is_ok());
-    }
-
-    #[test]
-    fn what_is_no_token_is_refused() {
-        for text in ["", " \n", "two words", "caf\u{e9}"] {
-            let refused = Token::new(text, "GOFARM_TOKEN").err().unwrap();
-            assert!(refused.to_string().contains("GOFARM_TOKEN"), "{text:?}");
-        }
-        let missing = Token::read(Path::new("/nowhere/token")).err().unwrap();
-        assert!(missing.to_string().contains("/nowhere/token"));
     }
 }

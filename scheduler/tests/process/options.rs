@@ -15,10 +15,13 @@ fn it_does_not_listen_beyond_this_machine_without_a_token() {
 
 #[test]
 fn a_token_that_is_none_is_refused() {
-    let (code, said) = refused(&["--token-file", "/nowhere/token"], &[]);
-    assert!(code == 3 && said.contains("/nowhere/token"), "{said}");
-    let (code, said) = refused(&[], &[("GOFARM_TOKEN_FILE", "/nowhere/token")]);
-    assert!(code == 3 && said.contains("/nowhere/token"), "{said}");
+    for path in ["/nowhere/token", "/dev/zero"] {
+        let said_of = format!("the token file {path} ");
+        let (code, said) = refused(&["--token-file", path], &[]);
+        assert!(code == 2 && said.contains(&said_of), "{code}: {said}");
+        let (code, said) = refused(&[], &[("GOFARM_TOKEN_FILE", path)]);
+        assert!(code == 2 && said.contains(&said_of), "{code}: {said}");
+    }
     let (code, said) = refused(&[], &[("GOFARM_TOKEN", "two words")]);
     assert!(code == 2 && said.contains("GOFARM_TOKEN"), "{said}");
 }

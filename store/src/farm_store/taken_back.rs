@@ -10,7 +10,7 @@
 //! keys of its dependents are others, and those results are never asked for again. When it comes out the same, it was not
 //! wrong.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -74,6 +74,8 @@ pub struct TakenBackReport {
     pub looked_at: u64,
     /// Those among them whose maker is not known, since an earlier version recorded them.
     pub unknown: u64,
+    /// The workers that made the others, and when the latest result of each was accepted, in milliseconds since the epoch.
+    pub makers: BTreeMap<String, u64>,
 }
 
 /// What this process knows of notes.
@@ -309,21 +311,29 @@ impl FarmStore {
                 return Ok(None);
             };
             let covered = rule.covers(&key, entry.made.as_ref());
-            let known = entry.made.is_some();
+            let made = entry.made.clone();
             let result = covered.then(|| TakenBackResult {
                 key,
                 outputs: entry.blobs(),
-                made: entry.made.clone(),
+                made: made.clone(),
             });
             if covered && !dry_run {
                 self.remove_entry(key, entry).await?;
             }
-            Ok(Some((known, result)))
+            Ok(Some((made, result)))
         });
         let looked: Vec<_> = looked.buffer_unordered(AT_ONCE).try_collect().await?;
-        for (known, result) in looked.into_iter().flatten() {
+        for (made, result) in looked.into_iter().flatten() {
             report.looked_at += 1;
-            report.unknown += u64::from(!known);
+            match made {
+                // A maker without a name is none to tell of.
+                Some(made) if made.worker.is_empty() => {}
+                Some(made) => {
+                    let latest = report.makers.entry(made.worker).or_default();
+                    *latest = made.accepted_ms.max(*latest);
+                }
+                None => report.unknown += 1,
+            }
             report.results.extend(result);
         }
         Ok(())

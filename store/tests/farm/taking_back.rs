@@ -61,6 +61,9 @@ async fn all_of_a_worker_since_a_time(two: Two) {
     let what = since(5 * MINUTE);
     let would = soon(b.take_back(&what, true, |_| {})).await.unwrap();
     assert_eq!((would.results.len(), would.looked_at), (2, 4));
+    let makers: Vec<&str> = would.makers.keys().map(String::as_str).collect();
+    assert_eq!(makers, ["bad", "good"]);
+    assert!(would.makers["good"] < would.makers["bad"]);
     assert!(is_recorded(a, "new").await, "a dry run changes nothing");
     assert!(soon(a.notice_invalidations()).await.unwrap().is_empty());
 

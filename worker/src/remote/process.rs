@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use gofarm_daemon::{Misuse, Signals, Spans};
 use gofarm_identity::c_toolchain::CToolchainError;
 use gofarm_proto::v1;
-use gofarm_rpc::{ConnectOptions, RpcError};
+use gofarm_rpc::{ConnectOptions, FarmToken, RpcError};
 use gofarm_store::DiskStoreOptions;
 use tokio_util::sync::CancellationToken;
 
@@ -103,9 +103,7 @@ pub async fn run(arguments: Arguments, launcher: Vec<OsString>) -> anyhow::Resul
         ..ConnectOptions::default()
     };
     let servers = match Servers::connect(&arguments.server, &connect) {
-        Err(error @ (RpcError::Address { .. } | RpcError::TokenText)) => {
-            bail!(Misuse::new(error));
-        }
+        Err(error @ RpcError::Address { .. }) => bail!(Misuse::new(error)),
         servers => servers?,
     };
     let spans = Spans::from_environment("gofarm-worker", &name.name).map_err(Misuse::new)?;
@@ -254,20 +252,9 @@ fn named(compilers: &[String]) -> Vec<Vec<String>> {
         .collect()
 }
 
-fn token(arguments: &Arguments) -> anyhow::Result<Option<String>> {
-    match &arguments.token_file {
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read the token file {}", path.display()))?;
-            match text.trim() {
-                "" => bail!("the token file {} is empty", path.display()),
-                token => Ok(Some(token.to_owned())),
-            }
-        }
-        None => Ok(std::env::var("GOFARM_TOKEN")
-            .ok()
-            .filter(|token| !token.is_empty())),
-    }
+fn token(arguments: &Arguments) -> Result<Option<FarmToken>, Misuse> {
+    let variable = std::env::var_os("GOFARM_TOKEN");
+    FarmToken::given(arguments.token_file.as_deref(), variable.as_deref()).map_err(Misuse::new)
 }
 
 fn default_cache() -> anyhow::Result<PathBuf> {

@@ -16,7 +16,14 @@ pub(super) enum Heard {
     /// The next events, in order and without a gap.
     Events(Vec<v1::BuildEvent>),
     /// The connection broke, and is not back at once.
-    Away(RpcError),
+    Away {
+        /// What went wrong last.
+        error: RpcError,
+        /// When the connection broke, or fell silent.
+        since: Instant,
+    },
+    /// The farm that was away says something again.
+    Back,
     /// The farm does not know the build. Nothing comes after this.
     Unknown,
     /// It is of no use to go on. Nothing comes after this.
@@ -48,6 +55,7 @@ pub(super) fn listen(
         },
         tell,
         heard: Instant::now(),
+        away: false,
     };
     tokio::spawn(async move { listener.run().await });
     heard
@@ -60,12 +68,14 @@ struct Listener {
     tell: mpsc::Sender<Heard>,
     /// When the farm last said something.
     heard: Instant,
+    /// It was told that the farm is away.
+    away: bool,
 }
 
 impl Listener {
     async fn run(&mut self) {
         let mut backoff = Backoff::new();
-        let mut told = false;
+        let mut broken = None;
         loop {
             let before = self.heard;
             let Err(status) = self.stream().await else {
@@ -83,11 +93,16 @@ impl Listener {
             }
             if self.heard > before {
                 backoff.reset();
-                told = false;
+                broken = None;
             }
-            if !told && self.heard.elapsed() > UNNOTICED {
-                told = true;
-                if self.tell.send(Heard::Away(error)).await.is_err() {
+            // Mostly not when it was last heard: a farm that is there may have had nothing to say for a moment.
+            let since = *broken.get_or_insert_with(|| match self.heard.elapsed() < SILENCE {
+                true => Instant::now(),
+                false => self.heard,
+            });
+            if !self.away && since.elapsed() > UNNOTICED {
+                self.away = true;
+                if self.tell.send(Heard::Away { error, since }).await.is_err() {
                     return;
                 }
             }
@@ -113,6 +128,9 @@ impl Listener {
                 return Err(Status::unavailable("the farm ended the stream of events"));
             };
             self.heard = Instant::now();
+            if std::mem::take(&mut self.away) && self.tell.send(Heard::Back).await.is_err() {
+                return Ok(());
+            }
             message
                 .events
                 .retain(|event| event.cursor > self.request.after);

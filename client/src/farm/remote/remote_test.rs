@@ -84,6 +84,30 @@ async fn a_farm_that_has_lost_everything_is_given_the_build_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_watches_hears_that_the_farm_is_out_of_reach_and_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let farm = TestFarm::start(&folder.path().join("farm"), 0, 0);
+    let (project, remote, never) = (Project::new(), remote(&farm), CancellationToken::new());
+    let build = project.build(&remote, 1, &never);
+    let loss = async {
+        project.wait_for("0 queued").await;
+        let port = farm.port;
+        drop(farm);
+        let told = project.wait_for("out of reach").await;
+        let warned = told.iter().any(|line| {
+            line.starts_with("warning: cannot watch a build at the farm ")
+                && line.contains("; trying again (")
+        });
+        assert!(warned, "{told:?}");
+        let _farm = TestFarm::start(&folder.path().join("other"), port, 100);
+        let told = project.wait_for("finished").await;
+        assert!(told.contains(&"in reach".to_owned()), "{told:?}");
+    };
+    let (built, ()) = tokio::join!(build, loss);
+    assert_eq!(built.unwrap().summary.result, BuildResult::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_the_farm_has_lost_is_brought_again() {
     let folder = tempfile::tempdir().unwrap();
     let farm = TestFarm::start(&folder.path().join("farm"), 0, 0);

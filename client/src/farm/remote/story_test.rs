@@ -1,6 +1,7 @@
 //! What is told of a farm's events.
 
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_scheduler::convert;
@@ -59,6 +60,14 @@ impl BuildWatch for Told {
     }
     fn tick(&mut self) {}
     fn stage(&mut self, _text: &str) {}
+    fn out_of_reach(&mut self, since: Option<Instant>) {
+        let text = if since.is_some() {
+            "out of reach"
+        } else {
+            "in reach"
+        };
+        self.add(text.to_owned());
+    }
     fn warn(&mut self, text: &str) {
         self.add(format!("warning: {text}"));
     }

@@ -64,7 +64,12 @@ impl Remote {
                             match story.take(event)? {
                                 Next::Go => {}
                                 Next::Over(summary) => return Ok(summary),
-                                Next::Output(node, log) => self.show(story, node, log, cancel).await,
+                                Next::Output(node, log) => {
+                                    self.show(story, node, log, cancel).await;
+                                    if on_cancel == OnCancel::Leave && cancel.is_cancelled() {
+                                        return Err(Stopped.into());
+                                    }
+                                }
                                 Next::Wanted(digests) => {
                                     let Some(supply) = submission.supply.clone() else { continue };
                                     let (remote, build) = (self.clone(), build.clone());
@@ -76,15 +81,21 @@ impl Remote {
                             }
                         }
                     }
-                    Some(Heard::Away(error)) => story.watch().warn(&format!(
-                        "{error}; trying again (the build goes on without this command: gofarm attach {build})"
-                    )),
+                    Some(Heard::Away { error, since }) => {
+                        story.watch().warn(&format!(
+                            "{error}; trying again (the build goes on without this command: gofarm attach {build})"
+                        ));
+                        story.watch().out_of_reach(Some(since.into_std()));
+                    }
+                    Some(Heard::Back) => story.watch().out_of_reach(None),
                     Some(Heard::Unknown) if end_by.is_some() => return Ok(story.cancelled_summary()),
                     Some(Heard::Unknown) => {
                         resubmissions += 1;
                         if resubmissions > RESUBMISSIONS {
                             return Err(anyhow!("the farm has forgotten build {build} {resubmissions} times; its schedulers keep nothing"));
                         }
+                        // It has answered, if only that.
+                        story.watch().out_of_reach(None);
                         self.again(submission, story, cancel).await?;
                         heard = start();
                     }

@@ -32,7 +32,7 @@ fn crashes_and_lost_leases_count_and_are_told() {
     end(&mut bench, Outcome::LostLease);
     assert_eq!(
         failure(&bench),
-        "gave up after 3 attempts: w1: lease lost, w1: launcher died, w1: lease lost"
+        "gave up after 3 attempts: w1 (2 times): lease lost, w1: launcher died"
     );
     assert!(bench.tasks.is_empty());
     assert!(bench.summary(1).is_some());

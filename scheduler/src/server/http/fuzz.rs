@@ -10,6 +10,7 @@ use futures::stream::Empty;
 use gofarm_proto::v1::builds_server::Builds;
 use gofarm_proto::v1::farm_server::Farm;
 use gofarm_proto::{Digest, v1};
+use gofarm_rpc::FarmToken;
 use tonic::{Response, Status};
 use tower::ServiceExt;
 
@@ -124,7 +125,7 @@ fn paths() {
         farm: Arc::new(Quiet),
         queue: Arc::new(queue),
     };
-    let access = Access::new(Some(Token::new("secret", "test").unwrap()));
+    let access = Access::new(Some(Token::of(&FarmToken::new(b"secret", "test").unwrap())));
     let service = router(
         Readiness::new(Vec::new()),
         Arc::new(Metrics::new()),

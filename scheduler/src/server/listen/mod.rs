@@ -93,6 +93,7 @@ pub async fn bind(flag: &'static str, address: SocketAddr) -> Result<TcpListener
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use gofarm_rpc::FarmToken;
 
     use super::*;
     use crate::server::access::Token;
@@ -130,7 +131,7 @@ mod tests {
     #[test]
     fn a_token_or_the_users_word_opens_the_ports() {
         let anywhere = ["--listen", "0.0.0.0:1", "--http", "0.0.0.0:2"];
-        let token = Access::new(Some(Token::new("t", "test").unwrap()));
+        let token = Access::new(Some(Token::of(&FarmToken::new(b"t", "test").unwrap())));
         assert!(guarded(&options(&anywhere), &token).is_ok());
         let insecure = options(&[&anywhere[..], &["--insecure"]].concat());
         assert!(guarded(&insecure, &Access::new(None)).is_ok());

@@ -41,16 +41,24 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "write a time as 500ms, 30s or 10m".to_owned())
 }
 
-/// A moment: so long ago (`2h`), or as it stands in log lines (`2026-11-28T10:00:00Z`, in UTC).
+/// A moment that has been: so long ago (`2h`), or as it stands in log lines (`2026-11-28T10:00:00Z`, in UTC).
 ///
 /// # Errors
 ///
 /// How it could be written.
 pub(super) fn moment(text: &str) -> Result<SystemTime, String> {
     let span = scaled(text, &TIMES).map(Duration::from_millis);
-    let ago = span.and_then(|span| SystemTime::now().checked_sub(span));
-    ago.or_else(|| humantime::parse_rfc3339(text).ok())
-        .ok_or_else(|| "write a time as 2h or 3d (ago), or as 2026-11-28T10:00:00Z".to_owned())
+    let now = SystemTime::now();
+    let ago = span.and_then(|span| now.checked_sub(span));
+    let moment = ago.or_else(|| humantime::parse_rfc3339(text).ok());
+    match moment {
+        Some(moment) if moment <= now => Ok(moment),
+        Some(_) => Err(format!(
+            "this time is still to come: it is {} now, in UTC",
+            humantime::format_rfc3339_seconds(now)
+        )),
+        None => Err("write a time as 2h or 3d (ago), or as 2026-11-28T10:00:00Z".to_owned()),
+    }
 }
 
 fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
@@ -80,6 +88,13 @@ mod tests {
         let since = date.duration_since(std::time::UNIX_EPOCH).unwrap();
         assert_eq!(since.as_secs(), 1_700_000_000);
         assert!(moment("yesterday").is_err());
+        let later = SystemTime::now() + Duration::from_secs(60);
+        let later = moment(&humantime::format_rfc3339(later).to_string());
+        assert!(
+            later
+                .unwrap_err()
+                .starts_with("this time is still to come: ")
+        );
     }
 
     #[test]
