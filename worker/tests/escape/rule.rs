@@ -65,7 +65,7 @@ const EXCEPTIONS: &[Exception] = &[
     ),
     (
         "remote/process.rs",
-        &["std::fs", ".join("],
+        &[".join("],
         "files that the operator names",
     ),
     (
@@ -87,7 +87,7 @@ const EXCEPTIONS: &[Exception] = &[
     ),
     (
         "sandbox_view.rs",
-        &["std::fs", " fs::", ".exists()", ".is_dir()"],
+        &["std::fs", " fs::", ".exists()", ".is_dir()", ".join("],
         "the system's folders and compilers",
     ),
     (
