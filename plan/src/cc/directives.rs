@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem;
+
 /// What begins a directive; the last one where trigraphs are read.
 const SIGNS: [&str; 3] = ["#", "%:", "??="];
 
@@ -13,7 +15,11 @@ const SIGNS: [&str; 3] = ["#", "%:", "??="];
 /// that sign and without.
 pub(super) fn joined(text: &str) -> Vec<Cow<'_, str>> {
     let mut texts = vec![Cow::Borrowed(text)];
-    if text.contains("??/") {
+    let has_trigraphs = occurrences(text, "??/").next().is_some();
+    if !has_trigraphs && occurrences(text, "\\").next().is_none() {
+        return texts;
+    }
+    if has_trigraphs {
         texts.push(text.replace("??/", "\\").into());
     }
     let mut all = Vec::new();
@@ -50,10 +56,15 @@ fn join(text: &str, of_preamble: bool) -> String {
     joined
 }
 
+/// Where a word stands in a text. Whole source trees are read with it.
+pub(super) fn occurrences<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
+    memmem::find_iter(text.as_bytes(), word.as_bytes())
+}
+
 /// What stands behind the signs of a [joined] text, to the end of each line and with a blank for each comment.
 pub(super) fn directives(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
     SIGNS.iter().flat_map(move |sign| {
-        text.match_indices(sign).flat_map(|(at, sign)| {
+        occurrences(text, sign).flat_map(move |at| {
             let rest = &text[at + sign.len()..];
             let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
             match line.contains("/*") {

@@ -1,6 +1,6 @@
 //! The names of files in the text of C and assembly sources, and in the preambles of cgo.
 
-use super::directives::{directives, joined};
+use super::directives::{directives, joined, occurrences};
 
 /// A file that a source names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,9 +16,15 @@ pub(crate) enum Name {
 /// The files that a text names: in `#include` and `#embed` lines and the questions whether a file is there, and in the
 /// assembler's `.incbin` and `.include`, which may stand in a string of C.
 pub(crate) fn names(text: &str) -> Vec<Name> {
+    read(text, |_| {})
+}
+
+/// The files that a text names; does something with the text of each directive on the way.
+pub(crate) fn read(text: &str, mut with: impl FnMut(&str)) -> Vec<Name> {
     let mut names = Vec::new();
     for text in joined(text) {
         for directive in directives(&text) {
+            with(&directive);
             of_directive(&directive, &mut names);
         }
         // `#pragma GCC dependency`, and the same in `_Pragma`.
@@ -34,16 +40,9 @@ pub(crate) fn names(text: &str) -> Vec<Name> {
     names
 }
 
-/// Does something with the text of each directive.
-pub(crate) fn each_directive(text: &str, mut with: impl FnMut(&str)) {
-    for text in joined(text) {
-        directives(&text).for_each(|directive| with(&directive));
-    }
-}
-
 /// What stands behind a word, up to the end of the line.
 fn behind<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = &'a str> {
-    text.match_indices(word).map(move |(at, _)| {
+    occurrences(text, word).map(move |at| {
         let rest = &text[at + word.len()..];
         &rest[..rest.find('\n').unwrap_or(rest.len())]
     })

@@ -8,6 +8,8 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
+use memchr::memmem;
+
 use crate::cc::named;
 
 /// How a file of some name is read.
@@ -48,9 +50,7 @@ pub(crate) fn header_digest(path: &Path, content: &[u8]) -> [u8; 32] {
         Sort::Go | Sort::GoTest => match Head::of(content) {
             Some(head) if sort == Sort::GoTest => head.of_test(content, &mut hasher),
             // Whether a directive stands in a comment or a string only a whole lexer could say.
-            Some(head)
-                if !lines(&content[head.end..]).any(|line| contains(line, b"//go:embed")) =>
-            {
+            Some(head) if memmem::find(&content[head.end..], b"//go:embed").is_none() => {
                 hasher.update(&content[..head.end]);
             }
             _ => {
@@ -64,24 +64,16 @@ pub(crate) fn header_digest(path: &Path, content: &[u8]) -> [u8; 32] {
             hasher.update(&content[..leading_comments(content)]);
             // As the planner reads them, so that whatever it takes for a name counts.
             let text = String::from_utf8_lossy(content);
-            named::each_directive(&text, |directive| {
+            let names = named::read(&text, |directive| {
                 hasher.update(directive.as_bytes());
                 hasher.update(b"\n");
             });
-            for name in named::names(&text) {
+            for name in names {
                 hasher.update(format!("{name:?}\n").as_bytes());
             }
         }
     }
     *hasher.finalize().as_bytes()
-}
-
-fn lines(content: &[u8]) -> impl Iterator<Item = &[u8]> {
-    content.split(|&b| b == b'\n')
-}
-
-fn contains(line: &[u8], text: &[u8]) -> bool {
-    line.windows(text.len()).any(|window| window == text)
 }
 
 /// Where the comments and blank lines before the first line of code end.
