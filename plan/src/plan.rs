@@ -6,7 +6,7 @@ use std::process::Output;
 
 use gofarm_proto::v1;
 
-use crate::action::assemble::{Choices, assemble};
+use crate::action::assemble::{Choices, assemble, split_quoted};
 use crate::cc::memory::Memory;
 use crate::dryrun::{actiongraph, script};
 use crate::error::PlanError;
@@ -224,13 +224,13 @@ impl Plan {
             .map(|(index, _)| index)
     }
 
-    /// The C, C++ and Fortran compilers that actions run, as command lines.
+    /// The words of the command lines by which actions run C, C++ and Fortran compilers.
     pub fn compilers(&self) -> BTreeSet<String> {
         let actions = self.nodes.iter().map(|node| &node.action);
         let compiling = actions.filter(|action| action.host_tools);
         let vars = compiling.flat_map(|action| &action.env);
         vars.filter(|var| matches!(var.name.as_str(), "CC" | "CXX" | "FC"))
-            .map(|var| var.value.clone())
+            .flat_map(|var| split_quoted(&var.value))
             .collect()
     }
 }

@@ -64,7 +64,8 @@ pub struct ExecutorOptions {
     /// Variables for every program, where the action does not set them itself. Only such as decide how fast a program is
     /// and never what it writes, because they are in no key: see [`crate::go_tools`].
     pub tuning: Vec<(String, String)>,
-    /// Compilers as command lines, for those that are not on PATH: actions with `host_tools` see where they are installed.
+    /// Words of the command lines of compilers, for those that are not on PATH: actions with `host_tools` see the programs among
+    /// them, and where they are installed.
     pub compilers: Vec<String>,
     /// How long an action may take that does not say so itself.
     pub default_timeout: Duration,

@@ -50,8 +50,8 @@ pub(crate) struct SandboxView {
 }
 
 impl SandboxView {
-    /// Looks at this machine. `path` is where compilers are looked for; `compilers` are those that are used besides, as
-    /// command lines.
+    /// Looks at this machine. `path` is where compilers are looked for; `compilers` are words of the command lines of those that
+    /// are used besides: `ccache`, `/opt/llvm/bin/clang`.
     pub fn of_this_machine(path: &str, compilers: &[String]) -> SandboxView {
         let mut system = Vec::new();
         let mut links = Vec::new();
@@ -68,9 +68,9 @@ impl SandboxView {
                 None => {}
             }
         }
-        for folder in compiler_folders(path, compilers) {
-            if let Some(folder) = folder.to_str() {
-                system.push(read_only(folder, folder));
+        for place in compilers_elsewhere(path, compilers) {
+            if let Some(place) = place.to_str() {
+                system.push(read_only(place, place));
             }
         }
         // clang finds its own headers by /proc/self/exe.
@@ -153,14 +153,16 @@ pub(crate) fn check_place(path: &str) -> Result<(), String> {
     }
 }
 
-/// The folders of the compilers in PATH, and of these, that are not below the system's own: the prefix where a compiler is
-/// installed as `prefix/bin/clang`, since its headers and libraries are there too.
-fn compiler_folders(path: &str, compilers: &[String]) -> BTreeSet<PathBuf> {
-    let mut folders = BTreeSet::new();
-    // A command line may be `ccache /opt/llvm/bin/clang`.
-    let named = compilers.iter().flat_map(|line| line.split_whitespace());
-    let named = named.filter(|word| !word.starts_with('-'));
-    for name in COMPILERS.into_iter().chain(named) {
+/// What an action sees of the compilers in PATH, and of these, that are not below the system's own folders: the prefix where a
+/// compiler is installed as `prefix/bin/clang`, since its headers and libraries are there too.
+fn compilers_elsewhere(path: &str, compilers: &[String]) -> BTreeSet<PathBuf> {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let is_installed = |prefix: &Path| is_installed(prefix, home.as_deref());
+    let mut shown = BTreeSet::new();
+    let named = compilers.iter().map(|word| (word.as_str(), false));
+    let named = named.filter(|(word, _)| !word.starts_with('-'));
+    let on_path = COMPILERS.into_iter().map(|name| (name, true));
+    for (name, with_folder) in on_path.chain(named) {
         let Some(found) = find_in_path(name, path) else {
             continue;
         };
@@ -170,29 +172,32 @@ fn compiler_folders(path: &str, compilers: &[String]) -> BTreeSet<PathBuf> {
             let Some(folder) = program.parent() else {
                 continue;
             };
-            let prefix = match folder.parent() {
+            let place = match folder.parent() {
                 Some(prefix) if folder.ends_with("bin") && is_installed(prefix) => prefix,
-                _ => folder,
+                _ if with_folder || is_installed(folder) => folder,
+                // A script, say. What else it would read beside itself is in no key.
+                _ => &program,
             };
             // An action has a /tmp of its own, which is emptied after it.
             if !SYSTEM_FOLDERS
                 .iter()
                 .chain(&["/tmp"])
-                .any(|system| prefix.starts_with(system))
+                .any(|system| place.starts_with(system))
             {
-                folders.insert(prefix.to_owned());
+                shown.insert(place.to_owned());
             }
         }
     }
-    folders
+    shown
 }
 
-/// Whether a folder is one that programs are installed in with what belongs to them. A user's own is not, whose projects no action
-/// may see.
-fn is_installed(prefix: &Path) -> bool {
-    let is_home = std::env::var_os("HOME").is_some_and(|home| Path::new(&home).starts_with(prefix));
+/// Whether a folder is one that programs are installed in with what belongs to them. The whole machine is none, nor is what a
+/// user's own folder lies in, whose projects no action may see.
+fn is_installed(prefix: &Path, home: Option<&Path>) -> bool {
+    let is_all = prefix.parent().is_none();
+    let is_home = home.is_some_and(|home| home.starts_with(prefix));
     let mut beside = ["include", "lib", "lib64", "libexec"].iter();
-    !is_home && beside.any(|name| prefix.join(name).is_dir())
+    !is_all && !is_home && beside.any(|name| prefix.join(name).is_dir())
 }
 
 fn read_only(from: &str, to: &str) -> Mount {
@@ -233,8 +238,9 @@ mod tests {
         let (prefix, bin) = made("/var/tmp");
         let header = prefix.path().join("lib/clang/21/include/stddef.h");
         assert!(!SandboxView::of_this_machine("/usr/bin", &[]).shows(&header, true));
-        let line = format!("ccache {} -m64", bin.join("clang").display());
-        assert!(SandboxView::of_this_machine("/usr/bin", &[line]).shows(&header, true));
+        let clang = bin.join("clang").to_str().unwrap().to_owned();
+        let words = ["ccache".to_owned(), clang, "-m64".to_owned()];
+        assert!(SandboxView::of_this_machine("/usr/bin", &words).shows(&header, true));
         let view = SandboxView::of_this_machine(bin.to_str().unwrap(), &[]);
         assert!(view.shows(&prefix.path().join("lib/clang/21/include/stddef.h"), true));
         assert!(!view.shows(&prefix.path().join("lib"), false));
@@ -242,8 +248,25 @@ mod tests {
         let view = SandboxView::of_this_machine(bin.to_str().unwrap(), &[]);
         assert!(view.shows(&bin.join("clang"), true));
         assert!(!view.shows(&prefix.path().join("secret"), true));
+        let view = SandboxView::of_this_machine("/usr/bin", &words);
+        assert!(view.shows(&bin.join("clang"), true));
+        assert!(!view.shows(&bin.join("settings"), true));
         assert!(view.shows(Path::new("/usr/include/stdio.h"), true));
         assert!(!view.shows(Path::new("/usr/include/stdio.h"), false));
         assert!(!view.shows(Path::new("/home"), true));
+    }
+    #[test]
+    fn neither_the_whole_machine_nor_a_users_folder_is_an_installation() {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir_all(home.path().join("opt/lib")).unwrap();
+        fs::create_dir(home.path().join("lib")).unwrap();
+        assert!(is_installed(&home.path().join("opt"), Some(home.path())));
+        assert!(!is_installed(home.path(), Some(home.path())));
+        assert!(!is_installed(
+            home.path().parent().unwrap(),
+            Some(home.path())
+        ));
+        // A service may have no home.
+        assert!(!is_installed(Path::new("/"), None));
     }
 }

@@ -38,7 +38,7 @@ pub struct EmbeddedOptions {
     pub workers: Option<usize>,
     /// Whether actions see nothing but what they declare.
     pub sandbox: SandboxMode,
-    /// Compilers that the build names: see [`ExecutorOptions`].
+    /// The compilers that the build names: see [`ExecutorOptions::compilers`].
     pub compilers: Vec<String>,
     /// How to start this program as a launcher.
     pub launcher: Launcher,

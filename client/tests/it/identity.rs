@@ -171,11 +171,11 @@ fn cgo_with_pkg_config() {
 fn cgo_with_a_compiler_that_is_not_on_path() {
     // Not below /tmp, of which an action has its own.
     let folder = tempfile::tempdir_in("/var/tmp").unwrap();
-    let compiler = folder.path().join("wrapped-gcc");
+    let compiler = folder.path().join("wrapped gcc");
     fs::write(&compiler, "#!/bin/sh\nexec gcc \"$@\"\n").unwrap();
     fs::set_permissions(&compiler, fs::Permissions::from_mode(0o755)).unwrap();
     let site = example("variants/cgopath");
-    let compiler = compiler.to_string_lossy();
+    let compiler = format!("'{}' -O1", compiler.display());
     verify(&site, &[("CC", &compiler)], &[], &["cgopath"]);
 }
 

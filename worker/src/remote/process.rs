@@ -79,7 +79,11 @@ pub async fn run(arguments: Arguments, launcher: Vec<OsString>) -> anyhow::Resul
             },
             cpus: machine.cpus,
             tuning: go_tools(memory, slots),
-            compilers: named(&arguments.cc).into_iter().flatten().collect(),
+            compilers: named(&arguments.cc)
+                .iter()
+                .flatten()
+                .flat_map(|line| line.split_whitespace().map(str::to_owned))
+                .collect(),
             default_timeout: ACTION_TIMEOUT,
             kept_work: None,
             launcher: Launcher {
