@@ -32,7 +32,7 @@ pub use binary::{BinaryError, Stamped, binary_content_id, stamp_binary};
 pub use cgo_flags::restore_cgo_flags;
 pub use elf::records_its_path;
 pub use hash::{action_hash, action_id, file_hash, hash_to_string};
-pub use listing::{FolderState, Known, ListedFolder, Listing};
+pub use listing::{FolderState, Known, ListedFolder, Listing, nanos, settled};
 pub use package::{PackageError, full_archive, package_content_id, stamp_package};
 pub use placeholder::{BINARY_BUILD_ID, PACKAGE_BUILD_ID};
 pub use quoted::quoted;

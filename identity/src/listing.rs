@@ -200,14 +200,11 @@ fn open(folder: &Path, now: i64) -> Option<(OwnedFd, FolderState)> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = rustix::fs::openat(CWD, folder, flags, Mode::empty()).ok()?;
     let stat = rustix::fs::fstat(&opened).ok()?;
-    let changed = nanos(stat.st_ctime, stat.st_ctime_nsec);
+    let changed = stat.st_ctime * 1_000_000_000 + stat.st_ctime_nsec as i64;
     let state = FolderState {
         device: stat.st_dev,
         inode: stat.st_ino,
-        changed: match now - changed > SETTLED_NS {
-            true => changed,
-            false => 0,
-        },
+        changed: settled(changed, now),
     };
     Some((opened, state))
 }
@@ -264,13 +261,22 @@ fn stamp(file: &Stat) -> [u8; 25] {
     stamp
 }
 
-fn nanos(seconds: i64, nanoseconds: u64) -> i64 {
-    seconds * 1_000_000_000 + nanoseconds as i64
+/// When a folder changed that is listed now, nanoseconds since the epoch; 0 where that is too fresh to be trusted.
+pub fn settled(changed: i64, now: i64) -> i64 {
+    match now - changed > SETTLED_NS {
+        true => changed,
+        false => 0,
+    }
+}
+
+/// Nanoseconds since the epoch, as the times of files are compared.
+pub fn nanos(time: SystemTime) -> i64 {
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos() as i64)
 }
 
 fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_nanos() as i64)
+    nanos(SystemTime::now())
 }
 
 /// A name with its length before it.

@@ -6,12 +6,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::SystemTime;
 
+use gofarm_identity::{nanos, settled};
+
 use super::embed::matches;
 use super::fact::Kind;
 use crate::machine::{bytes, changed, path};
-
-/// A folder changed so shortly before it was listed may change again without its time showing it.
-const SETTLED_NS: i64 = 2_000_000_000;
 
 /// What a folder held when a plan was made.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -40,10 +39,9 @@ impl FolderFact {
         let (changed, inode) = metadata.map_or((0, 0), |metadata| {
             (self::changed(&metadata), metadata.ino())
         });
-        let settled = nanos(SystemTime::now()) - changed > SETTLED_NS;
         FolderFact {
             path: bytes(folder),
-            changed: if settled { changed } else { 0 },
+            changed: settled(changed, nanos(SystemTime::now())),
             inode,
             listing: listing(folder, pattern.as_deref()),
             pattern,
@@ -67,11 +65,6 @@ impl FolderFact {
     pub fn holds(&self) -> bool {
         listing(self.path(), self.pattern.as_deref()) == self.listing
     }
-}
-
-pub(super) fn nanos(time: SystemTime) -> i64 {
-    time.duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_nanos() as i64)
 }
 
 /// Digest of the names in a folder that planning depends on, and of what they are.

@@ -5,8 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use gofarm_identity::nanos;
+
 use super::fact::{AnswerFact, Facts, FileFact, Kind, LookFact};
-use super::folders::{FolderFact, nanos};
+use super::folders::FolderFact;
 use super::record::{self, Snapshot};
 use super::repository::{self, Stamped};
 use super::{Planner, embed, name, overlaid, release, trace, unsaid};
