@@ -214,15 +214,17 @@ impl Spool {
                 _ => Err(unkept(error, &ends)),
             };
         }
-        match (few, self.draft.take()) {
-            (Some(few), _) => Ok(Printed::Inline(few)),
-            (None, Some(draft)) => {
-                let ends = Ends::of(self.length, |at, buffer| draft.read_at(buffer, at).is_ok());
+        if let Some(few) = few {
+            return Ok(Printed::Inline(few));
+        }
+        let ends = self.ends();
+        match self.draft {
+            Some(draft) => {
                 let kept = draft.finish(self.length);
                 kept.map(Printed::Blob)
                     .map_err(|error| unkept(error, &ends))
             }
-            (None, None) => Ok(Printed::Inline(self.memory)),
+            None => Ok(Printed::Inline(self.memory)),
         }
     }
 }
@@ -363,12 +365,17 @@ mod tests {
         assert!(came.starts_with(beginning) && !beginning.is_empty());
     }
 
-    #[test]
-    fn what_was_too_much_and_is_little_again_is_kept() {
+    /// A spool that gets no draft.
+    fn without_room() -> (tempfile::TempDir, Spool) {
         let folder = tempfile::tempdir().unwrap();
         let store = store(&folder);
-        let mut spool = Spool::new(store.clone());
         fs::remove_dir(drafts(&store)).unwrap();
+        (folder, Spool::new(store))
+    }
+
+    #[test]
+    fn what_was_too_much_and_is_little_again_is_kept() {
+        let (_folder, mut spool) = without_room();
         spool.push(b"one\n");
         spool.push(&vec![b'x'; 10 * INLINE_LOG]);
         spool.truncate(4);
@@ -379,10 +386,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_kept_is_told_at_the_end() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = store(&folder);
-        let mut spool = Spool::new(store.clone());
-        fs::remove_dir(drafts(&store)).unwrap();
+        let (_folder, mut spool) = without_room();
         spool.push(&vec![b'x'; 10 * INLINE_LOG]);
         assert!(spool.trouble.is_some());
         spool.push(b"more");

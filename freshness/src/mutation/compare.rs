@@ -111,18 +111,20 @@ pub(super) fn refusal(ours: &Ended) -> Option<String> {
     (ours.code != Some(0)).then(|| line.to_owned())
 }
 
-/// Whether the go command itself has crashed: a fault of its own, which comes to light when a build is planned as well. What it says
-/// then has addresses in it, and nobody promises its exit code.
-fn crashed(ended: &Ended) -> bool {
-    let mut lines = ended.stderr.lines();
-    let is_crash = lines.any(|line| line.starts_with("panic: "));
-    is_crash && lines.any(|line| line.starts_with("cmd/go/"))
+/// Whether the go command itself has crashed in both: a fault of its own, which comes to light when a build is planned as well. What
+/// it says then has addresses in it, and nobody promises its exit code.
+fn both_crashed(ours: &Ended, theirs: &Ended) -> bool {
+    let crashed = |ended: &Ended| {
+        let mut lines = ended.stderr.lines();
+        let is_crash = lines.any(|line| line.starts_with("panic: "));
+        is_crash && lines.any(|line| line.starts_with("cmd/go/"))
+    };
+    ours.code != Some(0) && crashed(ours) && crashed(theirs)
 }
 
 /// A difference of exit codes.
 fn of_codes(ours: &Ended, theirs: &Ended, written: &Written) -> Option<Difference> {
-    let is_crash = crashed(ours) && crashed(theirs) && ours.code != Some(0);
-    (!is_crash && ours.code != theirs.code).then(|| Difference::Code {
+    (!both_crashed(ours, theirs) && ours.code != theirs.code).then(|| Difference::Code {
         ours: ours.code,
         theirs: theirs.code,
         texts: (
@@ -172,8 +174,7 @@ pub(super) fn differences(ours: &Made, theirs: &Made, written: &Written) -> Vec<
     let (our_programs, their_programs) = (&ours.programs, &theirs.programs);
     let mut found = Vec::new();
     // What is said about a success is each one's own.
-    let is_crash = crashed(&ours.ended) && crashed(&theirs.ended);
-    if !ours.succeeded() && !is_crash && texts.0 != texts.1 {
+    if !ours.succeeded() && !both_crashed(&ours.ended, &theirs.ended) && texts.0 != texts.1 {
         found.push(Difference::Text {
             ours: texts.0,
             theirs: texts.1,
