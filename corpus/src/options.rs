@@ -32,8 +32,9 @@ usage: gofarm-corpus [flags]            build the programs of the list
 
 Programs come from the Go module proxy, at the versions of the list, and
 stay in the user's module cache. Nothing else outside of the temporary
-folder is written. list takes --only and --json, release all but --gofarm. The exit code is 0 when every program was identical,
-and with release when nothing was unknown.
+folder is written. list takes --only and --json, release all but
+--gofarm. The exit code is 0 when every program was identical, and with
+release when nothing was unknown.
 ";
 
 /// What is done.

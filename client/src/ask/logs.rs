@@ -468,20 +468,25 @@ mod tests {
         );
     }
 
-    #[test]
-    fn every_byte_is_printed_once_whatever_comes_twice() {
-        let outline = outline();
-        let mut page = Page {
-            outline: &outline,
+    /// An action that is followed, of which nothing has come yet.
+    fn followed(outline: &Outline, attempt: u32) -> Page<'_> {
+        Page {
+            outline,
             node: 0,
             json: false,
             follow: true,
-            attempt: 0,
+            attempt,
             position: 0,
             pending: Vec::new(),
             headed: false,
             open: OpenBlock::default(),
-        };
+        }
+    }
+
+    #[test]
+    fn every_byte_is_printed_once_whatever_comes_twice() {
+        let outline = outline();
+        let mut page = followed(&outline, 0);
         let piece = |attempt, offset, data: &'static [u8]| v1::ActionLogResponse {
             attempt,
             offset,
@@ -498,17 +503,7 @@ mod tests {
     #[test]
     fn what_is_followed_has_one_header_an_attempt() {
         let outline = outline();
-        let mut page = Page {
-            outline: &outline,
-            node: 0,
-            json: false,
-            follow: true,
-            attempt: 1,
-            position: 0,
-            pending: Vec::new(),
-            headed: false,
-            open: OpenBlock::default(),
-        };
+        let mut page = followed(&outline, 1);
         assert_eq!(page.followed(b""), b"");
         assert_eq!(
             page.followed(b"./a.go:1:1: bad\n"),

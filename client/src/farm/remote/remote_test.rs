@@ -7,15 +7,23 @@ use gofarm_proto::{Digest, v1};
 use gofarm_scheduler::core::{BuildId, BuildResult};
 use gofarm_scheduler::queue::Renewal;
 use gofarm_store::{DiskStore, DiskStoreOptions};
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::farm_test::{TestFarm, request};
 use super::project_test::{Project, remote};
-use super::{Fetched, OnCancel, Stopped, Submission};
+use super::{Fetched, OnCancel, Remote, Stopped, Submission};
 use crate::output::Blobs;
 
 fn disk(folder: &Path) -> DiskStore {
     DiskStore::open(folder, DiskStoreOptions::default()).unwrap()
+}
+
+/// A farm in a folder that leases nothing yet, what is built there, and whoever asks it to, with what would stop that.
+fn held_up(folder: &TempDir) -> (TestFarm, Project, Remote, CancellationToken) {
+    let farm = TestFarm::start(&folder.path().join("farm"), 0, 0);
+    let remote = remote(&farm);
+    (farm, Project::new(), remote, CancellationToken::new())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,8 +72,7 @@ async fn a_build_and_the_same_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_farm_that_has_lost_everything_is_given_the_build_again() {
     let folder = tempfile::tempdir().unwrap();
-    let farm = TestFarm::start(&folder.path().join("farm"), 0, 0);
-    let (project, remote, never) = (Project::new(), remote(&farm), CancellationToken::new());
+    let (farm, project, remote, never) = held_up(&folder);
     let mut watch = project.told.clone();
     let build = project.told_to(1, &mut watch);
     let submission = Submission::new(&remote, &build).unwrap();
@@ -86,8 +93,7 @@ async fn a_farm_that_has_lost_everything_is_given_the_build_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_watches_hears_that_the_farm_is_out_of_reach_and_back() {
     let folder = tempfile::tempdir().unwrap();
-    let farm = TestFarm::start(&folder.path().join("farm"), 0, 0);
-    let (project, remote, never) = (Project::new(), remote(&farm), CancellationToken::new());
+    let (farm, project, remote, never) = held_up(&folder);
     let build = project.build(&remote, 1, &never);
     let loss = async {
         project.wait_for("0 queued").await;
@@ -110,8 +116,7 @@ async fn whoever_watches_hears_that_the_farm_is_out_of_reach_and_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_the_farm_has_lost_is_brought_again() {
     let folder = tempfile::tempdir().unwrap();
-    let farm = TestFarm::start(&folder.path().join("farm"), 0, 0);
-    let (project, remote, never) = (Project::new(), remote(&farm), CancellationToken::new());
+    let (farm, project, remote, never) = held_up(&folder);
     let build = project.build(&remote, 1, &never);
     let loss = async {
         project.wait_for("0 queued").await;
@@ -125,8 +130,7 @@ async fn a_source_that_the_farm_has_lost_is_brought_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_nobody_has_any_more_fails_the_build() {
     let folder = tempfile::tempdir().unwrap();
-    let farm = TestFarm::start(&folder.path().join("farm"), 0, 0);
-    let (project, remote, never) = (Project::new(), remote(&farm), CancellationToken::new());
+    let (farm, project, remote, never) = held_up(&folder);
     let build = project.build(&remote, 1, &never);
     let loss = async {
         project.wait_for("0 queued").await;
@@ -148,8 +152,7 @@ async fn a_source_that_nobody_has_any_more_fails_the_build() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_changes_while_it_is_brought_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let farm = TestFarm::start(&folder.path().join("farm"), 0, 0);
-    let (project, remote, never) = (Project::new(), remote(&farm), CancellationToken::new());
+    let (_farm, project, remote, never) = held_up(&folder);
     std::fs::write(project.folder.path().join("m.go"), "package changed\n").unwrap();
     let error = project.build(&remote, 1, &never).await.unwrap_err();
     assert!(
@@ -163,8 +166,7 @@ async fn a_file_that_changes_while_it_is_brought_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_stops_a_build_stops_it_on_the_farm() {
     let folder = tempfile::tempdir().unwrap();
-    let farm = TestFarm::start(&folder.path().join("farm"), 0, 0);
-    let (project, remote, cancel) = (Project::new(), remote(&farm), CancellationToken::new());
+    let (farm, project, remote, cancel) = held_up(&folder);
     let build = project.build(&remote, 1, &cancel);
     let stop = async {
         let leases = farm.queue.lease(request(1)).await.unwrap();
@@ -193,8 +195,7 @@ async fn whoever_stops_a_build_stops_it_on_the_farm() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_that_was_left_to_the_farm_is_watched_from_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
-    let farm = TestFarm::start(&folder.path().join("farm"), 0, 0);
-    let (project, remote, never) = (Project::new(), remote(&farm), CancellationToken::new());
+    let (farm, project, remote, never) = held_up(&folder);
     let mut watch = project.told.clone();
     let detached = remote.detach(project.told_to(1, &mut watch), &never).await;
     assert!(detached.unwrap());
