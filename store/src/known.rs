@@ -96,6 +96,16 @@ impl Known {
     }
 }
 
+/// What there is to do before a file can be believed.
+pub(crate) enum Doubt<'a> {
+    /// Nothing: this very file was hashed.
+    None,
+    /// To hash it. Nobody else does so while this is held.
+    Mine(Turn<'a>),
+    /// To look at the file again: another thread was hashing it, and is done.
+    Another,
+}
+
 /// The right to hash a blob. Given back when this is dropped.
 pub(crate) struct Turn<'a> {
     verification: &'a Verification,
@@ -130,11 +140,22 @@ impl Verification {
         self.hashing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Nobody else hashes this blob meanwhile. Nothing when somebody did just now: it is to be looked at again.
-    pub(crate) fn turn(&self, digest: &Digest) -> Option<Turn<'_>> {
+    /// What is left to do before this file is believed to be the blob, hashed less than `within` ago. Waits while another
+    /// thread hashes it.
+    pub(crate) fn doubt(
+        &self,
+        digest: &Digest,
+        file: &Metadata,
+        within: Duration,
+        now: Instant,
+    ) -> Doubt<'_> {
         let mut hashing = self.hashing();
+        // Looked at with the lock held: whoever has hashed it says so before the turn is given back.
+        if self.knows(digest, file, within, now) {
+            return Doubt::None;
+        }
         if hashing.insert(*digest) {
-            return Some(Turn {
+            return Doubt::Mine(Turn {
                 verification: self,
                 digest: *digest,
             });
@@ -145,7 +166,7 @@ impl Verification {
                 .wait(hashing)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        None
+        Doubt::Another
     }
 
     /// Whether the file is the one that was hashed, less than `within` ago.
@@ -255,5 +276,33 @@ mod tests {
         // Another file has taken its place.
         known.shift(&digest, stamp(1, 1), stamp(2, 3));
         assert_eq!(now(&known), stamp(1, 1));
+    }
+
+    #[test]
+    fn of_threads_that_doubt_the_same_files_one_hashes_each() {
+        let file = tempfile::tempfile().unwrap().metadata().unwrap();
+        let digests: Vec<Digest> = (0..20_000u32)
+            .map(|n| Digest::of(&n.to_le_bytes()))
+            .collect();
+        let (now, forever) = (Instant::now(), Duration::MAX);
+        let verification = Verification::new();
+        let believe = |digest| {
+            loop {
+                match verification.doubt(digest, &file, forever, now) {
+                    Doubt::None => return,
+                    Doubt::Mine(_turn) => {
+                        verification.count(1);
+                        verification.saw(digest, &file, now);
+                    }
+                    Doubt::Another => {}
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| digests.iter().for_each(believe));
+            }
+        });
+        assert_eq!(verification.counted().0, 20_000);
     }
 }

@@ -25,7 +25,7 @@ use crate::access::TRIES;
 use crate::disk::DiskStore;
 use crate::error::{Result, StoreError};
 use crate::ingest::hash;
-use crate::known::Stamp;
+use crate::known::{Doubt, Stamp};
 use crate::seal::{is_sealed, is_unwritten};
 
 /// Below this many bytes a second thread costs more than it saves.
@@ -128,48 +128,33 @@ impl DiskStore {
     pub fn changed(&self, reading: &Reading, now: Instant) -> Result<Vec<Digest>> {
         let mut changed = Vec::new();
         for (digest, inode) in &reading.blobs {
-            let path = self.path(digest);
-            let unchanged = match fs::symlink_metadata(&path) {
-                Ok(file) if !is_unwritten(&file, digest.size) || file.ino() != *inode => false,
-                Ok(file) => {
-                    let verification = &self.inner.verification;
-                    verification.knows(digest, &file, Duration::MAX, now)
-                        || self.has_its_bytes(digest, &path, *inode, now)?
-                }
-                Err(e) if e.kind() == io::ErrorKind::NotFound => false,
-                Err(e) => return Err(self.failed("look at", &path)(e)),
-            };
-            if !unchanged {
+            if !self.has_its_bytes(digest, *inode, now)? {
                 changed.push(*digest);
             }
         }
         Ok(changed)
     }
 
-    /// Whether this file of the blob, which nobody seems to have written to, has the right bytes.
-    fn has_its_bytes(
-        &self,
-        digest: &Digest,
-        path: &Path,
-        inode: u64,
-        now: Instant,
-    ) -> Result<bool> {
+    /// Whether the blob's file is this one, has not been written to as far as its times tell, and has the right bytes.
+    fn has_its_bytes(&self, digest: &Digest, inode: u64, now: Instant) -> Result<bool> {
+        let path = self.path(digest);
         let verification = &self.inner.verification;
-        let _turn = loop {
-            if let Some(turn) = verification.turn(digest) {
-                break turn;
+        loop {
+            let file = match fs::symlink_metadata(&path) {
+                Ok(file) => file,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+                Err(e) => return Err(self.failed("look at", &path)(e)),
+            };
+            if !is_unwritten(&file, digest.size) || file.ino() != inode {
+                return Ok(false);
             }
-            // Somebody else has just hashed it.
-            if let Ok(file) = fs::symlink_metadata(path)
-                && file.ino() == inode
-                && verification.knows(digest, &file, Duration::MAX, now)
-            {
-                return Ok(true);
-            }
-        };
-        match self.hashed(digest, path, now)? {
-            Some((file, found)) => Ok(file.ino() == inode && found == *digest),
-            None => Ok(false),
+            let _turn = match verification.doubt(digest, &file, Duration::MAX, now) {
+                Doubt::None => return Ok(true),
+                Doubt::Mine(turn) => turn,
+                Doubt::Another => continue,
+            };
+            let hashed = self.hashed(digest, &path, now)?;
+            return Ok(hashed.is_some_and(|(file, found)| file.ino() == inode && found == *digest));
         }
     }
 
@@ -208,12 +193,12 @@ impl DiskStore {
     fn verified_within(&self, digest: &Digest, within: Duration, now: Instant) -> Result<Metadata> {
         for _ in 0..TRIES {
             let (path, file) = self.look(digest)?;
-            if self.inner.verification.knows(digest, &file, within, now) {
-                return Ok(file);
-            }
-            if let Some(_turn) = self.inner.verification.turn(digest)
-                && let Some(file) = self.compare(digest, &path, now)?
-            {
+            let _turn = match self.inner.verification.doubt(digest, &file, within, now) {
+                Doubt::None => return Ok(file),
+                Doubt::Mine(turn) => turn,
+                Doubt::Another => continue,
+            };
+            if let Some(file) = self.compare(digest, &path, now)? {
                 return Ok(file);
             }
         }
