@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use gofarm_proto::{ActionKey, Digest, v1};
-use gofarm_scheduler::core::{
+use gofarm_engine::core::{
     ActionResult, BuildEvent, BuildId, BuildSummary, Failure, Log, NodeEvent, NodeId, Resolution,
 };
+use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_worker::TracedCommand;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;

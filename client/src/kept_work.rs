@@ -1,8 +1,8 @@
 //! `-work`: the scratch folders of actions are kept, and where is told.
 
 use anyhow::Context;
+use gofarm_engine::core::BuildSummary;
 use gofarm_plan::GoCommand;
-use gofarm_scheduler::core::BuildSummary;
 use gofarm_worker::KeptWork;
 
 use crate::say;

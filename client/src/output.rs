@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
+use gofarm_engine::core::{ActionResult, BuildResult};
 use gofarm_identity::{
     BINARY_BUILD_ID, PACKAGE_BUILD_ID, file_hash, full_archive, package_content_id,
     restore_cgo_flags, stamp_binary, stamp_package,
 };
 use gofarm_plan::{Identities, PlanError};
 use gofarm_proto::{Digest, v1};
-use gofarm_scheduler::core::{ActionResult, BuildResult};
 use gofarm_store::DiskStore;
 
 use crate::farm::Finished;

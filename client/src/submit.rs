@@ -6,11 +6,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
+use gofarm_engine::core::{BuildId, BuildResult, BuildSummary, Failure};
 use gofarm_plan::{
     BoundPlan, GoCommand, Plan, PlanError, PlanRequest, Planned, Planner, SourceFiles, Unremembered,
 };
 use gofarm_rpc::{BlobError, RpcError};
-use gofarm_scheduler::core::{BuildId, BuildResult, BuildSummary, Failure};
 use gofarm_store::{DiskStore, DiskStoreOptions, FileIndex, History, StoreError};
 use gofarm_worker::{ExecuteError, KeptWork, Launcher, SandboxMode, with_causes};
 use tokio::runtime::Runtime;

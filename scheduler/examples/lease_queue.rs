@@ -9,18 +9,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::future::{join_all, try_join_all};
+use gofarm_engine::core::{ActionResult, BuildId, Outcome, Priority, RunId, Share, Task};
 use gofarm_proto::{ActionKey, Digest, v1};
-use gofarm_scheduler::core::{ActionResult, BuildId, Outcome, Priority, RunId, Share, Task};
-use gofarm_scheduler::queue::{
-    BlobPresence, LeaseQueue, LeaseRequest, News, Owner, QueueError, QueueOptions, RedisQueue,
-};
-
-#[allow(
-    clippy::expect_used,
-    reason = "without a server there is nothing to measure"
-)]
-#[path = "../src/queue/redis/tests/server.rs"]
-mod server;
+use gofarm_queue::{BlobPresence, LeaseQueue, LeaseRequest, News, Owner, QueueError, QueueOptions};
+use gofarm_scheduler::redis::RedisQueue;
+use gofarm_testkit::RedisServer;
 
 const WORKERS: usize = 8;
 const SLOTS: usize = 16;
@@ -70,7 +63,7 @@ fn row(what: &str, measured: &str, target: &str) {
     println!("{what:<58} {measured:>10}  {target}");
 }
 
-async fn connect(server: &server::RedisServer) -> Result<Arc<RedisQueue>, QueueError> {
+async fn connect(server: &RedisServer) -> Result<Arc<RedisQueue>, QueueError> {
     let (options, blobs) = (QueueOptions::default(), Arc::new(EverythingIsThere));
     let queue = RedisQueue::connect(server.url(0), "bench", options, blobs).await?;
     Ok(Arc::new(queue))
@@ -153,7 +146,7 @@ async fn listen(queue: Arc<RedisQueue>, mut open: u64) -> Result<(), QueueError>
 
 /// From the first enqueue to the last news of an end.
 async fn throughput(tasks: u64, builds: u64) -> Result<f64, QueueError> {
-    let server = server::RedisServer::start();
+    let server = RedisServer::start();
     let queue = connect(&server).await?;
     let left = Arc::new(AtomicU64::new(tasks));
     let begin = Instant::now();
@@ -185,7 +178,7 @@ async fn join<T>(task: tokio::task::JoinHandle<Result<T, QueueError>>) -> Result
 
 /// From the call that makes a task known to the moment at which a worker has it.
 async fn latency(tasks: u64) -> Result<Vec<Duration>, QueueError> {
-    let server = server::RedisServer::start();
+    let server = RedisServer::start();
     let queue = connect(&server).await?;
     let begin = Instant::now();
     let since = move || begin.elapsed().as_nanos() as u64;
@@ -218,7 +211,7 @@ async fn latency(tasks: u64) -> Result<Vec<Duration>, QueueError> {
 
 /// Scripts a second, and commands a second with those inside of scripts, while nothing happens but what always does.
 async fn idle() -> Result<(f64, f64), QueueError> {
-    let server = server::RedisServer::start();
+    let server = RedisServer::start();
     let queue = connect(&server).await?;
     let wait = Duration::from_secs(8);
     let workers = (0..IDLE_WORKERS).map(|worker| {
@@ -256,7 +249,7 @@ async fn idle() -> Result<(f64, f64), QueueError> {
 }
 
 /// Scripts run, and all commands with those inside of scripts (`INFO commandstats`).
-fn counts(server: &server::RedisServer) -> (u64, u64) {
+fn counts(server: &RedisServer) -> (u64, u64) {
     let mut info = redis::cmd("INFO");
     let info = info.arg("commandstats").query(&mut server.connection(0));
     let info: String = info.unwrap_or_default();

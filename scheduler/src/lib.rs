@@ -1,17 +1,23 @@
-//! Decides what of a build runs, when and how often.
+//! The scheduler as a process: gRPC services for clients and workers, HTTP for people and probes.
 //!
-//! [`core`](mod@core) is a pure state machine: events in, effects out. It knows no clock, no I/O, no randomness and no async
-//! runtime, so every situation it can come into is a list of events that a test can write down.
-//! [`queue`] hands its tasks to workers under leases. Whoever embeds the two feeds the core with what the
-//! queue, the action cache and the clients say, and carries out its effects in order.
+//! Any number of replicas run behind one address, over one Redis and one store. Each build is owned by one of them; every
+//! one of them serves every client, worker and blob.
 
-pub mod convert;
-pub mod core;
-#[cfg(all(test, feature = "server"))]
-mod fuzz;
-mod maker;
-pub mod queue;
-#[cfg(feature = "server")]
-pub mod server;
-
-pub use maker::{LeaseNumber, Maker};
+pub mod access;
+pub mod archive;
+pub mod blobs;
+pub mod builds;
+pub mod collecting;
+mod custody;
+pub mod engine;
+pub mod farm;
+pub mod http;
+pub mod leases;
+pub mod listen;
+pub mod maintenance;
+pub mod metrics;
+pub mod options;
+pub mod redis;
+pub mod redis_server;
+pub mod registry;
+pub mod roster;

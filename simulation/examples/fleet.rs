@@ -5,14 +5,14 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use gofarm_engine::core::{BuildId, BuildOptions, BuildResult, BuildSpec, Estimate};
 use gofarm_proto::{Digest, v1};
-use gofarm_scheduler::core::{BuildId, BuildOptions, BuildResult, BuildSpec, Estimate};
 use gofarm_simulation::fleet::{Durations, Fleet, Played, bound_us, play};
 use gofarm_simulation::random::Random;
 use gofarm_simulation::recording;
 
 #[allow(dead_code, reason = "the simulation plays the graph itself")]
-#[path = "../../scheduler/examples/synthetic/mod.rs"]
+#[path = "../../engine/examples/synthetic/mod.rs"]
 mod synthetic;
 
 const RECORDING: &str = include_str!("../recordings/cmd-go-vet-gofmt.txt");

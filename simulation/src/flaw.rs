@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use gofarm_engine::core::{Outcome, RunId, Task};
 use gofarm_proto::{ActionKey, Digest};
-use gofarm_scheduler::core::{Outcome, RunId, Task};
-use gofarm_scheduler::queue::{
+use gofarm_queue::{
     BlobPresence, FencingToken, InProcessQueue, Lease, LeaseId, LeaseQueue, LeaseRequest, News,
     Owner, QueueError, QueueStats, Reaped, Renewal, TaskOutput,
 };

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use gofarm_proto::{ActionKey, Digest, v1};
-use gofarm_scheduler::core::{
+use gofarm_engine::core::{
     ActionResult, BuildEvent, BuildSpec, BuildSummary, Core, CoreOptions, Effect,
     Event as CoreEvent, Millis, Outcome, OutputFile, Task,
 };
-use gofarm_scheduler::queue::{
+use gofarm_proto::{ActionKey, Digest, v1};
+use gofarm_queue::{
     BlobPresence, Clock, InProcessQueue, Lease, LeaseQueue, LeaseRequest, ManualClock, News, Owner,
     QueueError, QueueOptions,
 };
@@ -296,7 +296,7 @@ impl<'a> Farm<'a> {
 
 #[cfg(test)]
 mod tests {
-    use gofarm_scheduler::core::{BuildId, BuildOptions, BuildResult};
+    use gofarm_engine::core::{BuildId, BuildOptions, BuildResult};
 
     use super::*;
     use crate::recording;

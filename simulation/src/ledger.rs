@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gofarm_engine::core::Outcome;
 use gofarm_proto::ActionKey;
-use gofarm_scheduler::core::Outcome;
-use gofarm_scheduler::queue::{FencingToken, Lease, LeaseId};
+use gofarm_queue::{FencingToken, Lease, LeaseId};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {

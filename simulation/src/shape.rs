@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use gofarm_proto::{ActionKey, Digest, v1};
-use gofarm_scheduler::core::{
+use gofarm_engine::core::{
     ActionResult, BuildId, BuildOptions, BuildSpec, Edge, Estimate, GraphError, NodeId, NodeSpec,
     OutputFile,
 };
+use gofarm_proto::{ActionKey, Digest, v1};
 
 use crate::random::Random;
 

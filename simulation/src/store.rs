@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use gofarm_engine::core::ActionResult;
 use gofarm_proto::{ActionKey, Digest};
-use gofarm_scheduler::core::ActionResult;
-use gofarm_scheduler::queue::BlobPresence;
+use gofarm_queue::BlobPresence;
 
 use crate::random::Random;
 

@@ -62,7 +62,7 @@ impl Asking {
             showing,
             outline,
             &known.graph,
-            gofarm_scheduler::core::BuildId(build),
+            gofarm_engine::core::BuildId(build),
             Planning::default(),
             started,
         )?;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use gofarm_engine::convert::state_word;
 use gofarm_proto::v1;
-use gofarm_scheduler::convert::state_word;
 use serde::Serialize;
 
 use super::answer::{ago, moment};

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gofarm_engine::core::{BuildEvent, Failure, Log, NodeEvent, NodeId};
 use gofarm_printable::printable_json;
 use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_rpc::Backoff;
-use gofarm_scheduler::core::{BuildEvent, Failure, Log, NodeEvent, NodeId};
 use gofarm_worker::TracedCommand;
 use tokio_util::sync::CancellationToken;
 

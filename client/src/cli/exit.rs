@@ -1,6 +1,6 @@
 //! What the exit code of `gofarm` says.
 
-use gofarm_scheduler::core::FailureClass;
+use gofarm_engine::core::FailureClass;
 
 /// The exit codes. They are part of the interface: scripts rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

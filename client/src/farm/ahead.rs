@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use gofarm_engine::core::ActionResult;
 use gofarm_proto::{Digest, v1};
-use gofarm_scheduler::core::ActionResult;
 use gofarm_store::DiskStore;
 
 /// The links of one build.

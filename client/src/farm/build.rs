@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use gofarm_proto::{ActionKey, Digest, v1};
-use gofarm_scheduler::core::{
+use gofarm_engine::core::{
     ActionResult, BuildEvent, BuildId, BuildSummary, Failure, NodeEvent, NodeId,
 };
+use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_store::History;
 
 use crate::farm::remote::Story;

@@ -4,13 +4,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gofarm_proto::{ActionKey, Digest, v1};
-use gofarm_scheduler::Maker;
-use gofarm_scheduler::core::{
+use gofarm_engine::Maker;
+use gofarm_engine::core::{
     ActionResult, BuildEvent, BuildId, BuildSpec, BuildSummary, Core, CoreOptions, Effect, Event,
     NodeEvent, NodeId, Outcome, Resolution, Task,
 };
-use gofarm_scheduler::queue::{Clock, LeaseQueue, MonotonicClock, News, Owner};
+use gofarm_proto::{ActionKey, Digest, v1};
+use gofarm_queue::{Clock, LeaseQueue, MonotonicClock, News, Owner};
 use gofarm_store::{DiskStore, Recorded, StoreError};
 use tokio_util::sync::CancellationToken;
 

@@ -4,11 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use gofarm_engine::core::{BuildOptions, BuildSpec, Estimate};
 use gofarm_proto::Digest;
-use gofarm_scheduler::core::{BuildOptions, BuildSpec, Estimate};
-use gofarm_scheduler::queue::{
-    BlobPresence, InProcessQueue, LeaseQueue, MonotonicClock, QueueOptions,
-};
+use gofarm_queue::{BlobPresence, InProcessQueue, LeaseQueue, MonotonicClock, QueueOptions};
 use gofarm_store::DiskStore;
 use gofarm_worker::{
     Executor, ExecutorOptions, KeptWork, Launcher, SandboxMode, SandboxState, WorkerLoop,

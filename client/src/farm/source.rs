@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use gofarm_engine::convert;
+use gofarm_engine::core::Outcome;
 use gofarm_proto::{ActionKey, v1};
-use gofarm_scheduler::convert;
-use gofarm_scheduler::core::Outcome;
-use gofarm_scheduler::queue::{
+use gofarm_queue::{
     FencingToken, LeaseId, LeaseQueue, LeaseRequest, QueueError, Renewal as Renewed,
 };
 use gofarm_worker::{

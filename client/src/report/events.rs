@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use gofarm_engine::LeaseNumber;
+use gofarm_engine::core::{BuildId, Failure, FailureClass, NodeEvent, NodeId, Resolution};
 use gofarm_proto::{ActionKey, v1};
-use gofarm_scheduler::LeaseNumber;
-use gofarm_scheduler::core::{BuildId, Failure, FailureClass, NodeEvent, NodeId, Resolution};
 use serde::Serialize;
 
 use super::summary::Summary;
@@ -298,7 +298,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::{Duration, UNIX_EPOCH};
 
-    use gofarm_scheduler::core::{ActionResult, Attempt};
+    use gofarm_engine::core::{ActionResult, Attempt};
 
     use super::*;
     use crate::report::Outcome;

@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::time::Duration;
 
+use gofarm_engine::core::{NodeId, Resolution};
 use gofarm_printable::Printable;
-use gofarm_scheduler::core::{NodeId, Resolution};
 
 use super::frame::{Frame, Size, USUAL_SIZE, tenths};
 use super::terminal::{Display, NoTerminal, Terminal};

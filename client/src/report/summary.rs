@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gofarm_engine::core::{self, BuildId, BuildResult, BuildSummary};
 use gofarm_proto::v1::Kind;
-use gofarm_scheduler::core::{self, BuildId, BuildResult, BuildSummary};
 use serde::{Deserialize, Serialize};
 
 use super::amount::{Count, Share, Size, Span};

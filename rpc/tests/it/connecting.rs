@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gofarm_rpc::{BlobClient, ConnectOptions, Connection, FarmToken, RpcError};
-use gofarm_scheduler::server::blobs::BlobsService;
+use gofarm_scheduler::blobs::BlobsService;
 use gofarm_store::{ErrorClass, FarmStore};
 use tempfile::TempDir;
 use tokio::net::TcpListener;

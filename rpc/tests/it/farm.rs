@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gofarm_proto::Digest;
 use gofarm_rpc::{BlobClient, Compression, ConnectOptions, Connection, Progress};
-use gofarm_scheduler::server::blobs::BlobsService;
+use gofarm_scheduler::blobs::BlobsService;
 use gofarm_store::{DiskStore, DiskStoreOptions, FarmStore};
 use tempfile::TempDir;
 use tokio::net::TcpListener;

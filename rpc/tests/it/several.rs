@@ -96,7 +96,7 @@ async fn the_first_address_is_come_back_to_when_it_serves_again() {
     assert_eq!(format!("{:?}", client.connection().place()), "Place(1)");
     let (local, _folder) = store();
     let service =
-        gofarm_scheduler::server::blobs::BlobsService::new(FarmStore::on_disk(local)).into_server();
+        gofarm_scheduler::blobs::BlobsService::new(FarmStore::on_disk(local)).into_server();
     let serving = tokio::spawn(
         tonic::transport::Server::builder()
             .add_service(service)

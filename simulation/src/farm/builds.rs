@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gofarm_proto::ActionKey;
-use gofarm_scheduler::core::{
+use gofarm_engine::core::{
     ActionResult, Attempt, BuildEvent, BuildId, BuildResult, BuildSummary, CoreOptions,
     Event as CoreEvent, Failure, FailureClass, NodeEvent,
 };
-use gofarm_scheduler::queue::QueueOptions;
+use gofarm_proto::ActionKey;
+use gofarm_queue::QueueOptions;
 
 use super::{Event, Farm, NodeMap, brief};
 use crate::shape::Fate;

@@ -1,6 +1,6 @@
 //! One farm from its first build to the calm after its last.
 //!
-//! Replicas carry out what their [`Core`](gofarm_scheduler::core::Core) decides, workers call a replica, which passes the call on to
+//! Replicas carry out what their [`Core`](gofarm_engine::core::Core) decides, workers call a replica, which passes the call on to
 //! the queue, and the queue's news come back on the replica's asking. Every one of these messages goes over the
 //! network. After a while the faults stop, and builds that failed for the environment's reasons are submitted again.
 //!
@@ -30,9 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gofarm_proto::Digest;
-use gofarm_scheduler::queue::{
-    BlobPresence, Clock, InProcessQueue, LeaseQueue, ManualClock, QueueOptions,
-};
+use gofarm_queue::{BlobPresence, Clock, InProcessQueue, LeaseQueue, ManualClock, QueueOptions};
 
 use self::builds::Build;
 use self::replica::Replica;

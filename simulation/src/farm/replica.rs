@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gofarm_proto::ActionKey;
-use gofarm_scheduler::core::{
+use gofarm_engine::core::{
     ActionResult, Core, CoreOptions, Effect, Event as CoreEvent, Millis, Outcome, RunId,
     StragglerOptions, Stragglers, Task,
 };
-use gofarm_scheduler::queue::{News, Owner};
+use gofarm_proto::ActionKey;
+use gofarm_queue::{News, Owner};
 
 use super::wire::{Message, Order, Sender};
 use super::{Event, Farm, brief, brief_all};

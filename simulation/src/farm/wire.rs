@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gofarm_engine::core::{Outcome, RunId, Task};
 use gofarm_proto::ActionKey;
-use gofarm_scheduler::core::{Outcome, RunId, Task};
-use gofarm_scheduler::queue::{Lease, LeaseId, LeaseRequest, News, QueueError, Renewal};
+use gofarm_queue::{Lease, LeaseId, LeaseRequest, News, QueueError, Renewal};
 
 use super::{Farm, brief};
 use crate::network::Host;

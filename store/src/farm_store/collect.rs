@@ -7,7 +7,7 @@
 //! **Nothing goes that was used within [`GRACE`].** Being used means: written, read, said to be there, recorded, looked up. A
 //! client that was told that a blob is there, an upload whose result is not recorded yet, a worker between its lease and its last
 //! input: all of that takes minutes. What builds that run for longer need, their owners use anew in time
-//! (`scheduler/src/server/engine/keeping.rs`). So whoever collects need not know which builds there are, and two that collect at
+//! (`scheduler/src/engine/keeping.rs`). So whoever collects need not know which builds there are, and two that collect at
 //! once do no harm.
 //!
 //! In a folder the access time is the last use, and looking at it and removing are one step. In an object store it is the later

@@ -4,9 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use gofarm_engine::core::{Log, Outcome};
 use gofarm_proto::{Digest, v1};
-use gofarm_scheduler::core::{Log, Outcome};
-use gofarm_scheduler::queue::LeaseQueue;
+use gofarm_queue::LeaseQueue;
 use gofarm_worker::remote::c_toolchains;
 use gofarm_worker::{Capacity, ExecuteError, LeaseSource};
 use nix::sys::signal::Signal;

@@ -5,14 +5,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use gofarm_engine::core::{BuildId, Outcome, Priority, RunId, Share, Task};
 use gofarm_proto::{ActionKey, Digest, Message, v1};
+use gofarm_queue::{InProcessQueue, LeaseQueue, MonotonicClock, News, Owner, QueueOptions};
 use gofarm_rpc::ConnectOptions;
-use gofarm_scheduler::core::{BuildId, Outcome, Priority, RunId, Share, Task};
-use gofarm_scheduler::queue::{
-    InProcessQueue, LeaseQueue, MonotonicClock, News, Owner, QueueOptions,
-};
-use gofarm_scheduler::server::blobs::{BlobsService, Presence};
-use gofarm_scheduler::server::leases::{LeasesService, WorkerTable};
+use gofarm_scheduler::blobs::{BlobsService, Presence};
+use gofarm_scheduler::leases::{LeasesService, WorkerTable};
 use gofarm_store::{DiskStore, DiskStoreOptions, FarmStore};
 use gofarm_worker::remote::{LocalCache, RemoteOptions, RemoteSource, ScrubOptions, Servers};
 use gofarm_worker::{Executor, SandboxMode, WorkerLoop, WorkerOptions};

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
+use gofarm_engine::core::{BuildId, BuildResult};
 use gofarm_proto::Digest;
-use gofarm_scheduler::core::{BuildId, BuildResult};
 use tokio_util::sync::CancellationToken;
 
 use super::farm_test::TestFarm;

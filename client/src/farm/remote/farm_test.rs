@@ -5,16 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gofarm_engine::core::{ActionResult, Outcome, OutputFile};
 use gofarm_proto::v1::builds_server::BuildsServer;
 use gofarm_proto::{Digest, Message, v1};
-use gofarm_scheduler::core::{ActionResult, Outcome, OutputFile};
-use gofarm_scheduler::queue::{
-    InProcessQueue, Lease, LeaseQueue, LeaseRequest, MonotonicClock, QueueOptions,
-};
-use gofarm_scheduler::server::blobs::{BlobsService, Presence};
-use gofarm_scheduler::server::builds::BuildsService;
-use gofarm_scheduler::server::engine::{Engine, EngineOptions};
-use gofarm_scheduler::server::registry::MemoryRegistry;
+use gofarm_queue::{InProcessQueue, Lease, LeaseQueue, LeaseRequest, MonotonicClock, QueueOptions};
+use gofarm_scheduler::blobs::{BlobsService, Presence};
+use gofarm_scheduler::builds::BuildsService;
+use gofarm_scheduler::engine::{Engine, EngineOptions};
+use gofarm_scheduler::registry::MemoryRegistry;
 use gofarm_store::{DiskStore, DiskStoreOptions, FarmStore};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;

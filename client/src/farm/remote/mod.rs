@@ -28,9 +28,9 @@ mod watching;
 
 use std::time::Duration;
 
+use gofarm_engine::core::BuildId;
 use gofarm_proto::v1;
 use gofarm_rpc::{BlobClient, ConnectOptions, Connection, RpcError};
-use gofarm_scheduler::core::BuildId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gofarm_engine::core::BuildId;
 use gofarm_plan::BoundPlan;
 use gofarm_proto::{Digest, Message, v1};
-use gofarm_scheduler::core::BuildId;
 use gofarm_store::History;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;

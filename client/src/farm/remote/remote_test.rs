@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use gofarm_engine::core::{BuildId, BuildResult};
 use gofarm_proto::{Digest, v1};
-use gofarm_scheduler::core::{BuildId, BuildResult};
-use gofarm_scheduler::queue::Renewal;
+use gofarm_queue::Renewal;
 use gofarm_store::{DiskStore, DiskStoreOptions};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;

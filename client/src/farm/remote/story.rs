@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use gofarm_proto::{ActionKey, Digest, Message, v1};
-use gofarm_scheduler::core::{
+use gofarm_engine::core::{
     ActionResult, BuildEvent, BuildResult, BuildSummary, Counts, NodeEvent, NodeId, Resolution,
 };
-use gofarm_scheduler::{Maker, convert};
+use gofarm_engine::{Maker, convert};
+use gofarm_proto::{ActionKey, Digest, Message, v1};
 use gofarm_worker::TracedCommand;
 
 use crate::farm::build::{BuildWatch, Finished, long_log};

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use gofarm_proto::{ActionKey, Digest, v1};
-use gofarm_scheduler::convert;
-use gofarm_scheduler::core::{
+use gofarm_engine::convert;
+use gofarm_engine::core::{
     ActionResult, BuildEvent, BuildResult, BuildSummary, Counts, Failure, Log, NodeEvent, NodeId,
     OutputFile, Resolution,
 };
+use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_worker::TracedCommand;
 
 use super::story::{Next, Story};

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use anyhow::Context;
+use gofarm_engine::core::{BuildId, BuildOptions, BuildSpec, GraphError};
 use gofarm_proto::{Digest, Message, v1};
 use gofarm_rpc::Source;
-use gofarm_scheduler::core::{BuildId, BuildOptions, BuildSpec, GraphError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use gofarm_engine::core::{BuildSummary, NodeId};
 use gofarm_proto::Digest;
-use gofarm_scheduler::core::{BuildSummary, NodeId};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use gofarm_engine::core::{ActionResult, Outcome};
 use gofarm_proto::ActionKey;
-use gofarm_scheduler::core::{ActionResult, Outcome};
-use gofarm_scheduler::queue::FencingToken;
+use gofarm_queue::FencingToken;
 
 use super::super::Farm;
 use super::super::wire::Request;

@@ -5,9 +5,9 @@ mod execution;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use gofarm_engine::core::{ActionResult, Outcome};
 use gofarm_proto::{ActionKey, Digest};
-use gofarm_scheduler::core::{ActionResult, Outcome};
-use gofarm_scheduler::queue::{FencingToken, Lease, Renewal};
+use gofarm_queue::{FencingToken, Lease, Renewal};
 
 use super::wire::{Answer, Call, Message, Request};
 use super::{Event, Farm, brief};

@@ -1,0 +1,12 @@
+//! Decides what of a build runs, when and how often.
+//!
+//! [`core`](mod@core) is a pure state machine: events in, effects out. It knows no clock, no I/O, no randomness and no async
+//! runtime, so every situation it can come into is a list of events that a test can write down.
+
+pub mod convert;
+pub mod core;
+#[cfg(test)]
+mod fuzz;
+mod maker;
+
+pub use maker::{LeaseNumber, Maker};

@@ -1,0 +1,81 @@
+//! The in-process queue passes the suite.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gofarm_proto::Digest;
+
+use super::InProcessQueue;
+use crate::conformance::{OPTIONS, Subject, fixture::leave_nothing};
+use crate::{BlobPresence, LeaseQueue, ManualClock, QueueOptions};
+
+#[derive(Default)]
+struct Blobs(Mutex<HashSet<Digest>>);
+
+#[async_trait]
+impl BlobPresence for Blobs {
+    async fn missing(&self, digests: &[Digest]) -> Result<Vec<Digest>, String> {
+        let there = self.0.lock().unwrap();
+        let missing = digests.iter().filter(|digest| !there.contains(*digest));
+        Ok(missing.copied().collect())
+    }
+}
+
+struct InProcess {
+    queue: Arc<InProcessQueue>,
+    clock: Arc<ManualClock>,
+    blobs: Arc<Blobs>,
+}
+
+#[async_trait]
+impl Subject for InProcess {
+    async fn start(options: QueueOptions) -> Self {
+        let (clock, blobs) = (Arc::new(ManualClock::default()), Arc::new(Blobs::default()));
+        InProcess {
+            queue: Arc::new(InProcessQueue::new(options, clock.clone(), blobs.clone())),
+            clock,
+            blobs,
+        }
+    }
+
+    fn queue(&self) -> Arc<dyn LeaseQueue> {
+        self.queue.clone()
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    async fn lose_data(&self) {
+        self.queue.reset();
+    }
+
+    async fn upload(&self, digest: Digest) {
+        self.blobs.0.lock().unwrap().insert(digest);
+    }
+}
+
+crate::lease_queue_conformance!(InProcess);
+
+/// Of tasks and shares; workers stay known for a while.
+#[tokio::test]
+async fn nothing_is_left_when_everything_has_ended() {
+    let InProcess { queue, clock, .. } = InProcess::start(OPTIONS).await;
+    let subject = InProcess {
+        queue: queue.clone(),
+        clock,
+        blobs: Arc::default(),
+    };
+    leave_nothing(&subject).await;
+    let state = queue.state();
+    assert!(
+        state
+            .pools
+            .values()
+            .all(|pool| pool.shares.is_empty() && pool.stragglers.is_empty())
+    );
+    assert_eq!(state.seconds, 0);
+    assert!(state.entries.is_empty() && state.deadlines.is_empty());
+}

@@ -1,0 +1,92 @@
+//! Asks and tells the action cache, through outages of the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gofarm_proto::{ActionKey, v1};
+use gofarm_store::StoreError;
+
+use super::persist::Retry;
+use crate::custody::told;
+use crate::metrics::MeteredStore;
+use gofarm_engine::core::ActionResult;
+
+/// A store that does not answer for so long is taken not to have it. Then the action runs again.
+const LOOKUP_PATIENCE: Duration = Duration::from_secs(120);
+/// A result that cannot be recorded for so long is not: the next build executes the action again.
+const RECORD_PATIENCE: Duration = Duration::from_secs(120);
+
+/// The recorded result of an action, or the one that is `known` to be on its way there; with `verify` only if its blobs
+/// are in the store.
+pub(super) async fn look_up(
+    store: &MeteredStore,
+    key: ActionKey,
+    verify: bool,
+    known: Option<Arc<ActionResult>>,
+) -> Option<Arc<ActionResult>> {
+    let mut retry = Retry::within("asking the action cache", LOOKUP_PATIENCE);
+    loop {
+        let error = match look(store, key, verify, known.clone()).await {
+            Ok(result) => return result,
+            Err(error) => error,
+        };
+        if !retry.again(&error).await {
+            tracing::error!(%key, %error, "action cache cannot be asked; the action runs again");
+            return None;
+        }
+    }
+}
+
+async fn look(
+    store: &MeteredStore,
+    key: ActionKey,
+    verify: bool,
+    known: Option<Arc<ActionResult>>,
+) -> Result<Option<Arc<ActionResult>>, StoreError> {
+    let result = match known {
+        Some(result) => result,
+        None => {
+            let Some(entry) = store.entry(key).await? else {
+                return Ok(None);
+            };
+            match ActionResult::try_from(entry.result) {
+                Ok(result) => Arc::new(ActionResult {
+                    made: entry.made.map(Arc::new),
+                    ..result
+                }),
+                Err(error) => {
+                    tracing::error!(%key, %error, "recorded result cannot be read; the action runs again");
+                    return Ok(None);
+                }
+            }
+        }
+    };
+    if verify {
+        let outputs = result.outputs.iter().map(|output| output.digest);
+        if !store.missing(outputs.collect()).await?.is_empty() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(result))
+}
+
+/// Writes a result into the action cache, with who made it.
+pub(super) async fn record(
+    store: &MeteredStore,
+    key: ActionKey,
+    result: &ActionResult,
+    made: v1::Provenance,
+) {
+    let mut retry = Retry::within("recording a result", RECORD_PATIENCE);
+    loop {
+        let message = v1::ActionResult::from(result);
+        let error = match store.record_action(key, message, made.clone()).await {
+            Ok(recorded) => return told(&key, &recorded, &made),
+            Err(error) => error,
+        };
+        if !retry.again(&error).await {
+            tracing::error!(%key, %error, "result is not recorded; the next build executes the action again");
+            return;
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The pools of a farm, each with the names that its data has in Redis.
+//!
+//! `default:linux/amd64` and `default:linux/amd64/ID` are parts of the pool `default`. The parts of a pool share
+//! workers, so they share a hash tag: a request for several of them is one step on one shard.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use gofarm_proto::Digest;
+use tokio::sync::Notify;
+
+pub(super) use gofarm_queue::pool_of;
+use gofarm_queue::{FencingToken, QueueError};
+
+/// Leases of one life of a pool that tokens can tell apart; the bits above say which pool it is.
+const COUNTER_BITS: u32 = 40;
+
+/// There from the start, so that there is always a life to ask about.
+const FIRST: &str = "default";
+
+/// What this process has seen of the data's life. Data that is older than this was rolled back.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    pub incarnation: u64,
+    /// The greatest counter of a lease.
+    pub counter: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub name: Arc<str>,
+    number: u32,
+    /// The key that every script is given; the others are derived from it.
+    pub life: String,
+    /// Where its doorbells ring.
+    pub channel: String,
+    seen: Mutex<Seen>,
+    /// Rung for waiting workers.
+    pub work: Notify,
+}
+
+impl Pool {
+    fn new(namespace: &str, name: &str) -> Pool {
+        let prefix = format!("{namespace}:{{{name}}}:");
+        Pool {
+            name: name.into(),
+            number: number(name),
+            life: format!("{prefix}life"),
+            channel: format!("{prefix}bell"),
+            seen: Mutex::default(),
+            work: Notify::new(),
+        }
+    }
+
+    /// The token of a lease of this pool.
+    pub fn token(&self, incarnation: u64, counter: u64) -> FencingToken {
+        FencingToken {
+            incarnation,
+            counter: u64::from(self.number) << COUNTER_BITS | counter,
+        }
+    }
+
+    pub fn seen(&self) -> Seen {
+        self.lock().clone()
+    }
+
+    /// Takes note of a lease, or of how many there were in this life.
+    pub fn note(&self, incarnation: u64, counter: u64) {
+        let mut seen = self.lock();
+        if seen.incarnation != incarnation {
+            *seen = Seen {
+                incarnation,
+                counter,
+            };
+        }
+        seen.counter = seen.counter.max(counter);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The counter as the scripts know it.
+pub(super) fn counter(token: FencingToken) -> u64 {
+    token.counter & ((1 << COUNTER_BITS) - 1)
+}
+
+/// The same for all processes, so that a token says by itself where it belongs.
+fn number(name: &str) -> u32 {
+    let hash = Digest::of(name.as_bytes()).hash;
+    u32::from_be_bytes([0, hash[0], hash[1], hash[2]])
+}
+
+/// Those that this process knows.
+#[derive(Debug)]
+pub(super) struct Pools {
+    namespace: String,
+    known: RwLock<BTreeMap<Arc<str>, Arc<Pool>>>,
+}
+
+impl Pools {
+    pub fn new(namespace: &str) -> Pools {
+        let first = Arc::new(Pool::new(namespace, FIRST));
+        Pools {
+            namespace: namespace.to_owned(),
+            known: RwLock::new(BTreeMap::from([(first.name.clone(), first)])),
+        }
+    }
+
+    /// Where processes tell each other of pools: a set.
+    pub fn names_key(&self) -> String {
+        format!("{}:pools", self.namespace)
+    }
+
+    /// The channels of all pools.
+    pub fn channels(&self) -> String {
+        let mut pattern = String::new();
+        for c in self.namespace.chars() {
+            if matches!(c, '*' | '?' | '[' | ']' | '\\' | '^') {
+                pattern.push('\\');
+            }
+            pattern.push(c);
+        }
+        pattern + ":{*}:bell"
+    }
+
+    pub fn all(&self) -> Vec<Arc<Pool>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.values().cloned().collect()
+    }
+
+    pub fn get(&self, name: &str) -> Option<Arc<Pool>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(name).cloned()
+    }
+
+    /// The pool that gave a token, if it is known.
+    pub fn of_token(&self, token: FencingToken) -> Option<Arc<Pool>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let number = token.counter >> COUNTER_BITS;
+        let mut pools = known.values();
+        pools.find(|pool| u64::from(pool.number) == number).cloned()
+    }
+
+    /// Takes note of a pool; true if it was not known.
+    ///
+    /// # Errors
+    ///
+    /// Its tokens could not be told from those of another pool. One in 16 million pairs of names is like that.
+    pub fn add(&self, name: &str) -> Result<(Arc<Pool>, bool), QueueError> {
+        if let Some(pool) = self.get(name) {
+            return Ok((pool, false));
+        }
+        let pool = Arc::new(Pool::new(&self.namespace, name));
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(other) = known.values().find(|other| other.number == pool.number)
+            && other.name != pool.name
+        {
+            return Err(QueueError::Unavailable {
+                reason: format!(
+                    "pool {name:?} cannot be told from pool {:?} in lease tokens; give it another name",
+                    other.name
+                ),
+            });
+        }
+        let entry = known.entry(pool.name.clone()).or_insert(pool);
+        Ok((entry.clone(), true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_pool_share_its_hash_tag() {
+        let pools = Pools::new("farm");
+        let name = |part| pool_of(part);
+        assert_eq!(name("default"), "default");
+        assert_eq!(name("default:linux/amd64"), "default");
+        assert_eq!(name("default:linux/amd64/gcc:12"), "default");
+        let (pool, new) = pools.add("big").unwrap();
+        assert!(new);
+        assert_eq!(pool.life, "farm:{big}:life");
+        assert!(!pools.add("big").unwrap().1);
+    }
+
+    #[test]
+    fn a_token_says_which_pool_it_is_of() {
+        let pools = Pools::new("farm");
+        let (big, _) = pools.add("big").unwrap();
+        let token = big.token(7, 12);
+        assert_eq!(counter(token), 12);
+        assert_eq!(pools.of_token(token).unwrap().name, big.name);
+        let other = Pools::new("farm");
+        assert!(other.of_token(token).is_none());
+    }
+
+    #[test]
+    fn a_namespace_is_no_pattern() {
+        assert_eq!(Pools::new("a*[b]").channels(), r"a\*\[b\]:{*}:bell");
+    }
+}

@@ -1,0 +1,264 @@
+//! What happens to a Redis in its life. Each test has a server of its own to do it to.
+
+use std::time::{Duration, Instant};
+
+use super::{RedisQueue, connect};
+use gofarm_queue::conformance::{OPTIONS, fixture};
+use gofarm_queue::{LeaseId, LeaseQueue, News, QueueError, QueueOptions, Renewal};
+use gofarm_testkit::RedisServer;
+
+use fixture::{LONG, ends, numbers, owner, request, success, task};
+
+/// Leases that nothing in these tests outlasts.
+const PATIENT: QueueOptions = QueueOptions {
+    lease_ttl: Duration::from_secs(60),
+    worker_ttl: Duration::from_secs(60),
+    placement_grace: Duration::from_secs(60),
+    owner_ttl: Duration::from_secs(60),
+    ..OPTIONS
+};
+
+/// No call of the queue takes longer; a little is for a machine that is busy with other tests.
+const BOUND: Duration = Duration::from_millis(6_500);
+
+async fn start() -> (RedisServer, RedisQueue) {
+    let server = RedisServer::start();
+    let queue = connect(&server, 0, PATIENT).await;
+    (server, queue)
+}
+
+/// Calls until Redis can be reached again.
+async fn insist<T>(mut call: impl AsyncFnMut() -> Result<T, QueueError>) -> T {
+    let begin = Instant::now();
+    loop {
+        let attempt = Instant::now();
+        match call().await {
+            Ok(answer) => return answer,
+            Err(QueueError::Unavailable { reason }) => {
+                assert!(attempt.elapsed() < BOUND, "{:?}", attempt.elapsed());
+                assert!(begin.elapsed() < LONG, "{reason}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+async fn enqueue(queue: &RedisQueue, number: u8) {
+    insist(async || queue.enqueue(&owner(), vec![task(number)]).await).await;
+}
+
+async fn lease(queue: &RedisQueue, worker: &str) -> LeaseId {
+    let leases = insist(async || queue.lease(request(worker)).await).await;
+    assert_eq!(leases.len(), 1, "{leases:?}");
+    leases[0].id
+}
+
+/// The task goes through once, to its end.
+async fn goes_through(queue: &RedisQueue, number: u8) {
+    enqueue(queue, number).await;
+    let id = lease(queue, "w1").await;
+    assert_eq!(id.key.0[0], number);
+    insist(async || queue.complete(&id, success(None)).await).await;
+    let news = insist(async || queue.news(&owner(), 100, Duration::ZERO).await).await;
+    let ends = ends(news);
+    assert!(ends.iter().any(|end| end.0 == number), "{ends:?}");
+}
+
+/// Nothing that was before matters: old tokens are refused, even those whose counter is given again.
+async fn is_another_life(queue: &RedisQueue, before: u64, old: LeaseId) {
+    assert_ne!(insist(async || queue.incarnation().await).await, before);
+    assert_eq!(queue.stats().await.unwrap().leased, 0);
+    assert_eq!(queue.renew(&[old]).await.unwrap(), [Renewal::Lost]);
+    enqueue(queue, old.key.0[0]).await;
+    let new = lease(queue, "w2").await;
+    assert_ne!(new.token, old.token);
+    let refused = queue.complete(&old, success(None)).await;
+    assert!(matches!(refused, Err(QueueError::Stolen)), "{refused:?}");
+    assert_eq!(queue.renew(&[old]).await.unwrap(), [Renewal::Stolen]);
+    queue.complete(&new, success(None)).await.unwrap();
+}
+
+#[tokio::test]
+async fn flushall_with_a_task_under_lease() {
+    let (server, queue) = start().await;
+    let before = queue.incarnation().await.unwrap();
+    enqueue(&queue, 1).await;
+    let old = lease(&queue, "w1").await;
+    redis::cmd("FLUSHALL")
+        .exec(&mut server.connection(0))
+        .unwrap();
+    is_another_life(&queue, before, old).await;
+    goes_through(&queue, 2).await;
+}
+
+#[tokio::test]
+async fn killed_and_started_empty() {
+    let (mut server, queue) = start().await;
+    let before = queue.incarnation().await.unwrap();
+    enqueue(&queue, 1).await;
+    let old = lease(&queue, "w1").await;
+    server.kill_and_restart_empty();
+    is_another_life(&queue, before, old).await;
+    goes_through(&queue, 2).await;
+}
+
+#[tokio::test]
+async fn killed_and_started_with_older_data() {
+    let (mut server, queue) = start().await;
+    let before = queue.incarnation().await.unwrap();
+    enqueue(&queue, 1).await;
+    redis::cmd("SAVE").exec(&mut server.connection(0)).unwrap();
+    // Its counter will be given again by the data that was saved before it.
+    let old = lease(&queue, "w1").await;
+    server.kill_and_restart();
+    is_another_life(&queue, before, old).await;
+    goes_through(&queue, 2).await;
+}
+
+#[tokio::test]
+async fn data_rolled_back_under_a_running_server() {
+    let (server, queue) = start().await;
+    let before = queue.incarnation().await.unwrap();
+    let mut connection = server.connection(0);
+    let life = "test0:{default}:life";
+    let dump: Vec<u8> = redis::cmd("DUMP").arg(life).query(&mut connection).unwrap();
+    enqueue(&queue, 1).await;
+    lease(&queue, "w1").await;
+    assert_eq!(queue.incarnation().await.unwrap(), before);
+    let mut restore = redis::cmd("RESTORE");
+    restore.arg(life).arg(0).arg(dump).arg("REPLACE");
+    restore.exec(&mut connection).unwrap();
+    assert_ne!(queue.incarnation().await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn client_pause_ends_no_lease_and_hangs_no_call() {
+    let (server, queue) = start().await;
+    enqueue(&queue, 1).await;
+    let held = lease(&queue, "w1").await;
+    let mut connection = server.connection(0);
+    let mut pause = redis::cmd("CLIENT");
+    pause
+        .arg("PAUSE")
+        .arg(5_500)
+        .arg("ALL")
+        .exec(&mut connection)
+        .unwrap();
+    let begin = Instant::now();
+    let refused = queue.stats().await;
+    assert!(
+        matches!(refused, Err(QueueError::Unavailable { .. })),
+        "{refused:?}"
+    );
+    assert!(begin.elapsed() < BOUND, "{:?}", begin.elapsed());
+    insist(async || queue.renew(&[held]).await).await;
+    insist(async || queue.complete(&held, success(None)).await).await;
+    goes_through(&queue, 2).await;
+}
+
+#[tokio::test]
+async fn stopped_and_continued() {
+    let (server, queue) = start().await;
+    enqueue(&queue, 1).await;
+    let held = lease(&queue, "w1").await;
+    server.signal("STOP");
+    let (me, begin) = (owner(), Instant::now());
+    let all = [held];
+    let waits = tokio::join!(
+        queue.stats(),
+        queue.renew(&all),
+        queue.news(&me, 1, Duration::from_secs(1)),
+        queue.lease(request("w2")),
+        queue.complete(&held, success(None)),
+    );
+    assert!(begin.elapsed() < BOUND * 2, "{:?}", begin.elapsed());
+    assert!(matches!(waits.0, Err(QueueError::Unavailable { .. })));
+    assert!(matches!(waits.1, Err(QueueError::Unavailable { .. })));
+    assert!(matches!(waits.2, Err(QueueError::Unavailable { .. })));
+    assert!(matches!(waits.3, Err(QueueError::Unavailable { .. })));
+    assert!(matches!(waits.4, Err(QueueError::Unavailable { .. })));
+    server.signal("CONT");
+    // Whether the completion was carried out when Redis went on is not known, but its end is told either way.
+    insist(async || match queue.complete(&held, success(None)).await {
+        Err(QueueError::Lost) => Ok(()),
+        other => other.map(drop),
+    })
+    .await;
+    let news = insist(async || queue.news(&owner(), 100, Duration::ZERO).await).await;
+    assert_eq!(ends(news).len(), 1);
+    goes_through(&queue, 2).await;
+}
+
+#[tokio::test]
+async fn a_forgotten_script_is_sent_again() {
+    let (server, queue) = start().await;
+    for number in 1..=3 {
+        goes_through(&queue, number).await;
+        let mut flush = redis::cmd("SCRIPT");
+        flush
+            .arg("FLUSH")
+            .arg("SYNC")
+            .exec(&mut server.connection(0))
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn doorbells_ring_again_after_a_restart() {
+    let (mut server, _) = start().await;
+    let options = QueueOptions {
+        poll_interval: LONG,
+        ..PATIENT
+    };
+    let queue = std::sync::Arc::new(connect(&server, 0, options).await);
+    server.kill_and_restart_empty();
+    insist(async || queue.incarnation().await).await;
+    // Longer than the greatest time between two attempts to subscribe.
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let waiting = {
+        let queue = queue.clone();
+        tokio::spawn(async move {
+            let wait = gofarm_queue::LeaseRequest {
+                wait: LONG,
+                ..request("w1")
+            };
+            queue.lease(wait).await.unwrap()
+        })
+    };
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let begin = Instant::now();
+    enqueue(&queue, 1).await;
+    assert_eq!(numbers(&waiting.await.unwrap()), [1]);
+    assert!(begin.elapsed() < LONG / 4, "{:?}", begin.elapsed());
+}
+
+#[tokio::test]
+async fn news_whose_answer_was_lost_is_told_again() {
+    let (server, queue) = start().await;
+    goes_through(&queue, 1).await;
+    enqueue(&queue, 2).await;
+    let id = lease(&queue, "w1").await;
+    queue.complete(&id, success(None)).await.unwrap();
+    // What another call has read without anyone hearing of it is still there.
+    let mut connection = server.connection(0);
+    let mut pause = redis::cmd("CLIENT");
+    pause
+        .arg("PAUSE")
+        .arg(300)
+        .arg("ALL")
+        .exec(&mut connection)
+        .unwrap();
+    let me = owner();
+    let gone = tokio::time::timeout(
+        Duration::from_millis(100),
+        queue.news(&me, 100, Duration::ZERO),
+    );
+    assert!(
+        gone.await.is_err(),
+        "the caller went away before the answer"
+    );
+    let news = queue.news(&owner(), 100, Duration::ZERO).await.unwrap();
+    assert!(matches!(news.last(), Some(News::Done { .. })), "{news:?}");
+    assert_eq!(queue.news(&owner(), 100, Duration::ZERO).await.unwrap(), []);
+}

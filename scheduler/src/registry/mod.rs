@@ -1,0 +1,79 @@
+//! What the replicas of a scheduler share: builds, who owns them, their events, what was measured, and the workers.
+//!
+//! All of it is soft. The owner of a build has everything about it in memory and writes it again when the registry has
+//! lost it; a build whose registry and owner are lost at once is submitted again by its client. [`MemoryRegistry`] is
+//! for a farm with one replica, [`RedisRegistry`] for any number; one suite of tests holds both.
+
+pub(crate) mod bells;
+mod error;
+mod log;
+mod memory;
+pub(crate) mod moving_average;
+mod ownership;
+#[allow(clippy::module_inception, reason = "the contract's own file")]
+mod registry;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use error::RegistryError;
+pub use log::{Append, Appended, LoggedEvent};
+pub use memory::MemoryRegistry;
+pub use ownership::{Duty, Ownership, Tenure};
+pub use registry::{Measurement, Registry};
+
+use std::time::Duration;
+
+use gofarm_proto::v1;
+
+use gofarm_engine::core::BuildId;
+
+/// How long a build stays owned without renewal. A replica that dies is replaced this long after its last renewal,
+/// and about a second later at most.
+pub const OWNERSHIP_TTL: Duration = Duration::from_secs(5);
+
+/// How long a build that is over is remembered.
+pub const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How much of what is over is remembered, so that a farm that ends many builds has room for those that are open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Builds that are over; the latest stay. Each has a record of some hundred bytes, and events of up to 16 KiB until they
+    /// are archived or for as long as it is remembered: 80 MiB at most with the usual bound.
+    pub over: usize,
+    /// Recorded executions of a part of a pool, some 100 bytes each.
+    pub history: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds {
+            over: 5_000,
+            history: 100_000,
+        }
+    }
+}
+
+/// How long a worker is listed after it was last heard of.
+pub const WORKER_LISTED: Duration = Duration::from_secs(30);
+
+/// A reader that waits for events looks this often, rung for or not.
+const POLL: Duration = Duration::from_secs(1);
+
+/// The id of a record that is to be written.
+pub(crate) fn record_id(record: &v1::Build) -> Result<BuildId, RegistryError> {
+    let id = record.build.parse();
+    id.map_err(
+        |error: gofarm_engine::core::ParseBuildIdError| RegistryError::Malformed {
+            what: "a build's record".to_owned(),
+            reason: error.to_string(),
+        },
+    )
+}
+
+/// Milliseconds since the epoch.
+pub(super) fn now_ms() -> u64 {
+    let now = std::time::SystemTime::now();
+    let now = now.duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |now| now.as_millis() as u64)
+}
