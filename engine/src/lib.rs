@@ -7,6 +7,13 @@ pub mod convert;
 pub mod core;
 #[cfg(test)]
 mod fuzz;
+mod machine;
 mod maker;
+pub mod registry;
 
-pub use maker::{LeaseNumber, Maker};
+pub use machine::{
+    Answer, Archive, Away, Books, Command, Engine, EngineOptions, Fleet, GraphRead, Left, Message,
+    Now, Opening, Question, QueueSeen, Recording, TICK, ToQueue, Told, Unplaced, WaitedFor,
+    WriteOutcome, Written,
+};
+pub use maker::{LeaseNumber, Maker, provenance};

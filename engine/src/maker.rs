@@ -4,6 +4,8 @@ use std::fmt;
 
 use gofarm_proto::v1;
 
+use crate::core::FencingToken;
+
 /// The worker and its lease.
 #[derive(Debug, Clone, Copy)]
 pub struct Maker<'a>(
@@ -34,5 +36,29 @@ pub struct LeaseNumber<'a>(
 impl fmt::Display for LeaseNumber<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.0.incarnation, self.0.counter)
+    }
+}
+
+/// What is noted beside a result that was accepted at a time, milliseconds since the epoch. `worker` is who held the lease by the
+/// books of the queue, `replica` who accepted it.
+pub fn provenance(
+    worker: &str,
+    lease: Option<FencingToken>,
+    replica: &str,
+    accepted_ms: u64,
+) -> v1::Provenance {
+    v1::Provenance {
+        worker: worker.to_owned(),
+        lease: lease.map(
+            |FencingToken {
+                 incarnation,
+                 counter,
+             }| v1::FencingToken {
+                incarnation,
+                counter,
+            },
+        ),
+        accepted_ms,
+        replica: replica.to_owned(),
     }
 }

@@ -13,7 +13,7 @@ use gofarm_proto::v1::builds_server::Builds;
 use tonic::{Request, Response, Status};
 
 use self::reader::Reader;
-use super::engine::{Engine, SubmitError};
+use super::engine::{EngineHandle, SubmitError};
 use super::registry::RegistryError;
 use gofarm_engine::core::{BuildId, ParseBuildIdError};
 
@@ -23,12 +23,12 @@ const LISTED_AT_MOST: usize = 1000;
 
 /// The service of one replica. Builds of other replicas are reached through the registry.
 pub struct BuildsService {
-    engine: Engine,
+    engine: EngineHandle,
 }
 
 impl BuildsService {
     /// Builds that are submitted here are this engine's.
-    pub fn new(engine: Engine) -> BuildsService {
+    pub fn new(engine: EngineHandle) -> BuildsService {
         BuildsService { engine }
     }
 

@@ -5,31 +5,7 @@ use std::fmt;
 use gofarm_proto::{ActionKey, v1};
 use gofarm_store::Recorded;
 
-use super::registry::now_ms;
 use gofarm_engine::Maker;
-use gofarm_queue::FencingToken;
-
-/// What is noted beside a result that was accepted now. `worker` is who held the lease by the books of the queue.
-pub(super) fn provenance(
-    worker: &str,
-    lease: Option<FencingToken>,
-    replica: &str,
-) -> v1::Provenance {
-    v1::Provenance {
-        worker: worker.to_owned(),
-        lease: lease.map(
-            |FencingToken {
-                 incarnation,
-                 counter,
-             }| v1::FencingToken {
-                incarnation,
-                counter,
-            },
-        ),
-        accepted_ms: now_ms(),
-        replica: replica.to_owned(),
-    }
-}
 
 /// Says what an operator should hear of a result that was recorded.
 pub(super) fn told(key: &ActionKey, recorded: &Recorded, made: &v1::Provenance) {

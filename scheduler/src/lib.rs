@@ -20,4 +20,5 @@ pub mod options;
 pub mod redis;
 pub mod redis_server;
 pub mod registry;
+mod retry;
 pub mod roster;

@@ -1,17 +1,21 @@
-//! Carries out what the scheduler core decides, for one build in this process.
+//! Carries out what the engine of one build in this process wants done.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gofarm_engine::Maker;
 use gofarm_engine::core::{
-    ActionResult, BuildEvent, BuildId, BuildSpec, BuildSummary, Core, CoreOptions, Effect, Event,
-    NodeEvent, NodeId, Outcome, Resolution, Task,
+    ActionResult, BuildEvent, BuildId, BuildSpec, BuildSummary, News, NodeEvent, NodeId, Outcome,
+    Owner, Resolution, Task,
+};
+use gofarm_engine::{
+    Answer, Command, Engine, EngineOptions, Maker, Message, Now, Opening, Question, QueueSeen,
+    Recording, TICK, ToQueue, Told, Unplaced,
 };
 use gofarm_proto::{ActionKey, Digest, v1};
-use gofarm_queue::{Clock, LeaseQueue, MonotonicClock, News, Owner};
+use gofarm_queue::{Clock, LeaseQueue, MonotonicClock};
 use gofarm_store::{DiskStore, Recorded, StoreError};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::farm::ahead::Ahead;
@@ -24,8 +28,8 @@ const WAIT: Duration = Duration::from_millis(100);
 const BATCH: usize = 256;
 /// What is read of a long log at once.
 const LOG_PIECE: usize = 64 << 10;
-/// How often the blobs of one action are uploaded again before their loss counts against the action.
-const UPLOADS: u32 = 3;
+/// Leases ended in one round of reaping.
+const REAP: usize = 1000;
 
 /// Starts whatever executes, once.
 pub(super) trait Start: Send {
@@ -38,7 +42,7 @@ pub(super) trait Start: Send {
 
 /// Drives one build.
 pub(super) struct Driver<'a> {
-    core: Core,
+    engine: Engine,
     clock: MonotonicClock,
     store: &'a DiskStore,
     queue: Arc<dyn LeaseQueue>,
@@ -47,11 +51,11 @@ pub(super) struct Driver<'a> {
     watch: &'a mut dyn BuildWatch,
     start: Option<&'a mut dyn Start>,
     ahead: Ahead,
-    uploads: HashMap<ActionKey, u32>,
     results: Vec<Option<Arc<ActionResult>>>,
     executed: Vec<usize>,
     summary: Option<BuildSummary>,
-    pending: VecDeque<Event>,
+    /// When the queue is to be looked at.
+    look: Option<Instant>,
     /// The build is to be ended.
     cancel: CancellationToken,
 }
@@ -66,21 +70,22 @@ impl<'a> Driver<'a> {
         start: &'a mut dyn Start,
         graph: &v1::Graph,
     ) -> Driver<'a> {
+        let owner: Owner = format!("client-{}", std::process::id()).into();
+        let options = EngineOptions::embedded(owner.clone(), this_process());
         Driver {
-            core: Core::new(CoreOptions::default()),
+            engine: Engine::new(options),
             clock: MonotonicClock::new(),
             store,
             queue,
-            owner: format!("client-{}", std::process::id()).into(),
+            owner,
             uploader,
             watch,
             start: Some(start),
             ahead: Ahead::new(store.clone(), graph),
-            uploads: HashMap::new(),
             results: vec![None; graph.nodes.len()],
             executed: Vec::new(),
             summary: None,
-            pending: VecDeque::new(),
+            look: None,
             cancel: CancellationToken::new(),
         }
     }
@@ -93,7 +98,16 @@ impl<'a> Driver<'a> {
         cancel: &CancellationToken,
     ) -> anyhow::Result<Finished> {
         self.cancel = cancel.clone();
-        self.take(Event::Submit(Box::new(spec))).await?;
+        self.take(Message::Start).await?;
+        self.take(Message::Open(Box::new(Opening {
+            ownership: None,
+            record: v1::Build::default(),
+            spec,
+            c_toolchains: Default::default(),
+        })))
+        .await?;
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut cancelled = false;
         loop {
             if let Some(summary) = self.summary.take() {
@@ -107,14 +121,20 @@ impl<'a> Driver<'a> {
                 });
             }
             let (queue, owner) = (self.queue.clone(), self.owner.clone());
+            let look = self.look.unwrap_or_else(|| Instant::now() + TICK);
             tokio::select! {
+                biased;
                 () = cancel.cancelled(), if !cancelled => {
                     cancelled = true;
-                    self.take(Event::Cancel(id)).await?;
+                    self.take(Message::Cancel(id)).await?;
                 }
+                _ = tick.tick() => self.take(Message::Tick).await?,
+                () = sleep_until(look), if self.look.is_some() => self.look_at_queue().await?,
                 news = queue.news(&owner, BATCH, WAIT) => {
-                    for news in news? {
-                        self.news(news).await?;
+                    let news = news?;
+                    // The engine asks again; nothing is new before.
+                    if !news.is_empty() {
+                        self.take(Message::News(Ok(news))).await?;
                     }
                     self.watch.tick();
                 }
@@ -122,129 +142,158 @@ impl<'a> Driver<'a> {
         }
     }
 
-    async fn news(&mut self, mut news: News) -> anyhow::Result<()> {
-        if let News::Done {
-            outcome: Outcome::Succeeded(result),
-            ..
-        } = &mut news
-        {
-            Arc::make_mut(result).made = Some(Arc::new(this_process()));
+    async fn look_at_queue(&mut self) -> anyhow::Result<()> {
+        self.look = None;
+        let reaped = self.queue.reap(REAP).await?;
+        let seen = QueueSeen {
+            incarnation: self.queue.incarnation().await?,
+            next: reaped.next,
+        };
+        self.take(Message::QueueSeen(Ok(seen))).await
+    }
+
+    fn now(&self) -> Now {
+        let wall = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+        Now {
+            at: self.clock.now(),
+            wall_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX),
         }
-        if let News::Done {
+    }
+
+    /// Tells the engine something, carries out what follows from it, and tells it what came of that.
+    async fn take(&mut self, message: Message) -> anyhow::Result<()> {
+        let mut pending = VecDeque::from(self.engine.take(message, self.now()));
+        while let Some(command) = pending.pop_front() {
+            if let Some(answer) = self.carry_out(command).await? {
+                pending.extend(self.engine.take(answer, self.now()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what the engine wants done; the answer, if there is one now.
+    async fn carry_out(&mut self, command: Command) -> anyhow::Result<Option<Message>> {
+        Ok(Some(match command {
+            Command::Tell(told) => {
+                if let Told::Event { event, .. } = *told {
+                    self.notify(event);
+                }
+                return Ok(None);
+            }
+            Command::LookUp(asked) => {
+                let answers = asked.into_iter().map(|question| self.answer(question));
+                Message::Answers(answers.collect::<anyhow::Result<_>>()?)
+            }
+            Command::Record(records) => {
+                let keys = records.iter().map(|recording| recording.key).collect();
+                for recording in &records {
+                    self.record(recording)?;
+                }
+                Message::Recorded(keys)
+            }
+            Command::TellQueue(said) => {
+                self.tell_queue(said).await?;
+                Message::QueueTold { at_once: true }
+            }
+            Command::Want { digests, .. } => Message::Provided(self.provide(&digests)?),
+            Command::FindMissing(asked) => Message::Missing {
+                missing: Ok(self.store.missing(asked.iter())?),
+                asked,
+            },
+            Command::Explain(unplaced) => Message::Explained(as_the_queue_says(*unplaced)),
+            // It is listened to all the time.
+            Command::ListenToQueue { .. } => return Ok(None),
+            Command::LookAtQueue { pause } => {
+                self.look = Some(Instant::now() + pause);
+                return Ok(None);
+            }
+            // A build of this process alone is in no registry.
+            Command::KeepInUse { .. }
+            | Command::ListenToRegistry
+            | Command::Renew(_)
+            | Command::TakeOver { .. }
+            | Command::ReadBuild(_)
+            | Command::ReadGraph { .. }
+            | Command::Write { .. }
+            | Command::Measure(_)
+            | Command::Archive(_)
+            | Command::HandOver { .. } => return Ok(None),
+        }))
+    }
+
+    /// Puts tasks into the queue one by one, each after what it reads, so that the first runs while the next is uploaded.
+    async fn tell_queue(&mut self, said: Vec<ToQueue>) -> anyhow::Result<()> {
+        for said in said {
+            match said {
+                ToQueue::Enqueue(task) => self.enqueue(*task).await?,
+                ToQueue::Cancel(key, run) => self.queue.cancel(&self.owner, &[(key, run)]).await?,
+                ToQueue::BackUp(key, run) => self.queue.back_up(&self.owner, &[(key, run)]).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn enqueue(&mut self, task: Task) -> anyhow::Result<()> {
+        if let Some(start) = &mut self.start {
+            start.expect();
+        }
+        self.uploader.upload(&task.definition)?;
+        self.watch.task(&task.key, &task.definition);
+        if let Some(start) = self.start.take() {
+            self.ahead.begin(&self.results);
+            if let Some(warning) = start.start()? {
+                self.watch.warn(&warning);
+            }
+        }
+        self.queue.enqueue(&self.owner, vec![task]).await?;
+        Ok(())
+    }
+
+    /// Uploads lost sources again, and says which are not this build's.
+    fn provide(&mut self, wanted: &[Digest]) -> anyhow::Result<v1::ProvideRequest> {
+        let mut provided = v1::ProvideRequest::default();
+        for digest in wanted {
+            if !self.uploader.again(digest)? {
+                provided.unavailable.push((*digest).into());
+            }
+        }
+        Ok(provided)
+    }
+
+    fn answer(&self, question: Question) -> anyhow::Result<Answer> {
+        let Question { key, verify, known } = question;
+        let result = match known {
+            Some(known) => Some(known),
+            None => self.look_up(&key)?,
+        };
+        let whole = |result: &Arc<ActionResult>| {
+            let mut outputs = result.outputs.iter();
+            !verify || outputs.all(|output| self.store.check(&output.digest).is_ok())
+        };
+        Ok(Answer {
             key,
-            outcome: Outcome::BlobsMissing(digests),
-            run,
-            worker,
-            ..
-        } = &news
-        {
-            let uploads = self.uploads.entry(*key).or_default();
-            *uploads += 1;
-            if *uploads <= UPLOADS {
-                let mut others = Vec::new();
-                for digest in digests.iter() {
-                    if !self.uploader.again(digest)? {
-                        others.push(*digest);
-                    }
-                }
-                let outcome = if others.is_empty() {
-                    Outcome::Released
-                } else {
-                    Outcome::BlobsMissing(others.into())
-                };
-                return self
-                    .take(Event::TaskDone {
-                        key: *key,
-                        run: *run,
-                        worker: worker.clone(),
-                        outcome,
-                    })
-                    .await;
-            }
-        }
-        match news.event() {
-            Some(event) => self.take(event).await,
-            None => Ok(()),
-        }
+            verify,
+            result: result.filter(whole),
+        })
     }
 
-    /// Gives the core an event and carries out what follows from it.
-    async fn take(&mut self, event: Event) -> anyhow::Result<()> {
-        self.pending.push_back(event);
-        while let Some(event) = self.pending.pop_front() {
-            let mut tasks = Vec::new();
-            for effect in self.core.step(event, self.clock.now()) {
-                match effect {
-                    Effect::LookUp { key, verify } => {
-                        let result = self.look_up(&key, verify)?;
-                        self.pending.push_back(Event::CacheAnswer {
-                            key,
-                            verify,
-                            result,
-                        });
-                    }
-                    Effect::Enqueue(task) => {
-                        if let Some(start) = &mut self.start {
-                            start.expect();
-                        }
-                        self.uploader.upload(&task.definition)?;
-                        self.watch.task(&task.key, &task.definition);
-                        tasks.push(task);
-                    }
-                    Effect::CancelTask { key, run } => {
-                        self.flush(&mut tasks).await?;
-                        self.queue.cancel(&self.owner, &[(key, run)]).await?;
-                    }
-                    Effect::Record { key, result } => self.record(&key, &result)?,
-                    Effect::Notify { event, .. } => self.notify(event),
-                }
-            }
-            self.flush(&mut tasks).await?;
-        }
-        Ok(())
-    }
-
-    async fn flush(&mut self, tasks: &mut Vec<Task>) -> anyhow::Result<()> {
-        if !tasks.is_empty() {
-            if let Some(start) = self.start.take() {
-                self.ahead.begin(&self.results);
-                if let Some(warning) = start.start()? {
-                    self.watch.warn(&warning);
-                }
-            }
-            self.queue
-                .enqueue(&self.owner, std::mem::take(tasks))
-                .await?;
-        }
-        Ok(())
-    }
-
-    fn look_up(&self, key: &ActionKey, verify: bool) -> anyhow::Result<Option<Arc<ActionResult>>> {
+    fn look_up(&self, key: &ActionKey) -> anyhow::Result<Option<Arc<ActionResult>>> {
         let Some(entry) = self.store.entry(key)? else {
             return Ok(None);
         };
-        let result = ActionResult {
+        Ok(Some(Arc::new(ActionResult {
             made: entry.made.map(Arc::new),
             ..ActionResult::try_from(entry.result)?
-        };
-        if verify
-            && result
-                .outputs
-                .iter()
-                .any(|output| self.store.check(&output.digest).is_err())
-        {
-            return Ok(None);
-        }
-        Ok(Some(Arc::new(result)))
+        })))
     }
 
-    fn record(&mut self, key: &ActionKey, result: &ActionResult) -> anyhow::Result<()> {
-        let message = v1::ActionResult::from(result);
-        let made = result.made.as_deref().cloned().unwrap_or_else(this_process);
+    fn record(&mut self, recording: &Recording) -> anyhow::Result<()> {
+        let Recording { key, result, made } = recording;
+        let message = v1::ActionResult::from(&**result);
         if let Recorded::NonDeterministic { finding, first, .. } =
-            self.store.record_action(key, &message, &made)?
+            self.store.record_action(key, &message, made)?
         {
-            let (first, second) = (Maker(first.as_ref()), Maker(Some(&made)));
+            let (first, second) = (Maker(first.as_ref()), Maker(Some(made)));
             self.watch.warn(&format!(
                 "an action came out differently than before: first by {first}, now by {second}; its tools are not deterministic, or one of the two machines is not sound; both results are kept, one of them as {}",
                 finding.display()
@@ -297,17 +346,30 @@ impl<'a> Driver<'a> {
     }
 }
 
-/// Who makes results here: this machine's process.
-fn this_process() -> v1::Provenance {
-    let system = rustix::system::uname();
-    let accepted = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
-    v1::Provenance {
-        worker: format!(
-            "{}/{}",
-            system.nodename().to_string_lossy(),
-            std::process::id()
-        ),
-        accepted_ms: u64::try_from(accepted.as_millis()).unwrap_or(u64::MAX),
-        ..v1::Provenance::default()
+/// The end of a task that no worker could take, in the words of the queue: there is one worker, and it is here.
+fn as_the_queue_says(unplaced: Unplaced) -> News {
+    let Unplaced {
+        key,
+        run,
+        worker,
+        reason,
+        ..
+    } = unplaced;
+    News::Done {
+        key,
+        run,
+        worker,
+        lease: None,
+        outcome: Outcome::Unplaceable { reason },
     }
+}
+
+/// Who makes results here: this process of this machine.
+fn this_process() -> String {
+    let system = rustix::system::uname();
+    format!(
+        "{}/{}",
+        system.nodename().to_string_lossy(),
+        std::process::id()
+    )
 }

@@ -23,9 +23,6 @@ use crate::farm::upload::Uploader;
 const POOL: &str = "embedded";
 /// Left to the system and to this process, of the memory that is there.
 const RESERVED_MEMORY: u64 = 512 << 20;
-/// How often expired leases are looked for, and how many at once.
-const REAP: Duration = Duration::from_secs(1);
-const REAP_LIMIT: usize = 1000;
 /// `go build` has no limit for an action; this one only ends what hangs.
 const ACTION_TIMEOUT: Duration = Duration::from_secs(2 * 60 * 60);
 
@@ -182,18 +179,6 @@ impl Start for Crew<'_> {
         let drain = self.drain.clone();
         self.running
             .push(tokio::spawn(async move { worker.run(&drain).await }));
-        let queue = self.queue.clone();
-        let drain = self.drain.clone();
-        self.running.push(tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    () = drain.cancelled() => return,
-                    () = tokio::time::sleep(REAP) => {
-                        let _ = queue.reap(REAP_LIMIT).await;
-                    }
-                }
-            }
-        }));
         Ok(warning)
     }
 }

@@ -17,7 +17,7 @@ use gofarm_scheduler::access::{Access, Token};
 use gofarm_scheduler::blobs::{BlobsService, Presence};
 use gofarm_scheduler::builds::BuildsService;
 use gofarm_scheduler::collecting::collect;
-use gofarm_scheduler::engine::{Engine, EngineOptions};
+use gofarm_scheduler::engine::{EngineHandle, Observers, ReplicaOptions};
 use gofarm_scheduler::farm::FarmService;
 use gofarm_scheduler::http::{self, Check, Readiness, Views};
 use gofarm_scheduler::leases::LeasesService;
@@ -85,11 +85,13 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let queue: Arc<dyn LeaseQueue> = Arc::new(MeteredQueue::new(queue, metrics.clone()));
     let registry = MeteredRegistry::new(registry, metrics.registry.clone());
     let registry: Arc<dyn Registry> = Arc::new(registry);
-    let engine = Engine::start(
-        EngineOptions {
-            tasks: metrics.tasks.clone(),
-            spans: spans.clone(),
-            ..EngineOptions::new(replica.clone())
+    let engine = EngineHandle::start(
+        ReplicaOptions {
+            observers: Observers {
+                tasks: metrics.tasks.clone(),
+                spans: spans.clone(),
+            },
+            ..ReplicaOptions::new(replica.clone())
         },
         queue.clone(),
         registry.clone(),
@@ -233,7 +235,7 @@ async fn keep_size(store: FarmStore) {
 }
 
 /// Keeps an ear on what operators take back; never ends. What cannot be read now is read the next time.
-async fn hear_invalidations(store: FarmStore, engine: Engine) {
+async fn hear_invalidations(store: FarmStore, engine: EngineHandle) {
     let mut ticks = tokio::time::interval(NOTICED_WITHIN);
     loop {
         ticks.tick().await;

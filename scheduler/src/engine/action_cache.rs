@@ -6,9 +6,9 @@ use std::time::Duration;
 use gofarm_proto::{ActionKey, v1};
 use gofarm_store::StoreError;
 
-use super::persist::Retry;
 use crate::custody::told;
 use crate::metrics::MeteredStore;
+use crate::retry::Retry;
 use gofarm_engine::core::ActionResult;
 
 /// A store that does not answer for so long is taken not to have it. Then the action runs again.

@@ -7,13 +7,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use gofarm_daemon::{Place, Span, now};
 use gofarm_proto::{ActionKey, v1};
 
-use super::EngineOptions;
-use super::actor::Actor;
+use gofarm_engine::WaitedFor;
+
+use super::Observers;
 use crate::metrics::{Ending, kind_name};
-use gofarm_engine::core::{
-    BuildId, BuildSummary, Counts, NodeEvent, NodeId, Outcome, Resolution, Task,
-};
-use gofarm_queue::News;
+use gofarm_engine::core::{BuildId, BuildSummary, Counts, NodeEvent, NodeId, Resolution};
 
 /// The actions of one build.
 #[derive(Default)]
@@ -40,9 +38,9 @@ struct UnderWay {
 }
 
 impl Actions {
-    pub fn new(kinds: impl Iterator<Item = v1::Kind>) -> Actions {
+    pub fn new(kinds: Box<[v1::Kind]>) -> Actions {
         Actions {
-            kinds: kinds.collect(),
+            kinds,
             ..Actions::default()
         }
     }
@@ -53,12 +51,12 @@ impl Actions {
         build: BuildId,
         node: NodeId,
         event: &NodeEvent,
-        task: Option<(&Task, bool)>,
-        options: &EngineOptions,
+        task: Option<&WaitedFor>,
+        options: &Observers,
     ) {
         match event {
             NodeEvent::Queued => {
-                if let Some((task, _)) = task {
+                if let Some(task) = task {
                     self.queued(node, task);
                 }
             }
@@ -67,7 +65,7 @@ impl Actions {
                     return;
                 };
                 action.worker = Some(worker.clone());
-                if task.is_some_and(|(_, first)| first) && options.spans.samples(build.0) {
+                if task.is_some_and(|task| task.first) && options.spans.samples(build.0) {
                     let parent = Place::of_action(build.0, &action.key);
                     let span = Span::below(parent, "queue", action.queued, now())
                         .with("gofarm.attempt", i64::from(action.attempt));
@@ -96,12 +94,12 @@ impl Actions {
         }
     }
 
-    fn queued(&mut self, node: NodeId, task: &Task) {
+    fn queued(&mut self, node: NodeId, task: &WaitedFor) {
         let now = now();
         let action = self.under_way.entry(node.0).or_insert_with(|| UnderWay {
             key: task.key,
             label: task.label.clone(),
-            account: task.share.build,
+            account: task.account,
             since: now,
             queued: now,
             attempt: task.attempt,
@@ -117,7 +115,7 @@ impl Actions {
         ending: Option<Ending>,
         how: &'static str,
         why: Option<String>,
-        options: &EngineOptions,
+        options: &Observers,
     ) {
         let kind = self.kinds.get(node.0 as usize).copied();
         let kind = kind.unwrap_or_default();
@@ -161,7 +159,7 @@ impl Actions {
 }
 
 /// Counts what the end of a build has cut short.
-pub(super) fn cut_short(summary: &BuildSummary, options: &EngineOptions) {
+pub(super) fn cut_short(summary: &BuildSummary, options: &Observers) {
     for (kind, Counts { cancelled, .. }) in &summary.kinds {
         if *cancelled > 0 {
             let tasks = &options.tasks;
@@ -171,7 +169,7 @@ pub(super) fn cut_short(summary: &BuildSummary, options: &EngineOptions) {
 }
 
 /// The build is over: its span.
-pub(super) fn build_over(build: BuildId, record: &v1::Build, options: &EngineOptions) {
+pub(super) fn build_over(build: BuildId, record: &v1::Build, options: &Observers) {
     if !options.spans.samples(build.0) {
         return;
     }
@@ -205,36 +203,4 @@ pub(super) fn build_over(build: BuildId, record: &v1::Build, options: &EngineOpt
         span = span.failed(format!("{} actions failed", counts.failed));
     }
     options.spans.record(span);
-}
-
-impl Actor {
-    /// Says so when a run of a task has come to nothing.
-    pub fn log_if_in_vain(&self, news: &News) {
-        let News::Done {
-            key,
-            run,
-            worker,
-            outcome,
-            ..
-        } = news
-        else {
-            return;
-        };
-        let reason = match outcome {
-            Outcome::Crashed { reason } => reason,
-            Outcome::LostLease => "lease lost",
-            Outcome::OutOfMemory { .. } => "out of memory",
-            _ => return,
-        };
-        let waiting = self.core.waiters(key, *run).next();
-        let task = waiting.and_then(|(build, node)| self.core.task(build, node));
-        if let Some((task, _)) = task {
-            let (build, attempt) = (task.share.build, task.attempt);
-            let worker = worker.as_deref().unwrap_or_default();
-            tracing::warn!(
-                %build, action = %task.label, %key, worker, attempt, reason,
-                "run of an action came to nothing"
-            );
-        }
-    }
 }

@@ -1,54 +1,38 @@
-//! Carries out what the scheduler core decides, for all builds of this replica.
+//! A replica's engine at work: a task that tells [`gofarm_engine::Engine`] what happens and carries out what it wants done.
 //!
-//! One task owns the core; everything that waits for somebody else runs beside it and comes back as a message. Whatever
-//! fails because Redis or the store is away is tried again until it succeeds, so that an outage is a delay. What the
-//! core wants done again after the queue lost its data, it says itself ([`gofarm_engine::core::Event::Republish`]); what the
-//! registry lost, the owner's log of each open build has.
-//!
-//! Which task goes first is the queue's affair: it shares the farm's time between users and builds, and within a share
-//! the task goes first that most work waits for. What the queue cannot know is said here: which worker has a task's inputs
-//! (`whereabouts.rs`), and which running task takes far longer than it did before ([`gofarm_engine::core::Stragglers`]).
+//! Everything that waits for somebody else runs beside that task and comes back as a message. Nothing is decided here but how often
+//! and how fast to try again.
 
 mod action_cache;
 mod actions;
-mod actor;
 mod archiving;
-mod carry;
-mod event_log;
 mod keeping;
-mod message;
-mod news;
-mod open_build;
-mod opening;
-mod persist;
-mod resume;
-mod tenure;
+mod reading;
+mod shell;
 #[cfg(test)]
 pub(crate) mod tests;
 mod unplaceable;
-mod wants;
-mod whereabouts;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gofarm_daemon::Spans;
+use gofarm_engine::core::{BuildId, CoreOptions, StragglerOptions};
+use gofarm_engine::{Books, EngineOptions, Fleet, Message, Opening};
 use gofarm_proto::{ActionKey, Digest, v1};
+use gofarm_queue::LeaseQueue;
+use gofarm_store::GRACE;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use self::actor::Actor;
-use self::message::Message;
-use self::opening::Opening;
+use self::shell::Shell;
 use super::metrics::{MeteredStore, Tasks};
 use super::registry::{Registry, RegistryError};
-use gofarm_engine::core::{BuildId, CoreOptions, StragglerOptions};
-use gofarm_queue::LeaseQueue;
 
-/// How an engine works.
+/// How a replica works.
 #[derive(Clone, Debug)]
-pub struct EngineOptions {
+pub struct ReplicaOptions {
     /// Name of this replica: unique, another one after each start of the process.
     pub replica: String,
     /// Bounds on trying again.
@@ -64,25 +48,49 @@ pub struct EngineOptions {
     pub archive_after: Duration,
     /// Fewer bytes of events stay there until the build is forgotten: a blob for each would be no gain.
     pub archive_from: usize,
+    /// Who looks on.
+    pub observers: Observers,
+}
+
+/// Who looks on while builds are made; by default nobody.
+#[derive(Clone, Debug, Default)]
+pub struct Observers {
     /// What counts how actions end.
     pub tasks: Tasks,
     /// Where spans of builds and actions go.
     pub spans: Spans,
 }
 
-impl EngineOptions {
+impl ReplicaOptions {
     /// The usual bounds; counts and spans are for nobody.
-    pub fn new(replica: impl Into<String>) -> EngineOptions {
-        EngineOptions {
+    pub fn new(replica: impl Into<String>) -> ReplicaOptions {
+        ReplicaOptions {
             replica: replica.into(),
             core: CoreOptions::default(),
             wanted_patience: Duration::from_secs(30),
             live_output: 2 << 20,
             stragglers: StragglerOptions::default(),
-            tasks: Tasks::default(),
-            spans: Spans::off(),
             archive_after: Duration::from_secs(60),
             archive_from: 16 << 10,
+            observers: Observers::default(),
+        }
+    }
+
+    fn engine(&self) -> EngineOptions {
+        EngineOptions {
+            owner: self.replica.as_str().into(),
+            core: self.core,
+            wanted_patience: self.wanted_patience,
+            books: Some(Books {
+                live_output: self.live_output,
+                archive_after: self.archive_after,
+                archive_from: self.archive_from,
+                keep_every: GRACE / 6,
+            }),
+            fleet: Some(Fleet {
+                stragglers: self.stragglers,
+            }),
+            maker: None,
         }
     }
 }
@@ -107,9 +115,9 @@ impl From<RegistryError> for SubmitError {
     }
 }
 
-/// The engine of a replica. Cheap to clone.
+/// The engine of a replica, for whoever has builds for it. Cheap to clone.
 #[derive(Clone)]
-pub struct Engine {
+pub struct EngineHandle {
     shared: Arc<Shared>,
 }
 
@@ -122,21 +130,21 @@ struct Shared {
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Engine {
+impl EngineHandle {
     /// Starts to own builds. Needs a tokio runtime.
     pub fn start(
-        options: EngineOptions,
+        options: ReplicaOptions,
         queue: Arc<dyn LeaseQueue>,
         registry: Arc<dyn Registry>,
         store: impl Into<MeteredStore>,
-    ) -> Engine {
+    ) -> EngineHandle {
         let store = store.into();
         let owner: Arc<str> = options.replica.as_str().into();
         let (messages, inbox) = mpsc::channel(64);
         let stop = CancellationToken::new();
-        let actor = Actor::new(options, queue, registry.clone(), store.clone());
-        let task = tokio::spawn(actor.run(inbox, stop.clone()));
-        Engine {
+        let shell = Shell::new(&options, queue, registry.clone(), store.clone());
+        let task = tokio::spawn(shell.run(inbox, stop.clone()));
+        EngineHandle {
             shared: Arc::new(Shared {
                 owner,
                 registry,
@@ -160,7 +168,7 @@ impl Engine {
             messages,
             ..
         } = &*self.shared;
-        let record = opening::record(request).map_err(SubmitError::Invalid)?;
+        let record = reading::record(request).map_err(SubmitError::Invalid)?;
         let id: BuildId =
             record
                 .build
@@ -171,10 +179,10 @@ impl Engine {
         if registry.get(id).await?.is_some() {
             return Ok(false);
         }
-        let graph = opening::read_graph(store, &record).await?;
+        let graph = reading::read_graph(store, &record).await?;
         let total = graph.nodes.len() as u32;
         let c_toolchains = unplaceable::toolchain_names(&graph);
-        let spec = opening::spec(&**registry, id, &record, graph).await?;
+        let spec = reading::spec(&**registry, id, &record, graph).await?;
         let counts = v1::Counts {
             total,
             ..v1::Counts::default()
@@ -186,7 +194,12 @@ impl Engine {
         let Some(ownership) = registry.submit(owner, &record).await? else {
             return Ok(false);
         };
-        let opening = Opening::new(ownership, record, spec, c_toolchains);
+        let opening = Opening {
+            ownership: Some(ownership),
+            record,
+            spec,
+            c_toolchains,
+        };
         let message = Message::Open(Box::new(opening));
         // Should this process end here, the build is known, and another replica takes it over.
         messages.send(message).await.map_err(|_| going_away())?;

@@ -1,6 +1,6 @@
 //! Why no worker can take a task, in words: the queue knows workers by the parts of a pool that they serve.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use gofarm_proto::v1;
 
@@ -8,8 +8,8 @@ use gofarm_proto::v1;
 const DIGITS: usize = 8;
 
 /// What the C toolchains of a graph are called, by identity.
-pub(super) fn toolchain_names(graph: &v1::Graph) -> HashMap<String, String> {
-    let mut names = HashMap::new();
+pub(super) fn toolchain_names(graph: &v1::Graph) -> BTreeMap<String, String> {
+    let mut names = BTreeMap::new();
     for node in &graph.nodes {
         let identity = node.platform.as_ref().map(|at| at.c_toolchain.as_str());
         if let Some(identity) = identity.filter(|identity| !identity.is_empty())
@@ -26,7 +26,7 @@ pub(super) fn toolchain_names(graph: &v1::Graph) -> HashMap<String, String> {
 pub(super) fn explained(
     reason: &str,
     part: &str,
-    names: &HashMap<String, String>,
+    names: &BTreeMap<String, String>,
     workers: &[v1::Worker],
 ) -> String {
     let (pool, platform) = part.split_once(':').unwrap_or((part, ""));
@@ -131,7 +131,7 @@ mod tests {
     fn a_c_toolchain_that_nobody_has_is_told_in_words() {
         let other = "b".repeat(64);
         let ours = "a".repeat(64);
-        let names = HashMap::from([(ours.clone(), "gcc 12.2.0 for x86_64-linux-gnu".into())]);
+        let names = BTreeMap::from([(ours.clone(), "gcc 12.2.0 for x86_64-linux-gnu".into())]);
         let with = format!("linux/amd64/{other}");
         let workers = [
             worker(&["linux/amd64"], &[]),
@@ -161,7 +161,7 @@ mod tests {
         let part = format!("default:linux/amd64/{ours}");
         let reason = format!("no worker of pool {part:?} has asked for tasks for 15 s");
         let plain = "no worker of pool \"default\" has asked for tasks for 15 s";
-        let names = HashMap::new();
+        let names = BTreeMap::new();
         assert_eq!(explained(&reason, &part, &names, &[]), plain);
         let has = worker(&["linux/amd64", &format!("linux/amd64/{ours}")], &[]);
         assert_eq!(explained(&reason, &part, &names, &[has]), plain);

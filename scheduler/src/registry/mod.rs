@@ -6,10 +6,8 @@
 
 pub(crate) mod bells;
 mod error;
-mod log;
 mod memory;
 pub(crate) mod moving_average;
-mod ownership;
 #[allow(clippy::module_inception, reason = "the contract's own file")]
 mod registry;
 
@@ -17,10 +15,11 @@ mod registry;
 pub(crate) mod tests;
 
 pub use error::RegistryError;
-pub use log::{Append, Appended, LoggedEvent};
+pub use gofarm_engine::registry::{
+    Append, Appended, Duty, LoggedEvent, Measurement, Ownership, Tenure,
+};
 pub use memory::MemoryRegistry;
-pub use ownership::{Duty, Ownership, Tenure};
-pub use registry::{Measurement, Registry};
+pub use registry::Registry;
 
 use std::time::Duration;
 
@@ -72,7 +71,7 @@ pub(crate) fn record_id(record: &v1::Build) -> Result<BuildId, RegistryError> {
 }
 
 /// Milliseconds since the epoch.
-pub(super) fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     let now = std::time::SystemTime::now();
     let now = now.duration_since(std::time::UNIX_EPOCH);
     now.map_or(0, |now| now.as_millis() as u64)

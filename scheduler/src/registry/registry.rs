@@ -7,19 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gofarm_proto::v1;
 
-use super::{Append, Appended, Duty, Ownership, RegistryError, Tenure};
+use super::{Append, Appended, Duty, Measurement, Ownership, RegistryError, Tenure};
 use gofarm_engine::core::{BuildId, Estimate};
-
-/// What an execution took.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Measurement {
-    /// The import path.
-    pub package: Arc<str>,
-    /// What the action does.
-    pub kind: v1::Kind,
-    /// Time and memory.
-    pub measured: Estimate,
-}
 
 /// What replicas share. Every change is atomic and every call may be repeated after an error.
 #[async_trait]

@@ -11,7 +11,7 @@ use gofarm_proto::{ActionKey, Digest, Message, v1};
 use gofarm_queue::{InProcessQueue, MonotonicClock, QueueOptions};
 use gofarm_scheduler::blobs::{BlobsService, Presence};
 use gofarm_scheduler::builds::BuildsService;
-use gofarm_scheduler::engine::{Engine, EngineOptions};
+use gofarm_scheduler::engine::{EngineHandle, Observers, ReplicaOptions};
 use gofarm_scheduler::leases::LeasesService;
 use gofarm_scheduler::registry::{MemoryRegistry, Registry};
 use gofarm_store::{DiskStore, DiskStoreOptions, FarmStore};
@@ -45,11 +45,14 @@ impl Scheduler {
             Arc::new(Presence::new(store.clone())),
         ));
         let registry: Arc<dyn Registry> = Arc::new(MemoryRegistry::new());
-        let options = EngineOptions {
-            spans: spans.clone(),
-            ..EngineOptions::new("replica")
+        let options = ReplicaOptions {
+            observers: Observers {
+                spans: spans.clone(),
+                ..Observers::default()
+            },
+            ..ReplicaOptions::new("replica")
         };
-        let engine = Engine::start(options, queue.clone(), registry, store.clone());
+        let engine = EngineHandle::start(options, queue.clone(), registry, store.clone());
         let (table, closing) = (Arc::new(Table::default()), CancellationToken::new());
         let leases = LeasesService::new(queue, store.clone(), table, closing).with_spans(spans);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

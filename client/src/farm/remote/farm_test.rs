@@ -11,7 +11,7 @@ use gofarm_proto::{Digest, Message, v1};
 use gofarm_queue::{InProcessQueue, Lease, LeaseQueue, LeaseRequest, MonotonicClock, QueueOptions};
 use gofarm_scheduler::blobs::{BlobsService, Presence};
 use gofarm_scheduler::builds::BuildsService;
-use gofarm_scheduler::engine::{Engine, EngineOptions};
+use gofarm_scheduler::engine::{EngineHandle, ReplicaOptions};
 use gofarm_scheduler::registry::MemoryRegistry;
 use gofarm_store::{DiskStore, DiskStoreOptions, FarmStore};
 use tokio::net::TcpListener;
@@ -67,10 +67,10 @@ impl TestFarm {
         let port = listener.local_addr().unwrap().port();
         let entered = runtime.enter();
         let replica = format!("replica-{}", uuid::Uuid::new_v4());
-        let engine = Engine::start(
-            EngineOptions {
+        let engine = EngineHandle::start(
+            ReplicaOptions {
                 wanted_patience,
-                ..EngineOptions::new(replica)
+                ..ReplicaOptions::new(replica)
             },
             queue.clone(),
             Arc::new(MemoryRegistry::new()),

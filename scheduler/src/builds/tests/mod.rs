@@ -13,7 +13,7 @@ use tonic::Code;
 use tonic::transport::{Channel, Server};
 
 use super::BuildsService;
-use crate::engine::EngineOptions;
+use crate::engine::ReplicaOptions;
 use crate::engine::tests::world::{World, finished, long_log, words};
 use crate::farm::FarmService;
 use crate::redis::RedisRegistry;
@@ -36,10 +36,10 @@ impl Drop for Replica {
 }
 
 async fn replica(world: &World, redis: &RedisServer, name: &str) -> Replica {
-    replica_with(world, redis, EngineOptions::new(name)).await
+    replica_with(world, redis, ReplicaOptions::new(name)).await
 }
 
-async fn replica_with(world: &World, redis: &RedisServer, options: EngineOptions) -> Replica {
+async fn replica_with(world: &World, redis: &RedisServer, options: ReplicaOptions) -> Replica {
     let registry = RedisRegistry::connect(redis.url(0), "test").unwrap();
     let registry: Arc<dyn Registry> = Arc::new(registry);
     let engine = world.engine_with(options, &registry);
@@ -156,10 +156,10 @@ async fn a_build_is_submitted_here_and_watched_there() {
 #[tokio::test]
 async fn a_build_that_is_over_is_watched_from_the_store() {
     let (world, redis) = (World::start(), RedisServer::start());
-    let at_once = EngineOptions {
+    let at_once = ReplicaOptions {
         archive_after: Duration::ZERO,
         archive_from: 0,
-        ..EngineOptions::new("a")
+        ..ReplicaOptions::new("a")
     };
     let mut one = replica_with(&world, &redis, at_once).await;
     let mut two = replica(&world, &redis, "b").await;

@@ -101,10 +101,10 @@ async fn what_was_measured_is_expected_the_next_time() {
         pool: "default".to_owned(),
         ..v1::BuildOptions::default()
     });
-    let record = opening::record(again).unwrap();
+    let record = reading::record(again).unwrap();
     let store = world.store.clone().into();
-    let graph = opening::read_graph(&store, &record).await.unwrap();
-    let spec = opening::spec(&*registry, BuildId(2), &record, graph)
+    let graph = reading::read_graph(&store, &record).await.unwrap();
+    let spec = reading::spec(&*registry, BuildId(2), &record, graph)
         .await
         .unwrap();
     let mut core = gofarm_engine::core::Core::new(CoreOptions::default());

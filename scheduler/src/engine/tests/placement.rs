@@ -66,7 +66,8 @@ impl World {
     async fn execute(&self, worker: &str, bytes: usize) -> Lease {
         let lease = self.lease(worker).await;
         let made = self.made(&lease, bytes).await;
-        self.queue.complete(&lease.id, made).await.unwrap();
+        let ended = complete(&self.queue, &self.store, &lease, made).await;
+        ended.unwrap();
         lease
     }
 }
@@ -103,13 +104,13 @@ async fn a_task_with_large_inputs_is_kept_for_the_worker_that_made_them() {
 }
 
 /// A farm that knows how long `slow` takes, and a second build of it that is with the worker `w1`.
-async fn begun(world: &World, registry: &Arc<dyn Registry>) -> (Engine, Lease) {
-    let options = EngineOptions {
+async fn begun(world: &World, registry: &Arc<dyn Registry>) -> (EngineHandle, Lease) {
+    let options = ReplicaOptions {
         stragglers: StragglerOptions {
             slack: Duration::from_millis(300),
             ..StragglerOptions::default()
         },
-        ..EngineOptions::new("a")
+        ..ReplicaOptions::new("a")
     };
     let engine = world.engine_with(options, registry);
     let request = world.chain(1, &["slow"]).await;

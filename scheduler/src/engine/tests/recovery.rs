@@ -22,7 +22,7 @@ fn times(events: &[v1::BuildEvent], what: &str) -> usize {
 }
 
 /// A replica of two ends while an action runs.
-async fn taken_over(no_cache: bool, end: impl AsyncFnOnce(&Engine)) {
+async fn taken_over(no_cache: bool, end: impl AsyncFnOnce(&EngineHandle)) {
     let server = RedisServer::start();
     let world = World::start();
     let (one, two) = (on(&server), on(&server));

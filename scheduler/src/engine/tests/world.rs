@@ -10,12 +10,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::blobs::Presence;
-use crate::engine::{Engine, EngineOptions};
-use crate::registry::Registry;
+use crate::engine::{EngineHandle, ReplicaOptions};
+use crate::registry::{Registry, now_ms};
 use gofarm_engine::core::{ActionResult, BuildId, Log, Outcome, OutputFile};
+use gofarm_engine::provenance;
 use gofarm_queue::{
-    InProcessQueue, Lease, LeaseQueue, LeaseRequest, MonotonicClock, QueueOptions, Renewal,
-    TaskOutput,
+    InProcessQueue, Lease, LeaseQueue, LeaseRequest, MonotonicClock, QueueError, QueueOptions,
+    Renewal, TaskOutput,
 };
 
 pub(crate) const LONG: Duration = Duration::from_secs(30);
@@ -68,16 +69,20 @@ impl World {
         world
     }
 
-    pub fn engine(&self, replica: &str, registry: &Arc<dyn Registry>) -> Engine {
-        self.engine_with(EngineOptions::new(replica), registry)
+    pub fn engine(&self, replica: &str, registry: &Arc<dyn Registry>) -> EngineHandle {
+        self.engine_with(ReplicaOptions::new(replica), registry)
     }
 
-    pub fn engine_with(&self, options: EngineOptions, registry: &Arc<dyn Registry>) -> Engine {
-        let options = EngineOptions {
+    pub fn engine_with(
+        &self,
+        options: ReplicaOptions,
+        registry: &Arc<dyn Registry>,
+    ) -> EngineHandle {
+        let options = ReplicaOptions {
             wanted_patience: Duration::from_secs(3),
             ..options
         };
-        Engine::start(
+        EngineHandle::start(
             options,
             self.queue.clone(),
             registry.clone(),
@@ -140,6 +145,26 @@ pub(crate) fn action(label: &str) -> Vec<u8> {
         ..v1::Action::default()
     };
     action.encode_to_vec()
+}
+
+/// Ends a lease, and records a success, as the service does that a worker tells.
+pub(crate) async fn complete(
+    queue: &InProcessQueue,
+    store: &FarmStore,
+    lease: &Lease,
+    outcome: Outcome,
+) -> Result<(), QueueError> {
+    let result = match &outcome {
+        Outcome::Succeeded(result) => Some(v1::ActionResult::from(&**result)),
+        _ => None,
+    };
+    let worker = queue.complete(&lease.id, outcome).await?;
+    if let Some(result) = result {
+        let made = provenance(&worker, Some(lease.id.token), "replica", now_ms());
+        let recorded = store.record_action(lease.task.key, result, made);
+        recorded.await.unwrap();
+    }
+    Ok(())
 }
 
 /// Waits until it is so.
@@ -258,7 +283,7 @@ impl Worker {
             for lease in self.queue.lease(request).await.unwrap() {
                 let outcome = self.execute(&lease).await;
                 // Refused when the lease was lost: then the task is given anew.
-                let _ = self.queue.complete(&lease.id, outcome).await;
+                let _ = complete(&*self.queue, &self.store, &lease, outcome).await;
             }
         }
     }

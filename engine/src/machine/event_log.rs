@@ -3,14 +3,14 @@
 //! All of them stay here until the build is over, so that a registry that lost them is given them again under the same
 //! numbers. Only live output is bounded: beyond the bound the oldest pieces go, here and in the registry.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use gofarm_proto::{Digest, Message, v1};
 
+use crate::core::RunId;
 use crate::registry::LoggedEvent;
-use gofarm_engine::core::RunId;
 
 /// How much is written to the registry in one step.
 const BATCH_EVENTS: usize = 512;
@@ -33,7 +33,7 @@ pub(super) struct EventLog {
     /// What each node has printed so far.
     outputs: HashMap<u32, Output>,
     /// The logs of actions that are blobs. Whoever reads the events will want them.
-    logs: HashSet<Digest>,
+    logs: BTreeSet<Digest>,
 }
 
 /// How far the output of a node has come.
@@ -254,7 +254,7 @@ mod tests {
         }
         let events = log.events().into_iter();
         let events = events.map(|bytes| (v1::BuildEvent::decode(bytes.clone()).unwrap(), bytes));
-        let expected: HashSet<Digest> = ["finished", "failed"]
+        let expected: BTreeSet<Digest> = ["finished", "failed"]
             .map(|name| Digest::of(name.as_bytes()))
             .into();
         assert_eq!(EventLog::inherited(events.collect()).logs, expected);

@@ -1,11 +1,11 @@
 //! What the log of an earlier owner says.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use gofarm_proto::v1;
 
-use gofarm_engine::convert::{self, Malformed};
-use gofarm_engine::core::{NodeEvent, NodeId, Prior};
+use crate::convert::{self, Malformed};
+use crate::core::{NodeEvent, NodeId, Prior};
 
 /// How a build stood by its last event.
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ pub(super) struct Standing {
     /// Whether its watchers know that it is accepted.
     pub accepted: bool,
     /// Nodes that had ended.
-    pub priors: HashMap<NodeId, Prior>,
+    pub priors: BTreeMap<NodeId, Prior>,
     /// Nodes that were in the queue or with a worker.
     pub in_queue: HashSet<u32>,
     /// Its end, if it has one.

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
-use super::actor::Actor;
-use super::message::{Message, Renewed};
-use super::opening;
+use super::Engine;
+use super::command::{Command, Told};
+use super::message::Away;
+use crate::core::{Event, Millis};
 use crate::registry::{Ownership, Tenure};
-use gofarm_engine::core::Event;
 
 /// Builds taken over in one round: the other replicas want some too.
 const TAKE_OVER: usize = 16;
@@ -18,82 +16,85 @@ const GRACE: Duration = Duration::from_secs(3);
 const SLOW: Duration = Duration::from_millis(1500);
 /// Tasks of a build that another replica has now are cancelled so much later, when that one has joined them.
 const JOINED_BY: Duration = Duration::from_secs(5);
-/// One wait for the doorbell of owners.
-const CONTROL: Duration = Duration::from_secs(60);
 
-impl Actor {
-    pub fn wait_for_control(&mut self) {
-        let registry = self.registry.clone();
-        self.work.spawn(async move {
-            registry.control(CONTROL).await;
-            Message::Control
-        });
+/// A round of renewing.
+#[derive(Debug)]
+pub(super) struct Renewal {
+    since: Millis,
+    /// What is renewed, each with the last event that the registry is known to have had when the round began.
+    held: Vec<(Ownership, u64)>,
+}
+
+impl Engine {
+    pub(super) fn registry_failed(&mut self) {
+        self.trouble = Some(self.now.at);
     }
 
-    pub fn registry_failed(&mut self) {
-        self.trouble = Some(Instant::now());
+    fn has_passed(&self, since: Millis, time: Duration) -> bool {
+        u128::from(self.now.at.since(since)) > time.as_millis()
     }
 
     /// Renews everything, and takes over what has run out.
-    pub fn renew(&mut self) {
-        if self.renewing {
+    pub(super) fn renew(&mut self) {
+        if !self.has_registry() {
+            return;
+        }
+        if self.renewal.is_some() {
             self.renew_again = true;
             return;
         }
-        (self.renewing, self.renew_again) = (true, false);
+        self.renew_again = false;
         let builds = self.builds.values();
-        let builds = builds.map(|build| (build.ownership.clone(), build.log.confirmed()));
+        let builds = builds.filter_map(|build| {
+            let held = build.ownership.clone()?;
+            Some((held, build.log.confirmed()))
+        });
         let adopting = self.adopting.values().map(|held| (held.clone(), 0));
         let held: Vec<(Ownership, u64)> = builds.chain(adopting).collect();
-        let may_take = self.trouble.is_none_or(|trouble| trouble.elapsed() > GRACE);
-        let (registry, owner) = (self.registry.clone(), self.owner.clone());
-        self.work.spawn(async move {
-            let began = Instant::now();
-            let owned: Vec<Ownership> = held.iter().map(|(held, _)| held.clone()).collect();
-            let tenures = registry.renew(&owned).await;
-            let took = began.elapsed();
-            let taken = if may_take && tenures.is_ok() && took < SLOW {
-                registry.take_over(&owner, TAKE_OVER).await
-            } else {
-                Ok(Vec::new())
-            };
-            Message::Renewed(Box::new(Renewed {
-                held,
-                tenures,
-                taken,
-                took,
-            }))
+        let owned = held.iter().map(|(held, _)| held.clone()).collect();
+        self.renewal = Some(Renewal {
+            since: self.now.at,
+            held,
         });
+        self.commands.push(Command::Renew(owned));
     }
 
-    pub fn renewed(&mut self, renewed: Renewed) {
-        self.renewing = false;
-        let Renewed {
-            held,
-            tenures,
-            taken,
-            took,
-        } = renewed;
-        if took >= SLOW {
+    pub(super) fn renewed(&mut self, tenures: Result<Vec<Tenure>, Away>) {
+        let Some(Renewal { since, held }) = self.renewal.take() else {
+            return;
+        };
+        let may_take = self
+            .trouble
+            .is_none_or(|trouble| self.has_passed(trouble, GRACE));
+        let slow = self.has_passed(since, SLOW);
+        if slow {
             self.registry_failed();
         }
+        let renewed = tenures.is_ok();
         match tenures {
             Ok(tenures) => {
                 for ((ownership, confirmed), tenure) in held.into_iter().zip(tenures) {
                     self.tenure(&ownership, confirmed, tenure);
                 }
             }
-            Err(error) => {
-                tracing::warn!(%error, "ownership of builds is not renewed; trying again");
-                self.registry_failed();
-            }
+            Err(Away) => self.registry_failed(),
         }
+        if renewed && may_take && !slow {
+            self.renewal = Some(Renewal {
+                since: self.now.at,
+                held: Vec::new(),
+            });
+            self.commands.push(Command::TakeOver { most: TAKE_OVER });
+        } else if self.renew_again {
+            self.renew();
+        }
+    }
+
+    pub(super) fn taken(&mut self, taken: Result<Vec<Ownership>, Away>) {
+        self.renewal = None;
         match taken {
             Ok(taken) => taken.into_iter().for_each(|taken| self.adopt(taken)),
-            Err(error) => {
-                tracing::warn!(%error, "builds without an owner cannot be taken over; trying again");
-                self.registry_failed();
-            }
+            Err(Away) => self.registry_failed(),
         }
         if self.renew_again {
             self.renew();
@@ -108,7 +109,7 @@ impl Actor {
                 provided,
             } => {
                 if let Some(build) = self.builds.get_mut(&ownership.build) {
-                    if last < confirmed && build.ownership == *ownership {
+                    if last < confirmed && build.ownership.as_ref() == Some(ownership) {
                         build.log.lose();
                     }
                     if cancelled && !build.is_over() {
@@ -137,38 +138,51 @@ impl Actor {
         let id = ownership.build;
         if let Some(build) = self.builds.get_mut(&id) {
             // Its own, run out while it could not renew.
-            build.ownership = ownership;
+            build.ownership = Some(ownership);
             return;
         }
         if self.adopting.insert(id, ownership.clone()).is_some() {
             return;
         }
         tracing::warn!(build = %id, epoch = ownership.epoch, "taking a build over");
-        let (registry, store) = (self.registry.clone(), self.store.clone());
-        let patience = self.options.wanted_patience;
-        self.work.spawn(async move {
-            let opening = opening::adopt(ownership, registry, store, patience).await;
-            Message::Adopted(id, opening)
-        });
+        self.commands.push(Command::ReadBuild(ownership));
     }
 
     /// Another replica is the owner now: nothing about the build is said or written any more.
-    pub fn lose(&mut self, ownership: &Ownership) {
+    pub(super) fn lose(&mut self, ownership: &Ownership) {
         let id = ownership.build;
         if self.adopting.get(&id) == Some(ownership) {
             self.adopting.remove(&id);
         }
         let held = self.builds.get(&id);
-        if held.is_none_or(|build| build.ownership != *ownership) {
+        if held.is_none_or(|build| build.ownership.as_ref() != Some(ownership)) {
             return;
         }
         tracing::warn!(build = %id, "build is owned by another replica now; letting go of it");
         self.builds.remove(&id);
-        let before = self.outbox.waiting_for_queue();
+        self.commands.push(Command::Tell(Box::new(Told::LetGo(id))));
+        let before = self.outbox.for_queue();
         self.step(Event::Forget(id));
-        let due = Instant::now() + JOINED_BY;
+        let due = Millis(self.now.at.0 + JOINED_BY.as_millis() as u64);
         for (key, run) in self.outbox.hold_back(before) {
             self.delayed.push_back((due, key, run));
+        }
+    }
+
+    /// Hands all builds over: another replica goes on with them at once. What runs goes on running.
+    pub(super) fn stop(&mut self, late: Vec<Ownership>) {
+        self.stopped = true;
+        let mut held = late;
+        held.extend(std::mem::take(&mut self.adopting).into_values());
+        let mut appends = Vec::new();
+        for build in self.builds.values_mut() {
+            held.extend(build.ownership.clone());
+            if !build.log.is_lost() && (build.log.is_dirty() || build.is_over()) {
+                appends.extend(build.append_rest());
+            }
+        }
+        if self.has_registry() {
+            self.commands.push(Command::HandOver { appends, held });
         }
     }
 }

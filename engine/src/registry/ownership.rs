@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gofarm_proto::v1;
 
-use gofarm_engine::core::BuildId;
+use crate::core::BuildId;
 
 /// The proof that a replica owns a build, shown with every change to it.
 ///

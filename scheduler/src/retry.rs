@@ -9,7 +9,7 @@ const FIRST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// Longer and longer pauses between tries of one thing.
-pub(super) struct Retry {
+pub(crate) struct Retry {
     what: &'static str,
     pause: Duration,
     until: Option<Instant>,

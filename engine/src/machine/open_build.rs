@@ -1,67 +1,86 @@
-//! A build that this replica owns.
+//! A build that this engine owns.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use gofarm_proto::{Digest, v1};
-use tokio::time::Instant;
 
-use super::actions::Actions;
 use super::event_log::EventLog;
-use crate::registry::{Append, Ownership};
-use gofarm_engine::convert;
-use gofarm_engine::core::{BuildEvent, NodeEvent};
+use super::standing::Standing;
+use crate::convert;
+use crate::core::{BuildEvent, Millis, NodeEvent, RunId};
+use crate::registry::{Append, LoggedEvent, Ownership};
 
+#[derive(Debug)]
 pub(super) struct OpenBuild {
-    pub ownership: Ownership,
+    /// The proof. None: there is no registry, and nothing is logged.
+    pub ownership: Option<Ownership>,
     /// As it stands; counts are filled in when it is written.
     pub record: v1::Build,
     pub log: EventLog,
-    pub actions: Actions,
     /// Nodes that workers have.
     running: HashSet<u32>,
     /// Nodes that the earlier owner had put into the queue. Found there, they are executed for this build.
     pub in_queue: HashSet<u32>,
     /// What the C toolchains of its graph are called, by identity.
-    pub c_toolchains: HashMap<String, String>,
+    pub c_toolchains: BTreeMap<String, String>,
     /// Asked for and not there yet.
     pub wanted: HashSet<Digest>,
     /// To be asked for with the next event.
     pub asking: Vec<Digest>,
     /// When all that it needs was last in use.
-    pub kept: Instant,
+    pub kept: Millis,
+    /// Taken over, and the core does not know it before its graph is read.
+    pub resuming: Option<Resuming>,
+}
+
+/// What is known of a build that is taken over while its graph is being read.
+#[derive(Debug)]
+pub(super) struct Resuming {
+    pub standing: Standing,
+    /// The graph is lost, and this is when the wait for somebody who has it ends.
+    pub until: Option<Millis>,
 }
 
 impl OpenBuild {
-    pub fn new(ownership: Ownership, record: v1::Build, log: EventLog) -> OpenBuild {
+    pub fn new(
+        ownership: Option<Ownership>,
+        record: v1::Build,
+        log: EventLog,
+        now: Millis,
+    ) -> OpenBuild {
         OpenBuild {
             ownership,
             record,
             log,
-            actions: Actions::default(),
             running: HashSet::new(),
             in_queue: HashSet::new(),
-            c_toolchains: HashMap::new(),
+            c_toolchains: BTreeMap::new(),
             wanted: HashSet::new(),
             asking: Vec::new(),
-            kept: Instant::now(),
+            kept: now,
+            resuming: None,
         }
     }
 
     /// Takes in what the core says.
-    pub fn notify(&mut self, event: BuildEvent, now_ms: u64) {
+    pub fn notify(&mut self, event: &BuildEvent, now_ms: u64) {
+        if self.ownership.is_none() {
+            return;
+        }
         let message = match event {
             BuildEvent::Accepted { total } => {
-                v1::build_event::Event::Accepted(v1::Accepted { total })
+                v1::build_event::Event::Accepted(v1::Accepted { total: *total })
             }
             BuildEvent::Node { node, event } => {
                 match event {
                     NodeEvent::Started { .. } => self.running.insert(node.0),
                     _ => self.running.remove(&node.0),
                 };
-                v1::build_event::Event::Node(convert::node_event_message(node, &event))
+                v1::build_event::Event::Node(convert::node_event_message(*node, event))
             }
             BuildEvent::Finished(summary) => {
-                let mut finished = convert::summary_message(&summary);
+                let mut finished = convert::summary_message(summary);
                 // The core may have come to the build later than the client.
                 finished.wall_ms = now_ms.saturating_sub(self.record.submitted_ms);
                 self.finish(&finished, now_ms);
@@ -69,6 +88,25 @@ impl OpenBuild {
             }
         };
         self.log.push(now_ms, message);
+    }
+
+    /// Adds what a node has printed to the log.
+    pub fn print(&mut self, now_ms: u64, node: u32, run: RunId, offset: u64, data: &Arc<[u8]>) {
+        if self.ownership.is_some() {
+            self.log.print(now_ms, node, run, offset, data);
+        }
+    }
+
+    /// Tells watchers of a build that is taken over that it is accepted, unless they know.
+    pub fn accept(&mut self, now_ms: u64) {
+        let Some(resuming) = &mut self.resuming else {
+            return;
+        };
+        if !std::mem::replace(&mut resuming.standing.accepted, true) {
+            let total = self.record.counts.map_or(0, |counts| counts.total);
+            let accepted = v1::build_event::Event::Accepted(v1::Accepted { total });
+            self.log.push(now_ms, accepted);
+        }
     }
 
     /// Notes the end in the record.
@@ -96,23 +134,20 @@ impl OpenBuild {
         self.record.finished_ms != 0
     }
 
-    /// The next step of writing it to the registry, and whether the build is over with it.
-    pub fn append(&mut self) -> Append {
+    /// The next step of writing it to the registry.
+    pub fn append(&mut self) -> Option<Append> {
         let (events, dropped) = self.log.batch();
         self.append_of(events, dropped)
     }
 
     /// All that is left in one step.
-    pub fn append_rest(&mut self) -> Append {
+    pub fn append_rest(&mut self) -> Option<Append> {
         let rest = self.log.rest();
         self.append_of(rest, Vec::new())
     }
 
-    fn append_of(
-        &mut self,
-        events: Vec<crate::registry::LoggedEvent>,
-        dropped: Vec<u64>,
-    ) -> Append {
+    fn append_of(&mut self, events: Vec<LoggedEvent>, dropped: Vec<u64>) -> Option<Append> {
+        let ownership = self.ownership.clone()?;
         self.record.running = self.running.len() as u32;
         let mut record = self.record.clone();
         let after = self.log.confirmed();
@@ -122,12 +157,12 @@ impl OpenBuild {
             record.finished_ms = 0;
             record.result = v1::BuildResult::Unspecified.into();
         }
-        Append {
-            ownership: self.ownership.clone(),
+        Some(Append {
+            ownership,
             after,
             events,
             dropped,
             record,
-        }
+        })
     }
 }

@@ -1,21 +1,20 @@
-//! Lost sources: blobs that no action of a build makes. A watcher who has them is asked for them, and the task that
+//! Lost sources: blobs that no action of a build makes. A client who has them is asked for them, and the task that
 //! missed them waits meanwhile.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use gofarm_proto::{ActionKey, Digest, v1};
-use tokio::time::Instant;
 
-use super::actor::Actor;
-use super::message::Message;
-use super::opening::now_ms;
-use gofarm_engine::core::{Event, Outcome, RunId};
+use super::Engine;
+use super::command::Command;
+use super::message::Away;
+use crate::core::{Event, Millis, Outcome, RunId};
 
 /// How often one key waits for its sources before their loss counts: a store that does not keep them is broken.
 const TRIES: u32 = 3;
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Wants {
     /// Ordered, so that nothing depends on hashing.
     waiting: BTreeMap<(ActionKey, RunId), Want>,
@@ -25,14 +24,15 @@ pub(super) struct Wants {
     ask_now: bool,
 }
 
+#[derive(Debug)]
 struct Want {
     worker: Option<Arc<str>>,
     /// All that the worker missed.
     missed: Box<[Digest]>,
     /// Those of them that have to come from outside, and have not come.
-    sources: HashSet<Digest>,
+    sources: BTreeSet<Digest>,
     /// When the wait is over, unless something comes.
-    until: Instant,
+    until: Millis,
 }
 
 impl Wants {
@@ -42,16 +42,20 @@ impl Wants {
     }
 }
 
-impl Actor {
+impl Engine {
+    fn patience(&self) -> Millis {
+        Millis(self.now.at.0 + self.options.wanted_patience.as_millis() as u64)
+    }
+
     /// A worker missed these. True if the task waits for sources; the core is told later.
-    pub fn want(
+    pub(super) fn want(
         &mut self,
         key: ActionKey,
         run: RunId,
         worker: Option<Arc<str>>,
         missed: &[Digest],
     ) -> bool {
-        let mut sources = HashSet::new();
+        let mut sources = BTreeSet::new();
         let waiters: Vec<_> = self.core.waiters(&key, run).collect();
         for (build, node) in waiters {
             let unmade = self.core.unmade(build, node, missed);
@@ -74,7 +78,7 @@ impl Actor {
             worker,
             missed: missed.into(),
             sources,
-            until: Instant::now() + self.options.wanted_patience,
+            until: self.patience(),
         };
         self.wants.waiting.insert((key, run), want);
         self.wants.ask_now = true;
@@ -82,18 +86,23 @@ impl Actor {
     }
 
     /// Emits what was gathered, and asks the store if that is worth it.
-    pub fn ask_for_wanted(&mut self) {
+    pub(super) fn ask_for_wanted(&mut self) {
         if !self.wants.ask_now {
             return;
         }
-        for build in self.builds.values_mut() {
-            build.ask(now_ms());
+        for (id, build) in &mut self.builds {
+            if build.ownership.is_some() {
+                build.ask(self.now.wall_ms);
+            } else if !build.asking.is_empty() {
+                let (build, digests) = (*id, std::mem::take(&mut build.asking));
+                self.commands.push(Command::Want { build, digests });
+            }
         }
         self.look_for_wanted();
     }
 
     /// Asks the store what has come.
-    pub fn look_for_wanted(&mut self) {
+    pub(super) fn look_for_wanted(&mut self) {
         let core = &self.core;
         let wants = &mut self.wants;
         wants
@@ -104,22 +113,15 @@ impl Actor {
         }
         (wants.asking, wants.ask_now) = (true, false);
         let sources = wants.waiting.values().flat_map(|want| &want.sources);
-        let asked: HashSet<Digest> = sources.copied().collect();
-        let asked: Vec<Digest> = asked.into_iter().collect();
-        let store = self.store.clone();
-        self.work.spawn(async move {
-            let missing = store.missing(asked.clone()).await;
-            let missing = missing.inspect_err(|error| {
-                tracing::warn!(%error, "store cannot say whether wanted blobs have come");
-            });
-            Message::Missing(missing.ok(), asked)
-        });
+        let asked: BTreeSet<Digest> = sources.copied().collect();
+        let asked = asked.into_iter().collect();
+        self.commands.push(Command::FindMissing(asked));
     }
 
-    pub fn wants_answered(&mut self, missing: Option<Vec<Digest>>, asked: &[Digest]) {
+    pub(super) fn wants_answered(&mut self, missing: Result<Vec<Digest>, Away>, asked: &[Digest]) {
         self.wants.asking = false;
         // While the store is away nothing can come, so nobody's time runs out.
-        let Some(missing) = missing else {
+        let Ok(missing) = missing else {
             return;
         };
         let missing: HashSet<Digest> = missing.into_iter().collect();
@@ -132,13 +134,13 @@ impl Actor {
             // Lost once more, they are asked for once more.
             build.wanted.retain(|digest| !come.contains(digest));
         }
-        let now = Instant::now();
+        let (now, until) = (self.now.at, self.patience());
         let mut over = Vec::new();
         for (id, want) in &mut self.wants.waiting {
             let before = want.sources.len();
             want.sources.retain(|digest| !come.contains(digest));
             if want.sources.len() < before {
-                want.until = now + self.options.wanted_patience;
+                want.until = until;
             }
             if want.sources.is_empty() || want.until <= now {
                 over.push(*id);
@@ -149,11 +151,11 @@ impl Actor {
         }
     }
 
-    /// A watcher says what it has uploaded, and what nobody has.
-    pub fn provided(&mut self, provided: &v1::ProvideRequest) {
+    /// A client says what it has uploaded, and what nobody has.
+    pub(super) fn provided(&mut self, provided: &v1::ProvideRequest) {
         self.wants.ask_now = true;
         let unavailable = provided.unavailable.iter();
-        let unavailable: HashSet<Digest> = unavailable
+        let unavailable: BTreeSet<Digest> = unavailable
             .filter_map(|digest| Digest::try_from(digest).ok())
             .collect();
         if unavailable.is_empty() {

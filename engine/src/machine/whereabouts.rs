@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use gofarm_proto::Digest;
 
-use gofarm_engine::core::{Millis, Near};
+use crate::core::{Millis, Near};
 
 /// Blobs that are remembered.
 const BLOBS: usize = 200_000;
@@ -41,6 +41,7 @@ type Number = u32;
 
 /// The least recently used blobs go first, by halves: `young` are those used since it was last full, `old` those used
 /// in the time before.
+#[derive(Debug)]
 pub(super) struct Whereabouts {
     half: usize,
     young: HashMap<Digest, Holders>,
@@ -52,13 +53,14 @@ pub(super) struct Whereabouts {
     there: (u64, Option<Millis>),
 }
 
+#[derive(Debug)]
 struct Worker {
     name: Arc<str>,
     seen: Millis,
 }
 
 /// The last that had it first.
-#[derive(Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Holders([Option<Number>; HOLDERS]);
 
 impl Holders {

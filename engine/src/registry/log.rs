@@ -26,7 +26,7 @@ pub struct Append {
     /// Numbers of events to be taken out: live output beyond the bound of a log. Everything else stays.
     pub dropped: Vec<u64>,
     /// The build as it now is. With `finished_ms` it is over, owned no more, and forgotten after
-    /// [`REMEMBERED`](super::REMEMBERED).
+    /// what a registry keeps of builds that are over.
     pub record: v1::Build,
 }
 

@@ -1,61 +1,25 @@
-//! From a request, or from what an earlier owner left, to something that the core takes.
+//! Reads builds: from a request, from the store, from the registry.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
+use gofarm_engine::core::{BuildId, BuildOptions, BuildSpec, Estimate, platform_pool};
+use gofarm_engine::{GraphRead, Left};
 use gofarm_proto::{Digest, Message, v1};
-use tokio::time::{Instant, sleep};
 
 use super::SubmitError;
-use super::event_log::EventLog;
-use super::open_build::OpenBuild;
-use super::persist::Retry;
-use super::resume::Standing;
 use super::unplaceable::toolchain_names;
 use crate::metrics::MeteredStore;
-use crate::registry::{Ownership, Registry, RegistryError};
-use gofarm_engine::core::{
-    BuildId, BuildOptions, BuildSpec, Estimate, NodeId, Prior, platform_pool,
-};
+use crate::registry::{Registry, RegistryError, now_ms};
+use crate::retry::Retry;
 
 const DEFAULT_POOL: &str = "default";
 /// Events of an earlier owner read at once.
 const PAGE: usize = 1000;
 /// A build that is taken over does not wait long for what is recorded about its actions.
 const HISTORY_PATIENCE: Duration = Duration::from_secs(5);
-/// How often to look for a graph that is not there.
-const LOOK: Duration = Duration::from_millis(500);
-
-/// A build that this replica owns and that is about to be opened.
-pub(super) struct Opening {
-    pub build: OpenBuild,
-    /// None: its graph is lost, or it is over already.
-    pub spec: Option<BuildSpec>,
-}
-
-impl Opening {
-    pub fn new(
-        ownership: Ownership,
-        record: v1::Build,
-        spec: BuildSpec,
-        c_toolchains: HashMap<String, String>,
-    ) -> Opening {
-        let mut build = OpenBuild::new(ownership, record, EventLog::default());
-        build.c_toolchains = c_toolchains;
-        Opening {
-            build,
-            spec: Some(spec),
-        }
-    }
-}
-
-/// Milliseconds since the epoch.
-pub(super) fn now_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |now| now.as_millis() as u64)
-}
 
 /// The record of a build that is submitted now; Err says what is wrong with the request.
 pub(super) fn record(request: v1::SubmitRequest) -> Result<v1::Build, String> {
@@ -172,73 +136,66 @@ async fn history(
     Ok(history)
 }
 
-/// Reads what an earlier owner left of a build. `None` when that is nothing: the registry has lost the build.
-pub(super) async fn adopt(
-    ownership: Ownership,
-    registry: Arc<dyn Registry>,
-    store: MeteredStore,
-    patience: Duration,
-) -> Option<Box<Opening>> {
-    let id = ownership.build;
+/// What an earlier owner left of a build; none when the registry has lost the build.
+pub(super) async fn left(registry: &dyn Registry, id: BuildId) -> Option<Box<Left>> {
     let mut retry = Retry::forever("reading a build that is taken over");
-    let (record, events) = loop {
-        match read(&*registry, id).await {
-            Ok(read) => break read?,
+    loop {
+        match read(registry, id).await {
+            Ok(left) => return left.map(Box::new),
             Err(error) => retry.again(&error).await,
         };
+    }
+}
+
+/// The graph of a build that is taken over, checked, with what is recorded about its actions.
+pub(super) async fn graph(
+    registry: &dyn Registry,
+    store: &MeteredStore,
+    id: BuildId,
+    record: &v1::Build,
+) -> GraphRead {
+    let graph = match read_graph(store, record).await {
+        Ok(graph) => graph,
+        Err(SubmitError::Invalid(error)) => {
+            tracing::error!(build = %id, %error, "graph of a build that is taken over cannot be read");
+            return GraphRead::Unreadable;
+        }
+        Err(SubmitError::Unavailable(error)) => {
+            tracing::warn!(build = %id, %error, "graph of a build that is taken over cannot be read now");
+            return GraphRead::Away;
+        }
+        Err(SubmitError::NoGraph(digest)) => return GraphRead::Lost(digest),
     };
-    let mut standing = Standing::default();
-    for (event, _) in &events {
-        if let Err(error) = standing.add(event) {
-            tracing::error!(build = %id, cursor = event.cursor, %error, "event of the earlier owner cannot be read and is passed over");
+    let c_toolchains = toolchain_names(&graph);
+    let options = record.options.clone().unwrap_or_default();
+    let mut retry = Retry::within("reading history", HISTORY_PATIENCE);
+    let history = loop {
+        match history(registry, &options.pool, &graph).await {
+            Ok(history) => break history,
+            Err(error) if retry.again(&error).await => {}
+            Err(_) => break History::new(),
         }
-    }
-    let mut build = OpenBuild::new(ownership, record, EventLog::inherited(events));
-    if let Some((time_ms, finished)) = &standing.finished {
-        // The earlier owner has said its last word, and only the record does not say so.
-        build.finish(finished, *time_ms);
-        return Some(Box::new(Opening { build, spec: None }));
-    }
-    let graph = find_graph(&mut build, &mut standing, &*registry, &store, patience).await;
-    let spec = match graph {
-        Some(graph) => {
-            build.c_toolchains = toolchain_names(&graph);
-            let options = build.record.options.clone().unwrap_or_default();
-            let mut retry = Retry::within("reading history", HISTORY_PATIENCE);
-            let history = loop {
-                match history(&*registry, &options.pool, &graph).await {
-                    Ok(history) => break history,
-                    Err(error) if retry.again(&error).await => {}
-                    Err(_) => break History::new(),
-                }
-            };
-            checked(id, options, graph, history).await.ok()
-        }
-        None => None,
     };
-    build.in_queue = standing.in_queue;
-    let spec = spec.map(|mut spec| {
-        if standing.accepted {
-            let priors: Vec<(NodeId, Prior)> = standing.priors.into_iter().collect();
-            spec.resume(priors);
+    match checked(id, options, graph, history).await {
+        Ok(spec) => GraphRead::Ready {
+            spec: Box::new(spec),
+            c_toolchains,
+        },
+        Err(error) => {
+            tracing::error!(build = %id, %error, "graph of a build that is taken over is not one");
+            GraphRead::Unreadable
         }
-        spec
-    });
-    if spec.is_none() && !standing.accepted {
-        accept(&mut build);
     }
-    Some(Box::new(Opening { build, spec }))
 }
 
 type Events = Vec<(v1::BuildEvent, Bytes)>;
 
-async fn read(
-    registry: &dyn Registry,
-    id: BuildId,
-) -> Result<Option<(v1::Build, Events)>, RegistryError> {
+async fn read(registry: &dyn Registry, id: BuildId) -> Result<Option<Left>, RegistryError> {
     let record = registry.get(id).await?;
     let events = read_events(registry, id).await?;
-    Ok(record.zip(events))
+    Ok(record
+        .zip(events)
+        .map(|(record, events)| Left { record, events }))
 }
 
 async fn read_events(
@@ -266,52 +223,4 @@ async fn read_events(
             return Ok(Some(events));
         }
     }
-}
-
-/// Reads the graph, asking watchers for it if it is lost. `None` when it does not come.
-async fn find_graph(
-    build: &mut OpenBuild,
-    standing: &mut Standing,
-    registry: &dyn Registry,
-    store: &MeteredStore,
-    patience: Duration,
-) -> Option<v1::Graph> {
-    let mut end = None;
-    loop {
-        match read_graph(store, &build.record).await {
-            Ok(graph) => return Some(graph),
-            Err(SubmitError::Invalid(error)) => {
-                tracing::error!(build = %build.ownership.build, %error, "graph of a build that is taken over cannot be read");
-                return None;
-            }
-            Err(SubmitError::Unavailable(error)) => {
-                tracing::warn!(build = %build.ownership.build, %error, "graph of a build that is taken over cannot be read now");
-            }
-            Err(SubmitError::NoGraph(digest)) => match end {
-                Some(end) if Instant::now() >= end => return None,
-                Some(_) => {}
-                None => {
-                    end = Some(Instant::now() + patience);
-                    if !standing.accepted {
-                        accept(build);
-                        standing.accepted = true;
-                    }
-                    build.asking.push(digest);
-                    build.ask(now_ms());
-                    let append = build.append_rest();
-                    // What is not written now is written when the build is open.
-                    if let Err(error) = registry.append(&append).await {
-                        tracing::debug!(%error, "asking for a lost graph failed");
-                    }
-                }
-            },
-        }
-        sleep(LOOK).await;
-    }
-}
-
-fn accept(build: &mut OpenBuild) {
-    let total = build.record.counts.map_or(0, |counts| counts.total);
-    let accepted = v1::build_event::Event::Accepted(v1::Accepted { total });
-    build.log.push(now_ms(), accepted);
 }

@@ -1,0 +1,194 @@
+//! Opening builds: those submitted here, and those taken over from an earlier owner.
+
+use std::time::Duration;
+
+use gofarm_proto::{Digest, v1};
+
+use super::Engine;
+use super::command::{Command, Told};
+use super::event_log::EventLog;
+use super::message::{GraphRead, Left, Opening};
+use super::open_build::{OpenBuild, Resuming};
+use super::standing::Standing;
+use crate::core::{BuildId, BuildSpec, Event, Millis, NodeId, Prior};
+use crate::registry::Ownership;
+
+/// How often to look for a graph that is not there.
+const LOOK: Duration = Duration::from_millis(500);
+
+impl Engine {
+    /// Takes in a build that was submitted here.
+    pub(super) fn open(&mut self, opening: Opening) {
+        let Opening {
+            ownership,
+            record,
+            spec,
+            c_toolchains,
+        } = opening;
+        let id = spec.id();
+        if let Some(open) = self.builds.get_mut(&id) {
+            // Submitted again after the registry had lost it and before it was told again: what has happened counts.
+            open.ownership = ownership;
+            open.log.lose();
+            return;
+        }
+        let mut build = OpenBuild::new(ownership, record, EventLog::default(), self.now.at);
+        build.c_toolchains = c_toolchains;
+        self.builds.insert(id, build);
+        self.begin(id, Some(spec));
+    }
+
+    /// What an earlier owner left of a build has been read.
+    pub(super) fn build_read(&mut self, asked: &Ownership, left: Option<Box<Left>>) {
+        let id = asked.build;
+        // Lost again meanwhile, if it is not there; taken once more, if it is another one.
+        let Some(ownership) = self.adopting.remove(&id) else {
+            return;
+        };
+        let Some(left) = left else {
+            return;
+        };
+        let mut standing = Standing::default();
+        for (event, _) in &left.events {
+            if let Err(error) = standing.add(event) {
+                tracing::error!(build = %id, cursor = event.cursor, %error, "event of the earlier owner cannot be read and is passed over");
+            }
+        }
+        let log = EventLog::inherited(left.events);
+        let mut build = OpenBuild::new(Some(ownership), left.record, log, self.now.at);
+        if let Some((time_ms, finished)) = &standing.finished {
+            // The earlier owner has said its last word, and only the record does not say so.
+            build.finish(finished, *time_ms);
+            self.builds.insert(id, build);
+            return;
+        }
+        let record = build.record.clone();
+        build.resuming = Some(Resuming {
+            standing,
+            until: None,
+        });
+        self.builds.insert(id, build);
+        self.read_graph(id, record, Duration::ZERO);
+    }
+
+    fn read_graph(&mut self, build: BuildId, record: v1::Build, pause: Duration) {
+        self.commands.push(Command::ReadGraph {
+            build,
+            record: Box::new(record),
+            pause,
+        });
+    }
+
+    pub(super) fn graph_read(&mut self, id: BuildId, graph: GraphRead) {
+        let Some(build) = self.builds.get_mut(&id) else {
+            return;
+        };
+        // Told already, for an earlier time of owning it.
+        let Some(resuming) = &mut build.resuming else {
+            return;
+        };
+        match graph {
+            GraphRead::Ready {
+                mut spec,
+                c_toolchains,
+            } => {
+                build.c_toolchains = c_toolchains;
+                if let Some(Resuming { standing, .. }) = build.resuming.take() {
+                    build.in_queue = standing.in_queue;
+                    if standing.accepted {
+                        let priors: Vec<(NodeId, Prior)> = standing.priors.into_iter().collect();
+                        spec.resume(priors);
+                    }
+                }
+                self.begin(id, Some(*spec));
+            }
+            GraphRead::Away => {
+                let record = build.record.clone();
+                self.read_graph(id, record, LOOK);
+            }
+            GraphRead::Lost(digest) => {
+                let now = self.now.at;
+                match resuming.until {
+                    Some(until) if now >= until => return self.give_up(id),
+                    Some(_) => {}
+                    None => {
+                        let patience = self.options.wanted_patience.as_millis() as u64;
+                        resuming.until = Some(Millis(now.0 + patience));
+                        self.ask_for_graph(id, digest);
+                    }
+                }
+                let record = self.builds.get(&id).map(|build| build.record.clone());
+                self.read_graph(id, record.unwrap_or_default(), LOOK);
+            }
+            GraphRead::Unreadable => self.give_up(id),
+        }
+    }
+
+    /// Watchers may have the graph that the store has lost.
+    fn ask_for_graph(&mut self, id: BuildId, graph: Digest) {
+        let wall_ms = self.now.wall_ms;
+        if let Some(build) = self.builds.get_mut(&id) {
+            build.accept(wall_ms);
+            build.asking.push(graph);
+            build.ask(wall_ms);
+        }
+    }
+
+    /// Nobody has the graph.
+    fn give_up(&mut self, id: BuildId) {
+        let wall_ms = self.now.wall_ms;
+        if let Some(build) = self.builds.get_mut(&id) {
+            build.accept(wall_ms);
+            build.resuming = None;
+        }
+        self.begin(id, None);
+    }
+
+    /// Has the core begin with a build, or ends it when its graph is lost.
+    fn begin(&mut self, id: BuildId, spec: Option<BuildSpec>) {
+        // What an earlier time of owning it left may be wanted again.
+        while let Some((_, key, run)) = self.delayed.pop_front() {
+            self.outbox.cancel(key, run);
+        }
+        let Some(build) = self.builds.get_mut(&id) else {
+            return;
+        };
+        if let Some(held) = &build.ownership {
+            let resumed = build.log.confirmed() > 0;
+            tracing::info!(build = %id, epoch = held.epoch, resumed, "build opened");
+        }
+        let Some(spec) = spec else {
+            let wall_ms = self.now.wall_ms;
+            let finished = without_graph(&build.record, wall_ms);
+            build.finish(&finished, wall_ms);
+            let event = v1::build_event::Event::Finished(finished);
+            build.log.push(wall_ms, event);
+            return self.over(id);
+        };
+        let kinds = spec.kinds().collect();
+        self.commands
+            .push(Command::Tell(Box::new(Told::Opened { build: id, kinds })));
+        self.step(Event::Submit(Box::new(spec)));
+    }
+}
+
+/// The end of a build whose graph nobody has.
+fn without_graph(record: &v1::Build, wall_ms: u64) -> v1::BuildFinished {
+    let mut counts = record.counts.unwrap_or_default();
+    let v1::Counts {
+        total,
+        executed,
+        cached,
+        joined,
+        failed,
+        skipped,
+        ..
+    } = counts;
+    counts.cancelled = total.saturating_sub(executed + cached + joined + failed + skipped);
+    v1::BuildFinished {
+        result: v1::BuildResult::Failed.into(),
+        counts: Some(counts),
+        wall_ms: wall_ms.saturating_sub(record.submitted_ms),
+        ..v1::BuildFinished::default()
+    }
+}
