@@ -31,6 +31,20 @@ pub enum Flaw {
     SaysAlone,
     /// The queue takes the word of both workers of a straggler.
     HearsBoth,
+    /// The registry takes events of whoever was an owner once.
+    UnfencedAppends,
+    /// The registry says that it has written events, and has not.
+    LosesAppends,
+    /// Owners do not write again what the registry has lost.
+    NoRestore,
+    /// Nobody takes over the builds of a dead replica.
+    NoTakeOver,
+    /// A replica that takes a build over does not read what its earlier owner has said.
+    ForgetsLog,
+    /// A replica does not notice that a build is another one's by now.
+    KeepsLostBuilds,
+    /// Whoever waits for lost sources does not hear that they have come.
+    NeverProvided,
     /// Workers do not give up a lease that they cannot renew, so two run one task.
     NoKill,
 }

@@ -111,6 +111,11 @@ impl Shape {
         self.nodes.iter().map(ShapedNode::definition)
     }
 
+    /// The blob that holds the graph.
+    pub fn graph(&self) -> Digest {
+        Digest::of(format!("{self:?}").as_bytes())
+    }
+
     /// The nodes whose outputs the client wants.
     pub fn requested(&self) -> impl Iterator<Item = u32> + '_ {
         let nodes = (0..).zip(&self.nodes);

@@ -12,10 +12,14 @@ pub enum Fault {
     PauseWorker(usize, u64),
     /// A worker gives its leases back, goes home, and another comes.
     DrainWorker(usize, u64),
-    /// A scheduler dies and starts again. With true the other one takes its builds over, if there is one.
+    /// A scheduler dies, and starts again. With true it has handed its builds over.
     CrashReplica(usize, u64, bool),
+    /// A scheduler stands still, as after SIGSTOP, perhaps for longer than its builds are its own.
+    PauseReplica(usize, u64),
     /// The queue loses all that it knows.
     ResetQueue,
+    /// The registry loses all that it knows.
+    ResetRegistry,
     /// Hosts cannot reach each other.
     Cut(Cut, u64),
     /// The store loses so many blobs.
@@ -85,7 +89,7 @@ impl Weather {
             calm_at,
             faults: Vec::new(),
         };
-        let kinds: Vec<u64> = (0..9).filter(|_| random.chance(450)).collect();
+        let kinds: Vec<u64> = (0..11).filter(|_| random.chance(450)).collect();
         let count = match kinds.is_empty() {
             true => 0,
             false => random.below(13),
@@ -120,8 +124,10 @@ impl Weather {
             0 => Fault::CrashWorker(worker, long),
             1 => Fault::PauseWorker(worker, long),
             2 => Fault::DrainWorker(worker, long),
-            3 => Fault::CrashReplica(replica, long, random.chance(500)),
+            3 => Fault::CrashReplica(replica, long, random.chance(300)),
             4 => Fault::ResetQueue,
+            9 => Fault::PauseReplica(replica, long),
+            10 => Fault::ResetRegistry,
             5 => {
                 let cut = match random.below(6) {
                     0 => (Host::Worker(worker), None),

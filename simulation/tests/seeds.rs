@@ -1,4 +1,4 @@
-//! Ten thousand random farms, and farms with mistakes that must be found.
+//! Twenty thousand random farms, and farms with mistakes that must be found.
 //!
 //! A failing seed is printed with the command that replays it. `GOFARM_SIM_SEED=n` runs one seed and prints what
 //! happens; `GOFARM_SIM_SEEDS=n` runs so many from `GOFARM_SIM_FIRST` on (1 by default).
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use gofarm_simulation::Flaw;
 use gofarm_simulation::farm::{Report, Run, run};
 
-const SEEDS: u64 = 10_000;
+const SEEDS: u64 = 20_000;
 
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
@@ -43,7 +43,7 @@ fn wrong(seed: u64, flaw: Option<Flaw>, sum: &Mutex<Report>) -> Option<String> {
 }
 
 #[test]
-fn ten_thousand_random_farms_keep_every_promise() {
+fn twenty_thousand_random_farms_keep_every_promise() {
     if let Some(seed) = number("GOFARM_SIM_SEED") {
         return replay(seed);
     }
@@ -172,6 +172,51 @@ fn a_scheduler_that_does_not_see_that_the_queue_lost_its_data_is_found() {
 #[test]
 fn a_result_without_its_blobs_is_found() {
     assert_found(Flaw::CompleteFirst, "accepted without its blob");
+}
+
+#[test]
+fn a_registry_that_takes_events_of_earlier_owners_is_found() {
+    assert_found(Flaw::UnfencedAppends, "is no owner, and wrote events");
+}
+
+#[test]
+fn a_registry_that_loses_events_and_says_nothing_is_found() {
+    let what = found(Flaw::LosesAppends).expect("lost events are not noticed");
+    let ways = ["comes after", "not over long after the faults stopped"];
+    assert!(ways.iter().any(|way| what.contains(way)), "{what}");
+}
+
+#[test]
+fn an_owner_that_does_not_write_again_what_was_lost_is_found() {
+    assert_found(Flaw::NoRestore, "not over long after the faults stopped");
+}
+
+#[test]
+fn builds_that_nobody_takes_over_are_found() {
+    assert_found(Flaw::NoTakeOver, "not over long after the faults stopped");
+}
+
+#[test]
+fn a_next_owner_that_does_not_know_what_was_told_is_found() {
+    let what = found(Flaw::ForgetsLog).expect("a forgotten log is not noticed");
+    let ways = ["is accepted twice", "is told twice", "has other events"];
+    assert!(ways.iter().any(|way| what.contains(way)), "{what}");
+}
+
+#[test]
+fn a_replica_that_keeps_builds_of_others_is_found() {
+    assert_found(
+        Flaw::KeepsLostBuilds,
+        "not over long after the faults stopped",
+    );
+}
+
+#[test]
+fn a_build_that_does_not_hear_that_its_sources_have_come_is_found() {
+    assert_found(
+        Flaw::NeverProvided,
+        "not over long after the faults stopped",
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use gofarm_proto::{ActionKey, Digest, v1};
 
 use crate::core::{ActionResult, BuildEvent, BuildId, RunId, Task};
-use crate::registry::{Append, Measurement, Ownership};
+use crate::registry::{Append, Measurement, Ownership, Restore};
 
 /// Something to do. Commands may be carried out beside each other and in any order, but for what is inside of one; the engine
 /// gives no two at a time whose order matters. Those that have an answer name it.
@@ -74,7 +74,7 @@ pub enum Command {
     /// with [`Written`](super::Message::Written).
     Write {
         /// Builds to be made known again, with an empty log.
-        restores: Vec<(Ownership, v1::Build)>,
+        restores: Vec<Restore>,
         /// Events and records.
         appends: Vec<Append>,
     },

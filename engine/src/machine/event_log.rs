@@ -46,8 +46,10 @@ struct Output {
 }
 
 impl EventLog {
-    /// The log as the registry has it, from an earlier owner.
-    pub fn inherited(events: Vec<(v1::BuildEvent, Bytes)>) -> EventLog {
+    /// The log as the registry has it, from an earlier owner. Watchers may have seen events that the registry has lost since, and go
+    /// on behind these. So the numbers of the new owner begin at the time, in microseconds since the epoch: more than one event
+    /// in each is not given.
+    pub fn inherited(events: Vec<(v1::BuildEvent, Bytes)>, now_ms: u64) -> EventLog {
         let mut log = EventLog::default();
         for (event, bytes) in events {
             log.last = event.cursor;
@@ -65,6 +67,7 @@ impl EventLog {
             log.events.insert(event.cursor, bytes);
         }
         log.confirmed = log.last;
+        log.last = log.last.max(now_ms.saturating_mul(1000));
         log
     }
 
@@ -257,7 +260,7 @@ mod tests {
         let expected: BTreeSet<Digest> = ["finished", "failed"]
             .map(|name| Digest::of(name.as_bytes()))
             .into();
-        assert_eq!(EventLog::inherited(events.collect()).logs, expected);
+        assert_eq!(EventLog::inherited(events.collect(), 0).logs, expected);
         assert_eq!(log.logs, expected);
     }
 

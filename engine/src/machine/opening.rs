@@ -54,7 +54,7 @@ impl Engine {
                 tracing::error!(build = %id, cursor = event.cursor, %error, "event of the earlier owner cannot be read and is passed over");
             }
         }
-        let log = EventLog::inherited(left.events);
+        let log = EventLog::inherited(left.events, self.now.wall_ms);
         let mut build = OpenBuild::new(Some(ownership), left.record, log, self.now.at);
         if let Some((time_ms, finished)) = &standing.finished {
             // The earlier owner has said its last word, and only the record does not say so.

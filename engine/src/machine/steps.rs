@@ -3,16 +3,23 @@
 use super::Engine;
 use super::command::{Command, Recording, Told, WaitedFor};
 use crate::convert;
-use crate::core::{BuildEvent, BuildId, Effect, Event, NodeEvent, NodeId};
+use crate::core::{BuildEvent, BuildId, Effect, Event, NodeEvent, NodeId, Outcome};
 use crate::maker::provenance;
 
 impl Engine {
     /// Tells the core, and sees to what follows.
     pub(super) fn step(&mut self, event: Event) {
+        let mut cancelled = Vec::new();
         for effect in self.core.step(event, self.now.at) {
             match effect {
+                // It waits for sources: the queue has ended it already, and has no end left to tell.
+                Effect::CancelTask { key, run } if self.wants.give_up(&key, run) => {
+                    cancelled.push((key, run));
+                }
                 Effect::Notify { build, event } => self.notify(build, event),
                 Effect::LookUp { key, verify } => self.outbox.look_up(key, verify),
+                // It waits for sources, and runs when they have come.
+                Effect::Enqueue(task) if self.wants.waits(&task.key, task.run) => {}
                 Effect::Enqueue(mut task) => {
                     // Not again to the one that could not bring it to an end, and to whoever is idle if it is to be alone.
                     if self.options.fleet.is_some() && task.attempt == 1 && !task.exclusive {
@@ -35,6 +42,14 @@ impl Engine {
                     self.outbox.record(Recording { key, result, made });
                 }
             }
+        }
+        for (key, run) in cancelled {
+            self.step(Event::TaskDone {
+                key,
+                run,
+                worker: None,
+                outcome: Outcome::Cancelled,
+            });
         }
     }
 

@@ -36,6 +36,16 @@ struct Want {
 }
 
 impl Wants {
+    /// Whether this run has ended and waits for sources, which the core does not know yet.
+    pub fn waits(&self, key: &ActionKey, run: RunId) -> bool {
+        self.waiting.contains_key(&(*key, run))
+    }
+
+    /// Nobody wants this run any more. False if it does not wait for sources.
+    pub fn give_up(&mut self, key: &ActionKey, run: RunId) -> bool {
+        self.waiting.remove(&(*key, run)).is_some()
+    }
+
     /// A task came to an end that had all it reads.
     pub fn forget(&mut self, key: &ActionKey) {
         self.tries.remove(key);
@@ -55,6 +65,10 @@ impl Engine {
         worker: Option<Arc<str>>,
         missed: &[Digest],
     ) -> bool {
+        if self.wants.waits(&key, run) {
+            // It was enqueued again before its end was heard of: the same is told once more.
+            return true;
+        }
         let mut sources = BTreeSet::new();
         let waiters: Vec<_> = self.core.waiters(&key, run).collect();
         for (build, node) in waiters {

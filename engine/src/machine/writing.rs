@@ -10,7 +10,7 @@ use super::command::{Archive, Command};
 use super::message::{Away, WriteOutcome, Written};
 use super::open_build::OpenBuild;
 use crate::core::BuildId;
-use crate::registry::Appended;
+use crate::registry::{Appended, Restore};
 
 impl Engine {
     /// Writes what builds have to say.
@@ -34,7 +34,11 @@ impl Engine {
                     finished_ms: 0,
                     ..build.record.clone()
                 };
-                restores.push((ownership, record));
+                restores.push(Restore {
+                    ownership,
+                    record,
+                    confirmed: build.log.confirmed(),
+                });
             }
         }
         if appends.is_empty() && restores.is_empty() {

@@ -25,9 +25,28 @@ pub struct Append {
     pub events: Vec<LoggedEvent>,
     /// Numbers of events to be taken out: live output beyond the bound of a log. Everything else stays.
     pub dropped: Vec<u64>,
-    /// The build as it now is. With `finished_ms` it is over, owned no more, and forgotten after
+    /// The build as it is with these events; it replaces a record of as many or fewer. With `finished_ms` it is over, owned no more, and forgotten after
     /// what a registry keeps of builds that are over.
     pub record: v1::Build,
+}
+
+impl Append {
+    /// The last event that is there with it.
+    pub fn up_to(&self) -> u64 {
+        self.events.last().map_or(self.after, |event| event.cursor)
+    }
+}
+
+/// A build that the registry has lost, or lost events of, to be made known again with an empty log.
+#[derive(Clone, Debug)]
+pub struct Restore {
+    /// The proof.
+    pub ownership: Ownership,
+    /// As it is, but not over: what follows is appended.
+    pub record: v1::Build,
+    /// The last event that the registry is known to have had. One that has it still has lost nothing, and is left as it is: this is
+    /// an earlier try that comes late.
+    pub confirmed: u64,
 }
 
 /// What became of an [`Append`].

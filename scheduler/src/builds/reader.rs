@@ -162,6 +162,16 @@ impl Reader {
             Ok(Some(events)) => return Ok(Rest::Events(events.into())),
             Ok(None) | Err(_) => return Ok(Rest::More),
         }
+        // After the registry has lost it, a build may have come to its end in the hands of an owner that did not know of what
+        // another has told since. Whoever has heard of that hears all of it again, or the end would never be told.
+        let all = self
+            .registry
+            .events(self.build, 0, usize::MAX, Duration::ZERO);
+        match all.await {
+            Ok(Some(events)) if self.is_beyond(&events)? => return Ok(Rest::Events(events.into())),
+            Ok(_) => {}
+            Err(_) => return Ok(Rest::More),
+        }
         // And then they may have moved before that: then the record says so by now.
         let Ok(Some(record)) = self.record().await else {
             return Ok(Rest::More);
@@ -185,6 +195,13 @@ impl Reader {
             true => Rest::Nothing,
             false => Rest::Events(events),
         })
+    }
+
+    /// Whether the reader has seen more than there is in these.
+    fn is_beyond(&self, events: &[bytes::Bytes]) -> Result<bool, Status> {
+        let last = events.last().map(|last| v1::BuildEvent::decode(&last[..]));
+        let last = last.transpose().map_err(|error| self.unreadable(error))?;
+        Ok(last.is_some_and(|last| last.cursor < self.after))
     }
 
     async fn record(&self) -> Result<Option<v1::Build>, RegistryError> {

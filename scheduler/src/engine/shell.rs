@@ -7,12 +7,11 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream;
 use gofarm_engine::core::{BuildEvent, BuildId, News, Outcome, Owner};
-use gofarm_engine::registry::{Append, Measurement, Ownership};
+use gofarm_engine::registry::{Append, Measurement, Ownership, Restore};
 use gofarm_engine::{
     Answer, Away, Command, Engine, Message, Now, Question, QueueSeen, Recording, TICK, ToQueue,
     Told, Unplaced, WriteOutcome, Written,
 };
-use gofarm_proto::v1;
 use gofarm_queue::{Clock, LeaseQueue, MonotonicClock, QueueError};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -371,16 +370,16 @@ async fn answers(store: &MeteredStore, asked: Vec<Question>) -> Vec<Answer> {
 
 async fn write(
     registry: Arc<dyn Registry>,
-    restores: Vec<(Ownership, v1::Build)>,
+    restores: Vec<Restore>,
     appends: Vec<Append>,
 ) -> Vec<Written> {
     let mut written = Vec::with_capacity(appends.len() + restores.len());
     let mut failed = false;
-    for (ownership, record) in restores {
-        let restored = registry.restore(&ownership, &record).await;
+    for restore in restores {
+        let restored = registry.restore(&restore).await;
         failed |= restored.is_err();
         written.push(Written {
-            ownership,
+            ownership: restore.ownership,
             outcome: WriteOutcome::Restored(restored.map_err(|error| {
                 tracing::debug!(%error, "a build is not written again yet");
                 Away
@@ -391,10 +390,9 @@ async fn write(
         let registry = registry.clone();
         async move {
             let appended = registry.append(&append).await;
-            let last = append.events.last();
             Written {
                 outcome: WriteOutcome::Events {
-                    up_to: last.map_or(append.after, |last| last.cursor),
+                    up_to: append.up_to(),
                     dropped: append.dropped.len(),
                     over: append.record.finished_ms != 0,
                     appended: appended.map_err(|error| {

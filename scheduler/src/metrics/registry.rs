@@ -9,7 +9,7 @@ use gofarm_proto::v1;
 
 use super::Calls;
 use crate::registry::{
-    Append, Appended, Duty, Measurement, Ownership, Registry, RegistryError, Tenure,
+    Append, Appended, Duty, Measurement, Ownership, Registry, RegistryError, Restore, Tenure,
 };
 use gofarm_engine::core::{BuildId, Estimate};
 
@@ -66,12 +66,8 @@ impl Registry for MeteredRegistry {
         self.calls.time("append", self.inner.append(append)).await
     }
 
-    async fn restore(
-        &self,
-        ownership: &Ownership,
-        record: &v1::Build,
-    ) -> Result<bool, RegistryError> {
-        let call = self.inner.restore(ownership, record);
+    async fn restore(&self, restore: &Restore) -> Result<bool, RegistryError> {
+        let call = self.inner.restore(restore);
         self.calls.time("restore", call).await
     }
 

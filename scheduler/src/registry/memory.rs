@@ -13,14 +13,17 @@ use tokio::time::Instant;
 use super::bells::Bells;
 use super::moving_average::merge;
 use super::{
-    Append, Appended, Bounds, Duty, Measurement, OWNERSHIP_TTL, Ownership, REMEMBERED, Registry,
-    RegistryError, Tenure, WORKER_LISTED, now_ms,
+    Append, Appended, Bounds, Duty, Measurement, Ownership, Registry, RegistryError, Restore,
+    Tenure, WORKER_LISTED, now_ms,
 };
-use gofarm_engine::core::{BuildId, Estimate};
+use gofarm_engine::Now;
+use gofarm_engine::core::{BuildId, Estimate, Millis};
+use gofarm_engine::registry::BuildTable;
 
 /// A [`Registry`] in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryRegistry {
+    start: Instant,
     state: Mutex<State>,
     bells: Arc<Bells>,
     bounds: Bounds,
@@ -28,67 +31,15 @@ pub struct MemoryRegistry {
 
 #[derive(Debug, Default)]
 struct State {
-    builds: HashMap<BuildId, Known>,
+    builds: BuildTable,
     history: HashMap<(String, Arc<str>, i32), Estimate>,
     workers: BTreeMap<String, (Instant, v1::Worker)>,
     duties: HashMap<String, (Arc<str>, Instant, Duty)>,
 }
 
-#[derive(Debug)]
-struct Known {
-    record: v1::Build,
-    /// None: released.
-    owner: Option<Arc<str>>,
-    epoch: u64,
-    deadline: Instant,
-    events: BTreeMap<u64, Bytes>,
-    last: u64,
-    cancelled: bool,
-    provided: Vec<v1::ProvideRequest>,
-}
-
-impl Known {
-    fn owned(ownership: &Ownership, record: v1::Build) -> Known {
-        Known {
-            record,
-            owner: Some(ownership.owner.clone()),
-            epoch: ownership.epoch,
-            deadline: Instant::now() + OWNERSHIP_TTL,
-            events: BTreeMap::new(),
-            last: 0,
-            cancelled: false,
-            provided: Vec::new(),
-        }
-    }
-
-    fn is_owned_by(&self, ownership: &Ownership) -> bool {
-        self.owner.as_ref() == Some(&ownership.owner) && self.epoch == ownership.epoch
-    }
-
-    fn is_over(&self) -> bool {
-        self.record.finished_ms != 0
-    }
-
-    fn record(&self) -> v1::Build {
-        let owner = self.owner.as_deref().filter(|_| !self.is_over());
-        v1::Build {
-            owner: owner.unwrap_or_default().to_owned(),
-            ..self.record.clone()
-        }
-    }
-}
-
-impl State {
-    /// Of the builds that are over only the latest stay, so many.
-    fn forget_surplus(&mut self, most: usize) {
-        let over = self.builds.iter().filter(|(_, known)| known.is_over());
-        let mut over: Vec<(u64, BuildId)> = over
-            .map(|(build, known)| (known.record.finished_ms, *build))
-            .collect();
-        over.sort_unstable();
-        for (_, build) in over.iter().rev().skip(most) {
-            self.builds.remove(build);
-        }
+impl Default for MemoryRegistry {
+    fn default() -> Self {
+        MemoryRegistry::new()
     }
 }
 
@@ -96,14 +47,16 @@ impl MemoryRegistry {
     /// With other bounds than the usual ones.
     pub fn with_bounds(bounds: Bounds) -> MemoryRegistry {
         MemoryRegistry {
+            start: Instant::now(),
+            state: Mutex::default(),
+            bells: Arc::default(),
             bounds,
-            ..MemoryRegistry::default()
         }
     }
 
     /// Knows nothing yet.
     pub fn new() -> MemoryRegistry {
-        MemoryRegistry::default()
+        MemoryRegistry::with_bounds(Bounds::default())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -111,11 +64,12 @@ impl MemoryRegistry {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn look(&self, build: BuildId, after: u64, max: usize) -> Option<Vec<Bytes>> {
-        let state = self.state();
-        let known = state.builds.get(&build)?;
-        let events = known.events.range(after.saturating_add(1)..).take(max);
-        Some(events.map(|(_, bytes)| bytes.clone()).collect())
+    fn now(&self) -> Now {
+        let passed = self.start.elapsed().as_millis();
+        Now {
+            at: Millis(u64::try_from(passed).unwrap_or(u64::MAX)),
+            wall_ms: now_ms(),
+        }
     }
 }
 
@@ -127,65 +81,26 @@ impl Registry for MemoryRegistry {
         build: &v1::Build,
     ) -> Result<Option<Ownership>, RegistryError> {
         let id = super::record_id(build)?;
-        let mut state = self.state();
-        if state.builds.contains_key(&id) {
-            return Ok(None);
-        }
-        let ownership = Ownership {
-            build: id,
-            owner: owner.clone(),
-            epoch: 1,
-        };
-        let known = Known::owned(&ownership, build.clone());
-        state.builds.insert(id, known);
-        Ok(Some(ownership))
+        let now = self.now();
+        Ok(self.state().builds.submit(id, owner, build, now))
     }
 
     async fn get(&self, build: BuildId) -> Result<Option<v1::Build>, RegistryError> {
-        Ok(self.state().builds.get(&build).map(Known::record))
+        Ok(self.state().builds.get(build))
     }
 
     async fn list(&self, limit: usize, open: bool) -> Result<Vec<v1::Build>, RegistryError> {
-        let state = self.state();
-        let builds = state.builds.values();
-        let mut builds: Vec<&Known> = builds.filter(|known| !(open && known.is_over())).collect();
-        builds.sort_by(|a, b| {
-            let key = |known: &Known| (known.record.submitted_ms, known.record.build.clone());
-            key(b).cmp(&key(a))
-        });
-        builds.truncate(limit);
-        Ok(builds.into_iter().map(Known::record).collect())
+        Ok(self.state().builds.list(limit, open))
     }
 
     async fn renew(&self, held: &[Ownership]) -> Result<Vec<Tenure>, RegistryError> {
-        let mut state = self.state();
-        let tenures = held.iter().map(|ownership| {
-            let Some(known) = state.builds.get_mut(&ownership.build) else {
-                return Tenure::Unknown;
-            };
-            if !known.is_owned_by(ownership) {
-                return Tenure::Lost;
-            }
-            known.deadline = Instant::now() + OWNERSHIP_TTL;
-            Tenure::Held {
-                last: known.last,
-                cancelled: known.cancelled,
-                provided: std::mem::take(&mut known.provided),
-            }
-        });
-        Ok(tenures.collect())
+        let now = self.now();
+        Ok(self.state().builds.renew(held, now))
     }
 
     async fn release(&self, held: &[Ownership]) -> Result<(), RegistryError> {
-        let mut state = self.state();
-        for ownership in held {
-            if let Some(known) = state.builds.get_mut(&ownership.build)
-                && known.is_owned_by(ownership)
-            {
-                known.owner = None;
-                known.deadline = Instant::now();
-            }
-        }
+        let now = self.now();
+        self.state().builds.release(held, now);
         Ok(())
     }
 
@@ -194,70 +109,24 @@ impl Registry for MemoryRegistry {
         owner: &Arc<str>,
         limit: usize,
     ) -> Result<Vec<Ownership>, RegistryError> {
-        let now = Instant::now();
+        let now = self.now();
         let mut state = self.state();
         // Once a second is often enough to forget, too.
-        state.builds.retain(|_, known| {
-            let over = Duration::from_millis(now_ms().saturating_sub(known.record.finished_ms));
-            !known.is_over() || over < REMEMBERED
-        });
-        state.forget_surplus(self.bounds.over);
-        let open = state.builds.iter_mut();
-        let open = open.filter(|(_, known)| !known.is_over() && known.deadline <= now);
-        let taken = open.take(limit).map(|(build, known)| {
-            known.owner = Some(owner.clone());
-            known.epoch += 1;
-            known.deadline = now + OWNERSHIP_TTL;
-            Ownership {
-                build: *build,
-                owner: owner.clone(),
-                epoch: known.epoch,
-            }
-        });
-        Ok(taken.collect())
+        state.builds.forget(self.bounds.over, now);
+        Ok(state.builds.take_over(owner, limit, now))
     }
 
     async fn append(&self, append: &Append) -> Result<Appended, RegistryError> {
-        let build = append.ownership.build;
-        {
-            let mut state = self.state();
-            let Some(known) = state.builds.get_mut(&build) else {
-                return Ok(Appended::Behind);
-            };
-            if !known.is_owned_by(&append.ownership) {
-                return Ok(Appended::Lost);
-            }
-            if known.last < append.after {
-                return Ok(Appended::Behind);
-            }
-            for cursor in &append.dropped {
-                known.events.remove(cursor);
-            }
-            for event in &append.events {
-                if event.cursor > known.last {
-                    known.events.insert(event.cursor, event.bytes.clone());
-                    known.last = event.cursor;
-                }
-            }
-            known.record = append.record.clone();
+        let appended = self.state().builds.append(append);
+        if appended == Appended::Done {
+            self.bells.ring(append.ownership.build);
         }
-        self.bells.ring(build);
-        Ok(Appended::Done)
+        Ok(appended)
     }
 
-    async fn restore(
-        &self,
-        ownership: &Ownership,
-        record: &v1::Build,
-    ) -> Result<bool, RegistryError> {
-        let mut state = self.state();
-        let known = state.builds.get(&ownership.build);
-        if known.is_some_and(|known| !known.is_owned_by(ownership)) {
-            return Ok(false);
-        }
-        let known = Known::owned(ownership, record.clone());
-        state.builds.insert(ownership.build, known);
-        Ok(true)
+    async fn restore(&self, restore: &Restore) -> Result<bool, RegistryError> {
+        let now = self.now();
+        Ok(self.state().builds.restore(restore, now))
     }
 
     async fn events(
@@ -267,7 +136,7 @@ impl Registry for MemoryRegistry {
         max: usize,
         wait: Duration,
     ) -> Result<Option<Vec<Bytes>>, RegistryError> {
-        let look = || ready(Ok(self.look(build, after, max)));
+        let look = || ready(Ok(self.state().builds.events(build, after, max)));
         self.bells.wait(build, wait, look).await
     }
 
@@ -280,25 +149,14 @@ impl Registry for MemoryRegistry {
         ownership: &Ownership,
         record: &v1::Build,
     ) -> Result<(), RegistryError> {
-        let mut state = self.state();
-        if let Some(known) = state.builds.get_mut(&ownership.build)
-            && known.is_owned_by(ownership)
-            && known.is_over()
-        {
-            known.record = record.clone();
-            known.events.clear();
-        }
+        self.state().builds.archive(ownership, record);
         Ok(())
     }
 
     async fn cancel(&self, build: BuildId) -> Result<bool, RegistryError> {
-        let mut state = self.state();
-        let Some(known) = state.builds.get_mut(&build) else {
-            return Ok(false);
-        };
-        known.cancelled = true;
+        let known = self.state().builds.cancel(build);
         self.bells.ring_control();
-        Ok(true)
+        Ok(known)
     }
 
     async fn provide(
@@ -306,15 +164,9 @@ impl Registry for MemoryRegistry {
         build: BuildId,
         provided: &v1::ProvideRequest,
     ) -> Result<bool, RegistryError> {
-        let mut state = self.state();
-        let Some(known) = state.builds.get_mut(&build) else {
-            return Ok(false);
-        };
-        if !known.is_over() {
-            known.provided.push(provided.clone());
-        }
+        let known = self.state().builds.provide(build, provided);
         self.bells.ring_control();
-        Ok(true)
+        Ok(known)
     }
 
     async fn control(&self, wait: Duration) {

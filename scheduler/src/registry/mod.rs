@@ -16,7 +16,8 @@ pub(crate) mod tests;
 
 pub use error::RegistryError;
 pub use gofarm_engine::registry::{
-    Append, Appended, Duty, LoggedEvent, Measurement, Ownership, Tenure,
+    Append, Appended, Duty, LoggedEvent, Measurement, OWNERSHIP_TTL, Ownership, REMEMBERED,
+    Restore, Tenure,
 };
 pub use memory::MemoryRegistry;
 pub use registry::Registry;
@@ -26,13 +27,6 @@ use std::time::Duration;
 use gofarm_proto::v1;
 
 use gofarm_engine::core::BuildId;
-
-/// How long a build stays owned without renewal. A replica that dies is replaced this long after its last renewal,
-/// and about a second later at most.
-pub const OWNERSHIP_TTL: Duration = Duration::from_secs(5);
-
-/// How long a build that is over is remembered.
-pub const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How much of what is over is remembered, so that a farm that ends many builds has room for those that are open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

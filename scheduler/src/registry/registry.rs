@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gofarm_proto::v1;
 
-use super::{Append, Appended, Duty, Measurement, Ownership, RegistryError, Tenure};
+use super::{Append, Appended, Duty, Measurement, Ownership, RegistryError, Restore, Tenure};
 use gofarm_engine::core::{BuildId, Estimate};
 
 /// What replicas share. Every change is atomic and every call may be repeated after an error.
@@ -46,11 +46,7 @@ pub trait Registry: Send + Sync {
 
     /// Makes a build that the registry has lost, or lost events of, known again with an empty log; the owner appends
     /// everything after that. False, and nothing is changed, if it is another replica's by now.
-    async fn restore(
-        &self,
-        ownership: &Ownership,
-        record: &v1::Build,
-    ) -> Result<bool, RegistryError>;
+    async fn restore(&self, restore: &Restore) -> Result<bool, RegistryError>;
 
     /// At most `max` events after a cursor, encoded, in order; waits up to `wait` for a first. `None` when the build is
     /// not known.

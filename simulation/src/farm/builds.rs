@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use gofarm_engine::core::{
-    ActionResult, Attempt, BuildEvent, BuildId, BuildResult, BuildSummary, CoreOptions,
-    Event as CoreEvent, Failure, FailureClass, NodeEvent,
+    ActionResult, Attempt, BuildEvent, BuildResult, BuildSummary, CoreOptions, Failure,
+    FailureClass, NodeEvent,
 };
 use gofarm_proto::ActionKey;
 use gofarm_queue::QueueOptions;
@@ -13,18 +14,23 @@ use gofarm_queue::QueueOptions;
 use super::{Event, Farm, NodeMap, brief};
 use crate::shape::Fate;
 
-/// How long a client waits that finds no scheduler, milliseconds.
-const RETRY_MS: u64 = 500;
-
 /// One submitted build.
 pub(super) struct Build {
     shape: usize,
-    /// The replica that owns it.
-    pub home: usize,
     submitted: bool,
-    cancelled: bool,
+    pub cancelled: bool,
     /// Submitted when nothing could go wrong any more.
     last: bool,
+    /// The last event that its client has seen.
+    pub after: u64,
+    /// All of them, encoded.
+    seen: Vec<Bytes>,
+    accepted: bool,
+    /// It was taken over and the registry has lost what it had of it, in any order: an owner tells some of it again.
+    pub retold: bool,
+    was_taken_over: bool,
+    /// Since when nobody knows it.
+    pub unknown_since: Option<u64>,
     results: NodeMap<(ActionKey, Arc<ActionResult>)>,
     failures: NodeMap<Arc<Failure>>,
     skipped: NodeMap<()>,
@@ -32,13 +38,18 @@ pub(super) struct Build {
 }
 
 impl Build {
-    pub fn new(shape: usize, home: usize) -> Build {
+    pub fn new(shape: usize) -> Build {
         Build {
             shape,
-            home,
             submitted: false,
             cancelled: false,
             last: false,
+            after: 0,
+            seen: Vec::new(),
+            accepted: false,
+            retold: false,
+            was_taken_over: false,
+            unknown_since: None,
             results: BTreeMap::new(),
             failures: BTreeMap::new(),
             skipped: BTreeMap::new(),
@@ -50,62 +61,67 @@ impl Build {
     pub fn is_open(&self) -> bool {
         self.submitted && self.summary.is_none()
     }
+
+    pub fn shape(&self) -> usize {
+        self.shape
+    }
+
+    /// It was submitted. `anew`: nobody knew it, so it begins again.
+    pub fn submitted(&mut self, anew: bool) {
+        if anew {
+            *self = Build {
+                last: self.last,
+                cancelled: self.cancelled,
+                ..Build::new(self.shape)
+            };
+        }
+        self.submitted = true;
+        self.unknown_since = None;
+    }
+
+    /// Another replica owns it now; the registry has lost something in its life, or not.
+    pub fn taken_over(&mut self, lost: bool) {
+        self.was_taken_over = true;
+        self.retold |= lost;
+    }
+
+    /// The registry has lost it. One that was over, or whose earlier owner may not know that it is none, may be told anew.
+    pub fn lost(&mut self) {
+        self.retold |= self.was_taken_over || self.summary.is_some();
+    }
+
+    /// An event was seen.
+    pub fn keep(&mut self, cursor: u64, event: Bytes) {
+        self.after = cursor;
+        self.seen.push(event);
+    }
+
+    /// Whether these events, from the first on, are what was seen.
+    pub fn has_seen(&self, events: &[Bytes]) -> bool {
+        events.len() <= self.seen.len() && self.seen.starts_with(events)
+    }
+
+    /// Whether the end of a node was told.
+    pub fn has_ended(&self, node: u32) -> bool {
+        self.results.contains_key(&node)
+            || self.failures.contains_key(&node)
+            || self.skipped.contains_key(&node)
+    }
 }
 
 impl Farm {
-    /// Submits a build to its home, for the first time or because the home has forgotten it.
-    pub(super) fn submit(&mut self, at: usize) {
-        let build = &mut self.builds[at];
-        if build.summary.is_some() {
-            return;
-        }
-        build.submitted = true;
-        build.results.clear();
-        build.failures.clear();
-        build.skipped.clear();
-        let (home, shape) = (build.home, build.shape);
-        if !self.replicas[home].up {
-            // Whoever starts next takes it up.
-            return;
-        }
-        for source in self.shapes[shape].sources() {
-            self.store.put(source);
-        }
-        match self.shapes[shape].spec(BuildId(at as u128), self.weather.recorded) {
-            Ok(spec) => {
-                self.note(|| format!("build {at} is submitted to s{home}"));
-                self.tell(home, CoreEvent::Submit(Box::new(spec)));
-            }
-            Err(error) => self.violated(format!("a random graph is refused: {error}")),
-        }
-    }
-
-    /// Ends a build for its client, who tries again until there is a scheduler that hears it.
-    pub(super) fn cancel(&mut self, at: usize) {
-        let Some(build) = self.builds.get_mut(at) else {
-            return;
-        };
-        if !build.is_open() {
-            return;
-        }
-        let home = build.home;
-        if self.replicas[home].up {
-            build.cancelled = true;
-            self.tell(home, CoreEvent::Cancel(BuildId(at as u128)));
-        } else if !self.calm {
-            let again = Event::Fault(crate::weather::Fault::Cancel(at));
-            self.agenda.after(RETRY_MS, again);
-        }
-    }
-
     /// Submits anew what failed for reasons that are gone.
     pub(super) fn submit_again(&mut self) {
         self.again = true;
         for at in 0..self.builds.len() {
             let build = &self.builds[at];
             let environment = |failure: &Arc<Failure>| failure.class() == FailureClass::Environment;
-            if build.failures.values().any(environment) || build.cancelled {
-                let mut again = Build::new(build.shape, build.home);
+            let graph = self.shapes[build.shape].graph();
+            let lost = build.results.len() + build.failures.len() + build.skipped.len()
+                < self.shapes[build.shape].size()
+                && self.store.losses(&graph) > 0;
+            if build.failures.values().any(environment) || build.cancelled || lost {
+                let mut again = Build::new(build.shape);
                 again.last = true;
                 self.builds.push(again);
                 let number = self.builds.len() - 1;
@@ -117,8 +133,7 @@ impl Farm {
         }
     }
 
-    pub(super) fn watch(&mut self, id: BuildId, event: BuildEvent) {
-        let at = id.0 as usize;
+    pub(super) fn watch(&mut self, at: usize, event: BuildEvent) {
         self.note(|| match &event {
             BuildEvent::Node { node, event } => {
                 let what = format!("{event:?}").chars().take(70).collect::<String>();
@@ -133,7 +148,11 @@ impl Farm {
             ));
         }
         match event {
-            BuildEvent::Accepted { .. } => {}
+            BuildEvent::Accepted { .. } => {
+                if std::mem::replace(&mut build.accepted, true) && !build.retold {
+                    self.violated(format!("build {at} is accepted twice"));
+                }
+            }
             BuildEvent::Node { node, event } => match event {
                 NodeEvent::Finished { key, result, .. } => {
                     build.results.insert(node.0, (key, result));
@@ -186,8 +205,8 @@ impl Farm {
             }
             // Alone nothing runs out of memory here.
             Failure::OutOfMemory { .. } => false,
-            // Clients have all sources.
-            Failure::MissingBlob { .. } => false,
+            // Clients have all sources, and may not be heard while the farm is down.
+            Failure::MissingBlob { digest } => self.store.losses(digest) > 0,
             Failure::LostAgain { digest, .. } => self.store.losses(digest) > 0,
             Failure::Unplaceable { .. } => {
                 let grace = QueueOptions::default().placement_grace.as_millis() as u64;
@@ -210,10 +229,12 @@ impl Farm {
         let foreign = build
             .failures
             .values()
-            .any(|failure| failure.class() == FailureClass::Environment);
+            .any(|failure| failure.class() == FailureClass::Environment)
+            || self.store.losses(&shape.graph()) > 0;
         let wrong = match summary.result {
             BuildResult::Succeeded => doomed || build.results.len() != shape.size(),
-            BuildResult::Failed => !doomed && !foreign,
+            // Without its graph a build cannot be taken over.
+            BuildResult::Failed => !doomed && !foreign && self.store.losses(&shape.graph()) == 0,
             BuildResult::Cancelled => !build.cancelled,
         };
         if wrong {

@@ -1,7 +1,8 @@
 //! One farm from its first build to the calm after its last.
 //!
-//! Replicas carry out what their [`Core`](gofarm_engine::core::Core) decides, workers call a replica, which passes the call on to
-//! the queue, and the queue's news come back on the replica's asking. Every one of these messages goes over the
+//! Replicas carry out what their [`Engine`](gofarm_engine::Engine) decides, over a queue and a registry that both are Redis; workers
+//! call a replica, which passes the call on to the queue, and records a result that was accepted; clients watch their builds in the
+//! registry. Every one of these messages goes over the
 //! network. After a while the faults stop, and builds that failed for the environment's reasons are submitted again.
 //!
 //! Checked all the time, and at the end:
@@ -12,14 +13,18 @@
 //!   has one second worker in its life in the queue, another than the first, and once one of the two has said what is
 //!   true of the action, nothing that the other says is accepted;
 //! - an exclusive task is alone;
-//! - a core accepts at most one end of each run of a task;
+//! - a replica accepts at most one end of each run of a task;
+//! - the registry takes events only from the owner of a build; a client sees each event once, under the same number, whoever owns
+//!   the build meanwhile and whatever the registry has lost, and nothing of what is done is told twice;
 //! - a success is accepted only when its outputs are in the store;
 //! - a build says nothing after its end; every build ends within a bound after the faults stopped;
 //! - a build that ends by itself came to what a sequential execution comes to. Where it failed for the
 //!   environment's reasons, these really occurred: so many lost attempts, such lost blobs;
-//! - in the end nothing is left: no task, no lease, no question, no running process.
+//! - in the end nothing is left: no task, no lease, no question, no open build, no running process.
 
 mod builds;
+mod client;
+mod registry;
 mod replica;
 mod trouble;
 mod wire;
@@ -29,10 +34,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gofarm_engine::core::{News, Owner};
 use gofarm_proto::Digest;
 use gofarm_queue::{BlobPresence, Clock, InProcessQueue, LeaseQueue, ManualClock, QueueOptions};
 
 use self::builds::Build;
+use self::registry::Registry;
 use self::replica::Replica;
 use self::wire::Message;
 use self::worker::{Worker, WorkerEvent};
@@ -104,7 +111,7 @@ enum Event {
     ResumeWorker(usize, u32),
     Replica(usize, u32, replica::ReplicaEvent),
     RestartReplica(usize, u32),
-    TakeOver(usize),
+    Watch(usize),
     Fault(Fault),
     Heal(Cut),
     Calm,
@@ -125,6 +132,9 @@ struct Farm {
     memory: Arc<InProcessQueue>,
     queue: Arc<dyn LeaseQueue>,
     ledger: Ledger,
+    registry: Registry,
+    /// News that were taken from the queue and that their owner has not acknowledged, numbered.
+    mailboxes: BTreeMap<Owner, Vec<(u64, News)>>,
     replicas: Vec<Replica>,
     workers: Vec<Worker>,
     shapes: Vec<Shape>,
@@ -188,7 +198,9 @@ impl Farm {
             network: Network::new(weather.network),
             agenda: Agenda::new(),
             ledger: Ledger::default(),
-            replicas: (0..weather.replicas).map(Replica::new).collect(),
+            registry: Registry::new(run.flaw),
+            mailboxes: BTreeMap::new(),
+            replicas: (0..weather.replicas).map(|_| Replica::default()).collect(),
             workers: (0..weather.workers)
                 .map(|_| Worker::new(weather.slots))
                 .collect(),
@@ -217,8 +229,7 @@ impl Farm {
         let weather = self.weather.clone();
         self.note(|| format!("{weather:?}"));
         for shape in 0..self.shapes.len() {
-            let home = self.random.index(self.replicas.len());
-            self.builds.push(Build::new(shape, home));
+            self.builds.push(Build::new(shape));
             let at = self.random.below(weather.calm_at / 2);
             self.agenda.at(at, Event::Submit(shape));
         }
@@ -248,6 +259,7 @@ impl Farm {
                 return;
             }
             if self.again && self.is_over() {
+                self.compare_logs();
                 self.report.ended_at = self.agenda.now();
                 (self.report.seconds, self.report.seconds_first) = self.ledger.seconds();
                 self.report.fenced += promptly(self.queue.stats()).map_or(0, |stats| stats.fenced);
@@ -270,7 +282,7 @@ impl Farm {
             Event::ResumeWorker(worker, life) => self.resume_worker(worker, life),
             Event::Replica(replica, life, event) => self.replica_event(replica, life, event),
             Event::RestartReplica(replica, life) => self.restart_replica(replica, life),
-            Event::TakeOver(replica) => self.take_over(replica),
+            Event::Watch(build) => self.look_at(build),
             Event::Fault(fault) => self.strike(fault),
             Event::Heal(cut) => self.network.heal(cut),
             Event::Calm => self.calm_down(),
@@ -282,7 +294,8 @@ impl Farm {
     fn is_over(&mut self) -> bool {
         let over = self.builds.iter().all(|build| build.summary.is_some())
             && self.workers.iter().all(Worker::is_idle)
-            && self.replicas.iter().all(Replica::is_idle);
+            && self.replicas.iter().all(Replica::is_idle)
+            && self.registry.table().list(usize::MAX, true).is_empty();
         over && promptly(self.queue.stats())
             .is_ok_and(|stats| stats.queued == 0 && stats.leased == 0)
     }
@@ -296,11 +309,11 @@ impl Farm {
             .filter(open)
             .map(|b| b.0)
             .collect();
-        let tasks: Vec<usize> = self.replicas.iter().map(Replica::open).collect();
+        let tasks: Vec<_> = self.replicas.iter().map(Replica::open).collect();
         let held: Vec<usize> = self.workers.iter().map(Worker::held).collect();
         let stats = promptly(self.queue.stats());
         format!(
-            "open builds {builds:?}, open tasks and questions of replicas {tasks:?}, leases of workers {held:?}, queue {stats:?}"
+            "open builds {builds:?}, open tasks, questions and builds of replicas {tasks:?}, leases of workers {held:?}, queue {stats:?}"
         )
     }
 
@@ -309,6 +322,14 @@ impl Farm {
         let arrivals = self.network.send(from, to, &mut self.random);
         for delay in arrivals.into_iter().flatten() {
             self.agenda.after(delay, Event::Arrive(message.clone()));
+        }
+    }
+
+    /// The same over a connection: it arrives late or never, and not twice.
+    fn send_once(&mut self, from: Host, to: Host, message: Message) {
+        let arrivals = self.network.send(from, to, &mut self.random);
+        if let Some(delay) = arrivals.into_iter().flatten().next() {
+            self.agenda.after(delay, Event::Arrive(message));
         }
     }
 

@@ -1,11 +1,9 @@
 //! Faults, and the calm after them.
 
+use super::replica::ReplicaEvent;
 use super::{Event, Farm};
 use crate::network::Host;
 use crate::weather::Fault;
-
-/// How long the farm takes to give the builds of a dead scheduler to another, milliseconds.
-const TAKEOVER_MS: u64 = 5_000;
 
 impl Farm {
     pub(super) fn strike(&mut self, fault: Fault) {
@@ -34,18 +32,28 @@ impl Farm {
                     self.agenda.after(away, Event::RestartWorker(at, life));
                 }
             }
-            Fault::CrashReplica(at, down, taken_over) => {
+            Fault::CrashReplica(at, down, in_order) => {
                 if self.replicas[at].up {
-                    self.crash_replica(at);
+                    match in_order && !self.replicas[at].paused {
+                        true => self.stop_replica(at),
+                        false => self.crash_replica(at),
+                    }
                     let life = self.replicas[at].life;
                     self.agenda.after(down, Event::RestartReplica(at, life));
-                    if taken_over {
-                        self.agenda.after(TAKEOVER_MS, Event::TakeOver(at));
-                    }
                 }
+            }
+            Fault::PauseReplica(at, still) => {
+                if self.pause_replica(at) {
+                    self.replica_after(at, still, ReplicaEvent::Resume);
+                }
+            }
+            Fault::ResetRegistry => {
+                self.registry.reset();
+                self.builds.iter_mut().for_each(super::Build::lost);
             }
             Fault::ResetQueue => {
                 self.memory.reset();
+                self.mailboxes.clear();
                 self.ledger.reset(self.agenda.now());
             }
             Fault::Cut(cut, long) => {
@@ -77,35 +85,6 @@ impl Farm {
         }
         self.note(|| format!("s{at} starts again"));
         self.start_replica(at);
-        self.report.takeovers += 1;
-        self.submit_all(at);
-    }
-
-    /// Another replica takes the builds of a dead one: from the graph, with what is cached.
-    pub(super) fn take_over(&mut self, dead: usize) {
-        let other = (0..self.replicas.len()).find(|at| *at != dead && self.replicas[*at].up);
-        let Some(heir) = other else {
-            return;
-        };
-        if self.replicas[dead].up {
-            return;
-        }
-        self.note(|| format!("s{heir} takes over from s{dead}"));
-        self.report.takeovers += 1;
-        for at in 0..self.builds.len() {
-            if self.builds[at].home == dead && self.builds[at].is_open() {
-                self.builds[at].home = heir;
-                self.submit(at);
-            }
-        }
-    }
-
-    fn submit_all(&mut self, home: usize) {
-        for at in 0..self.builds.len() {
-            if self.builds[at].home == home && self.builds[at].is_open() {
-                self.submit(at);
-            }
-        }
     }
 
     /// From here on nothing goes wrong, and whatever is down comes back.
@@ -125,6 +104,7 @@ impl Farm {
         }
         for at in 0..self.replicas.len() {
             let life = self.replicas[at].life;
+            self.resume_replica(at, life);
             self.restart_replica(at, life);
         }
         debug_assert!(self.network.reaches(Host::Queue, Host::Store));

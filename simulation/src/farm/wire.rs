@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gofarm_engine::core::{Outcome, RunId, Task};
-use gofarm_proto::ActionKey;
-use gofarm_queue::{Lease, LeaseId, LeaseRequest, News, QueueError, Renewal};
+use gofarm_engine::core::{News, Outcome};
+use gofarm_engine::registry::{Append, Ownership, Restore, Tenure};
+use gofarm_engine::{Away, Left, QueueSeen, ToQueue, WriteOutcome, Written};
+use gofarm_queue::{Lease, LeaseId, LeaseRequest, QueueError, Renewal};
 
-use super::{Farm, brief};
+use super::replica::{Errand, ReplicaEvent, owner};
+use super::{Event, Farm, brief, registry};
 use crate::network::Host;
 use crate::promptly::promptly;
 
@@ -36,7 +38,7 @@ pub(super) enum Request {
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Answer {
+pub(super) enum CallAnswer {
     Leases(Vec<Lease>),
     Renewal(Renewal),
     Completed,
@@ -45,12 +47,49 @@ pub(super) enum Answer {
     NotUploaded,
 }
 
-/// What a replica tells the queue; it is told again until it is acknowledged.
+/// What a replica asks of Redis, or tells it.
 #[derive(Clone, Debug)]
-pub(super) enum Order {
-    Enqueue(Vec<Task>),
-    Cancel(ActionKey, RunId),
-    BackUp(ActionKey, RunId),
+pub(super) enum Ask {
+    /// Told again until it is acknowledged.
+    Tell(Vec<ToQueue>),
+    /// After those up to this number, which have arrived.
+    News(u64),
+    Look,
+    Renew(Vec<Ownership>),
+    TakeOver(usize),
+    /// Asked again until it is answered.
+    Read(Ownership),
+    Write {
+        restores: Vec<Restore>,
+        appends: Vec<Append>,
+    },
+    Release(Vec<Ownership>),
+}
+
+/// See [`Ask`].
+#[derive(Debug)]
+pub(super) enum Answer {
+    Told,
+    /// Numbered.
+    News(Vec<(u64, News)>),
+    Seen(QueueSeen),
+    Tenures(Vec<Tenure>),
+    Taken(Vec<Ownership>),
+    Left(Ownership, Option<Left>),
+    Written(Vec<Written>),
+}
+
+/// What became of writing that nobody has answered.
+pub(super) fn not_written(restores: Vec<Restore>, appends: Vec<Append>) -> Vec<Written> {
+    let restores = restores.into_iter().map(|restore| Written {
+        ownership: restore.ownership,
+        outcome: WriteOutcome::Restored(Err(Away)),
+    });
+    let appends = appends.into_iter().map(|append| Written {
+        outcome: registry::outcome(&append, Err(Away)),
+        ownership: append.ownership,
+    });
+    restores.chain(appends).collect()
 }
 
 /// From a replica, by the life in which it was sent.
@@ -60,89 +99,174 @@ pub(super) struct Sender {
     pub life: u32,
     /// Of the call.
     pub id: u64,
+    /// Which try of it.
+    pub tried: u32,
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Message {
     CallToReplica(Call),
     CallToQueue(Call, u32),
-    AnswerToReplica(Call, u32, Answer),
-    AnswerToWorker(Call, Answer),
-    OrderToQueue(Sender, Order),
-    Acknowledge(Sender),
-    AskNews(Sender),
-    News(Sender, u64, Vec<News>),
-    Reap,
+    AnswerToReplica(Call, u32, CallAnswer),
+    AnswerToWorker(Call, CallAnswer),
+    Ask(Sender, Ask),
+    Answer(Sender, Arc<Answer>),
+}
+
+impl Message {
+    /// The replica that it comes to, and the life in which that has to be.
+    fn replica(&self) -> Option<(usize, Option<u32>)> {
+        match self {
+            Message::CallToReplica(call) => Some((call.replica, None)),
+            Message::AnswerToReplica(call, life, _) => Some((call.replica, Some(*life))),
+            Message::Answer(sender, _) => Some((sender.replica, Some(sender.life))),
+            Message::CallToQueue(..) | Message::AnswerToWorker(..) | Message::Ask(..) => None,
+        }
+    }
 }
 
 impl Farm {
     pub(super) fn arrive(&mut self, message: Message) {
+        if let Some((at, life)) = message.replica() {
+            let replica = &self.replicas[at];
+            // Connections end with their process, and wait while it stands still.
+            if !replica.up || life.is_some_and(|life| replica.life != life) {
+                return;
+            }
+            if replica.paused {
+                return self.hold(at, Event::Arrive(message));
+            }
+        }
         match message {
             Message::CallToReplica(call) => {
                 let (replica, life) = (call.replica, self.replicas[call.replica].life);
-                if self.replicas[replica].up {
-                    let message = Message::CallToQueue(call, life);
-                    self.send(Host::Replica(replica), Host::Queue, message);
-                }
+                let message = Message::CallToQueue(call, life);
+                self.send(Host::Replica(replica), Host::Queue, message);
             }
             Message::CallToQueue(call, life) => {
                 let answer = self.serve(&call);
                 let to = Host::Replica(call.replica);
-                self.send(
-                    Host::Queue,
-                    to,
-                    Message::AnswerToReplica(call, life, answer),
-                );
+                let message = Message::AnswerToReplica(call, life, answer);
+                self.send(Host::Queue, to, message);
             }
             Message::AnswerToReplica(call, life, answer) => {
-                // The connection ended with the process.
-                let replica = &self.replicas[call.replica];
-                if replica.up && replica.life == life {
-                    let (from, to) = (Host::Replica(call.replica), Host::Worker(call.worker));
-                    self.send(from, to, Message::AnswerToWorker(call, answer));
+                if let CallAnswer::Completed = answer
+                    && let Request::Complete(lease, Outcome::Succeeded(result)) = &call.request
+                {
+                    let since = self.agenda.now();
+                    let errand = Errand::Record(lease.key, result.clone());
+                    let event = ReplicaEvent::Store(errand, since);
+                    self.agenda
+                        .after(0, Event::Replica(call.replica, life, event));
                 }
+                let (from, to) = (Host::Replica(call.replica), Host::Worker(call.worker));
+                self.send(from, to, Message::AnswerToWorker(call, answer));
             }
             Message::AnswerToWorker(call, answer) => self.answered(call, answer),
-            Message::OrderToQueue(sender, order) => self.obey(sender, order),
-            Message::Acknowledge(sender) => self.acknowledged(sender),
-            Message::AskNews(sender) => {
-                let owner = super::replica::owner(sender.replica, sender.life);
-                let incarnation = promptly(self.queue.incarnation()).unwrap_or_default();
-                let news = promptly(self.queue.news(&owner, NEWS, Duration::ZERO));
-                let message = Message::News(sender, incarnation, news.unwrap_or_default());
-                self.send(Host::Queue, Host::Replica(sender.replica), message);
-            }
-            Message::News(sender, incarnation, news) => self.hear(sender, incarnation, news),
-            Message::Reap => {
-                // More than there can be: which of them a smaller bound lets go of first is the queue's affair, and not
-                // the same in every process.
-                promptly(self.queue.reap(1_000)).unwrap_or_default();
+            Message::Ask(sender, ask) => self.obey(sender, ask),
+            Message::Answer(sender, answer) => {
+                if let Some(answer) = Arc::into_inner(answer) {
+                    self.hear(sender, answer);
+                }
             }
         }
     }
 
-    fn obey(&mut self, sender: Sender, order: Order) {
-        let owner = super::replica::owner(sender.replica, sender.life);
-        let done = match order {
-            Order::Enqueue(tasks) => promptly(self.queue.enqueue(&owner, tasks)),
-            Order::Cancel(key, run) => promptly(self.queue.cancel(&owner, &[(key, run)])),
-            Order::BackUp(key, run) => {
-                self.ledger.backed_up(&key, self.agenda.now());
-                promptly(self.queue.back_up(&owner, &[(key, run)]))
+    /// What Redis does when a replica asks it.
+    fn obey(&mut self, sender: Sender, ask: Ask) {
+        let owner = owner(sender.replica, sender.life);
+        let now = self.time();
+        let answer = match ask {
+            Ask::Tell(said) => {
+                for said in said {
+                    let done = match said {
+                        ToQueue::Enqueue(task) => promptly(self.queue.enqueue(&owner, vec![*task])),
+                        ToQueue::Cancel(key, run) => {
+                            promptly(self.queue.cancel(&owner, &[(key, run)]))
+                        }
+                        ToQueue::BackUp(key, run) => {
+                            self.ledger.backed_up(&key, self.agenda.now());
+                            promptly(self.queue.back_up(&owner, &[(key, run)]))
+                        }
+                    };
+                    if done.is_err() {
+                        return;
+                    }
+                }
+                let stats = promptly(self.queue.stats()).unwrap_or_default();
+                if stats.queued + stats.leased > self.nodes {
+                    self.violated(format!("the queue grows beyond its builds: {stats:?}"));
+                }
+                Answer::Told
             }
+            Ask::News(heard) => {
+                let news = promptly(self.queue.news(&owner, NEWS, Duration::ZERO));
+                let news: Vec<(u64, News)> = news
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|news| (self.next_call(), news))
+                    .collect();
+                let mailbox = self.mailboxes.entry(owner).or_default();
+                mailbox.retain(|(number, _)| *number > heard);
+                mailbox.extend(news);
+                Answer::News(mailbox.clone())
+            }
+            Ask::Look => {
+                // More than there can be: which of them a smaller bound lets go of first is the queue's affair, and not
+                // the same in every process.
+                let reaped = promptly(self.queue.reap(1_000)).unwrap_or_default();
+                Answer::Seen(QueueSeen {
+                    incarnation: promptly(self.queue.incarnation()).unwrap_or_default(),
+                    next: reaped.next,
+                })
+            }
+            Ask::Renew(held) => Answer::Tenures(self.registry.renew(&held, now)),
+            Ask::TakeOver(most) => {
+                let taken = self.registry.take_over(&owner, most, now);
+                for ownership in &taken {
+                    let lost = self.registry.has_lost();
+                    self.builds[ownership.build.0 as usize].taken_over(lost);
+                }
+                Answer::Taken(taken)
+            }
+            Ask::Read(ownership) => {
+                let left = self.registry.left(ownership.build);
+                self.note(|| {
+                    format!(
+                        "{owner} reads of build {}: {:?}",
+                        ownership.build.0,
+                        left.as_ref().map(|left| left.events.len())
+                    )
+                });
+                Answer::Left(ownership, left)
+            }
+            Ask::Write { restores, appends } => {
+                self.note(|| {
+                    let appends = appends
+                        .iter()
+                        .map(|a| (a.ownership.build.0, a.after, a.up_to()));
+                    let restores = restores.iter().map(|r| (r.ownership.build.0, r.confirmed));
+                    format!(
+                        "{owner} writes {:?}, restores {:?}",
+                        appends.collect::<Vec<_>>(),
+                        restores.collect::<Vec<_>>()
+                    )
+                });
+                let (written, offence) = self.registry.write(restores, appends, now);
+                if let Some(offence) = offence {
+                    self.violated(offence);
+                }
+                Answer::Written(written)
+            }
+            Ask::Release(held) => return self.registry.release(&held, now),
         };
-        let stats = promptly(self.queue.stats()).unwrap_or_default();
-        if stats.queued + stats.leased > self.nodes {
-            self.violated(format!("the queue grows beyond its builds: {stats:?}"));
-        }
-        if done.is_ok() {
-            let to = Host::Replica(sender.replica);
-            self.send(Host::Queue, to, Message::Acknowledge(sender));
-        }
+        let to = Host::Replica(sender.replica);
+        let answer = Message::Answer(sender, Arc::new(answer));
+        self.send_once(Host::Queue, to, answer);
     }
 
     /// The queue's part of a worker's call, under the eyes of the ledger.
-    fn serve(&mut self, call: &Call) -> Answer {
+    fn serve(&mut self, call: &Call) -> CallAnswer {
         let now = self.agenda.now();
         let worker: Arc<str> = format!("w{}", call.worker).into();
         match &call.request {
@@ -172,7 +296,7 @@ impl Farm {
                         format!("queue: {key} leased to {worker} as {:?}", id.token)
                     });
                 }
-                Answer::Leases(leases)
+                CallAnswer::Leases(leases)
             }
             Request::Renew(id) => {
                 let renewals = promptly(self.queue.renew(&[*id])).unwrap_or_default();
@@ -182,13 +306,13 @@ impl Farm {
                 {
                     self.violated(offence);
                 }
-                Answer::Renewal(renewal)
+                CallAnswer::Renewal(renewal)
             }
             Request::Complete(id, outcome) => self.serve_complete(id, outcome),
         }
     }
 
-    fn serve_complete(&mut self, id: &LeaseId, outcome: &Outcome) -> Answer {
+    fn serve_complete(&mut self, id: &LeaseId, outcome: &Outcome) -> CallAnswer {
         let now = self.agenda.now();
         let done = promptly(self.queue.complete(id, outcome.clone()));
         self.note(|| {
@@ -207,10 +331,10 @@ impl Farm {
                     let text = format!("a result was accepted without its blob {}", output.digest);
                     self.violated(text);
                 }
-                Answer::Completed
+                CallAnswer::Completed
             }
-            Err(QueueError::NotUploaded { .. }) => Answer::NotUploaded,
-            Err(_) => Answer::Refused,
+            Err(QueueError::NotUploaded { .. }) => CallAnswer::NotUploaded,
+            Err(_) => CallAnswer::Refused,
         }
     }
 }

@@ -12,6 +12,7 @@ local last = tonumber(held[3])
 if last < tonumber(ARGV[4]) then
   return 'behind'
 end
+local up_to = tonumber(ARGV[4])
 local dropped = tonumber(ARGV[9])
 for i = 10, 9 + dropped do
   redis.call('XDEL', KEYS[2], ARGV[i] .. '-0')
@@ -19,12 +20,18 @@ end
 for i = 10 + dropped, #ARGV, 2 do
   -- What an earlier try of this call has added is there already.
   local cursor = tonumber(ARGV[i])
+  up_to = cursor
   if cursor > last then
     redis.call('XADD', KEYS[2], ARGV[i] .. '-0', 'e', ARGV[i + 1])
     last = cursor
   end
 end
-redis.call('HSET', KEYS[1], 'last', last, 'record', ARGV[5])
+redis.call('HSET', KEYS[1], 'last', last)
+-- An earlier try of a call may come later than what followed it; then its record is an old one.
+if up_to < last then
+  return 'done'
+end
+redis.call('HSET', KEYS[1], 'record', ARGV[5])
 if ARGV[6] == '1' then
   redis.call('HSET', KEYS[1], 'finished', 1)
   redis.call('ZREM', KEYS[3], ARGV[1])

@@ -20,7 +20,7 @@ use crate::registry::bells::Bells;
 use crate::registry::moving_average::{DURATION_WEIGHT, MEMORY_DECAY};
 use crate::registry::{
     Append, Appended, Bounds, Duty, Measurement, OWNERSHIP_TTL, Ownership, REMEMBERED, Registry,
-    RegistryError, Tenure, WORKER_LISTED, now_ms, record_id,
+    RegistryError, Restore, Tenure, WORKER_LISTED, now_ms, record_id,
 };
 use gofarm_engine::core::{BuildId, Estimate};
 
@@ -286,11 +286,12 @@ impl Registry for RedisRegistry {
         })
     }
 
-    async fn restore(
-        &self,
-        ownership: &Ownership,
-        record: &v1::Build,
-    ) -> Result<bool, RegistryError> {
+    async fn restore(&self, restore: &Restore) -> Result<bool, RegistryError> {
+        let Restore {
+            ownership,
+            record,
+            confirmed,
+        } = restore;
         let build = ownership.build;
         let mut call = self.scripts.restore.key(self.keys.build(build));
         call.key(self.keys.events(build));
@@ -298,6 +299,7 @@ impl Registry for RedisRegistry {
         call.arg(build.to_string()).arg(&*ownership.owner);
         call.arg(ownership.epoch).arg(record.encode_to_vec());
         call.arg(ms(OWNERSHIP_TTL)).arg(record.submitted_ms);
+        call.arg(*confirmed);
         self.link.script("restoring a build", &call).await
     }
 

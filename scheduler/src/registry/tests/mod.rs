@@ -89,11 +89,43 @@ async fn events_are_fenced_and_told_once(registry: &dyn Registry) {
     assert!(taken[0].epoch > first.epoch);
     let stale = registry.append(&append(&first, 5, 6)).await.unwrap();
     assert_eq!(stale, Appended::Lost);
-    assert!(!registry.restore(&first, &build(1)).await.unwrap());
+    assert!(!registry.restore(&restore(&first, 5)).await.unwrap());
     assert_eq!(registry.renew(&[first]).await.unwrap(), [Tenure::Lost]);
     assert_eq!(cursors(registry, BuildId(1), 0).await.len(), 5);
     let done = registry.append(&append(&taken[0], 5, 6)).await.unwrap();
     assert_eq!(done, Appended::Done);
+}
+
+fn restore(ownership: &Ownership, confirmed: u64) -> Restore {
+    Restore {
+        ownership: ownership.clone(),
+        record: build(1),
+        confirmed,
+    }
+}
+
+/// A call that its owner has given up may still be on its way.
+async fn what_comes_late_changes_nothing(registry: &dyn Registry) {
+    let held = submitted(registry, 1, "a").await;
+    registry.append(&append(&held, 0, 3)).await.unwrap();
+    let mut over = append(&held, 3, 5);
+    over.record.finished_ms = now_ms();
+    assert_eq!(registry.append(&over).await.unwrap(), Appended::Done);
+    let late = registry.append(&append(&held, 0, 4)).await.unwrap();
+    assert_eq!(late, Appended::Done);
+    assert!(registry.restore(&restore(&held, 3)).await.unwrap());
+    let found = registry.get(BuildId(1)).await.unwrap().unwrap();
+    assert_eq!(found.finished_ms, over.record.finished_ms);
+    assert_eq!(cursors(registry, BuildId(1), 0).await.len(), 5);
+    assert!(registry.list(10, true).await.unwrap().is_empty());
+    registry.release(&[held]).await.unwrap();
+    assert!(
+        registry
+            .take_over(&owner("b"), 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 async fn dropped_events_leave_the_others_under_their_numbers(registry: &dyn Registry) {
@@ -309,6 +341,7 @@ async fn a_duty_is_one_replicas_at_a_time(registry: &dyn Registry) {
 async fn suite(mut registry: impl FnMut() -> Arc<dyn Registry>) {
     a_build_is_known_once(&*registry()).await;
     events_are_fenced_and_told_once(&*registry()).await;
+    what_comes_late_changes_nothing(&*registry()).await;
     dropped_events_leave_the_others_under_their_numbers(&*registry()).await;
     a_build_that_is_over_is_owned_no_more(&*registry()).await;
     ownership_runs_out_unless_renewed(&*registry()).await;
@@ -440,7 +473,7 @@ async fn a_redis_that_lost_everything_is_told_again() {
     assert_eq!(tenures, [Tenure::Unknown]);
     let behind = registry.append(&append(&held, 3, 4)).await.unwrap();
     assert_eq!(behind, Appended::Behind);
-    assert!(registry.restore(&held, &build(1)).await.unwrap());
+    assert!(registry.restore(&restore(&held, 3)).await.unwrap());
     registry.append(&append(&held, 0, 4)).await.unwrap();
     assert_eq!(cursors(&registry, BuildId(1), 3).await, ["event 4"]);
     assert_eq!(registry.list(10, true).await.unwrap().len(), 1);

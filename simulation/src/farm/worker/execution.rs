@@ -27,7 +27,7 @@ impl Farm {
         }
         let (task, id) = (held.lease.task.clone(), held.lease.id);
         // A worker that stood still may get so far before its own clock stops it.
-        let ours = self.agenda.now() < held.expires();
+        let alone = self.agenda.now() < held.expires() && !self.ledger.may_share(&id.token);
         if !self.network.reaches(Host::Worker(at), Host::Store) {
             return self.worker_after(at, STORE_MS, WorkerEvent::Stage(token));
         }
@@ -44,7 +44,7 @@ impl Farm {
         }
         for other in (0..self.workers.len()).filter(|other| *other != at) {
             let running = self.workers[other].runs(&task.key, id.token.incarnation);
-            if ours && running.is_some_and(|token| !self.ledger.may_share(&token)) {
+            if alone && running.is_some_and(|token| !self.ledger.may_share(&token)) {
                 self.violated(format!(
                     "{} runs on w{other} and on w{at} at once",
                     task.key

@@ -9,7 +9,7 @@ use gofarm_engine::core::{ActionResult, Outcome};
 use gofarm_proto::{ActionKey, Digest};
 use gofarm_queue::{FencingToken, Lease, Renewal};
 
-use super::wire::{Answer, Call, Message, Request};
+use super::wire::{Call, CallAnswer, Message, Request};
 use super::{Event, Farm, brief};
 use crate::flaw::Flaw;
 use crate::network::Host;
@@ -53,7 +53,7 @@ pub(super) struct Worker {
 
 enum Frozen {
     Event(WorkerEvent),
-    Answer(Call, Answer),
+    CallAnswer(Call, CallAnswer),
 }
 
 struct Held {
@@ -193,7 +193,7 @@ impl Farm {
         for frozen in std::mem::take(&mut self.workers[at].frozen) {
             match frozen {
                 Frozen::Event(event) => self.worker_event(at, life, event),
-                Frozen::Answer(call, answer) => self.answered(call, answer),
+                Frozen::CallAnswer(call, answer) => self.answered(call, answer),
             }
         }
     }
@@ -298,16 +298,16 @@ impl Farm {
         self.worker_after(at, timeout, WorkerEvent::CallTimeout(id));
     }
 
-    pub(super) fn answered(&mut self, call: Call, answer: Answer) {
+    pub(super) fn answered(&mut self, call: Call, answer: CallAnswer) {
         let at = call.worker;
         let worker = &mut self.workers[at];
         if !worker.up || worker.life != call.life {
             return;
         }
         if worker.paused {
-            return worker.frozen.push(Frozen::Answer(call, answer));
+            return worker.frozen.push(Frozen::CallAnswer(call, answer));
         }
-        if let Answer::Leases(leases) = answer {
+        if let CallAnswer::Leases(leases) = answer {
             match worker.asking {
                 Some((id, asked)) if id == call.id => {
                     worker.asking = None;
@@ -325,7 +325,7 @@ impl Farm {
             return;
         };
         match answer {
-            Answer::Renewal(Renewal::Held { cancelled, .. }) => {
+            CallAnswer::Renewal(Renewal::Held { cancelled, .. }) => {
                 held.since = asked;
                 let wait = held.ttl() / RENEW_AFTER;
                 if cancelled && !matches!(held.phase, Phase::Completing(_)) {
@@ -334,17 +334,17 @@ impl Farm {
                     self.worker_after(at, wait, WorkerEvent::Renew(token));
                 }
             }
-            Answer::Renewal(_) if careless => {}
-            Answer::Renewal(_) => self.let_go(at, token, "lost"),
-            Answer::Completed => self.let_go(at, token, "completed"),
-            Answer::Refused => self.let_go(at, token, "refused"),
-            Answer::NotUploaded => {
+            CallAnswer::Renewal(_) if careless => {}
+            CallAnswer::Renewal(_) => self.let_go(at, token, "lost"),
+            CallAnswer::Completed => self.let_go(at, token, "completed"),
+            CallAnswer::Refused => self.let_go(at, token, "refused"),
+            CallAnswer::NotUploaded => {
                 if let Phase::Completing(Outcome::Succeeded(result)) = &held.phase {
                     held.phase = Phase::Uploading(result.clone());
                     self.worker_after(at, 10, WorkerEvent::Upload(token));
                 }
             }
-            Answer::Leases(_) => {}
+            CallAnswer::Leases(_) => {}
         }
     }
 
