@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::message::Granted;
 use super::output::Pending;
 use super::spans::Traced;
-use crate::lease::{Lease, LeaseToken, Lost, MARGIN, RENEW_AFTER};
+use crate::leasing::{Lease, LeaseToken, Lost, MARGIN, RENEW_AFTER};
 
 /// All leases from the moment when the farm's answer came in until their end is told.
 ///

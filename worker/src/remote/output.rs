@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use gofarm_proto::v1;
 
-use super::source::Shared;
-use crate::lease::LeaseToken;
+use super::shared::Shared;
+use crate::leasing::LeaseToken;
 
 /// How long output is gathered before it is sent.
 const GATHER: Duration = Duration::from_millis(200);

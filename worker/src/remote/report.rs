@@ -10,9 +10,9 @@ use tokio::time::{Instant, timeout};
 
 use super::message::blobs;
 use super::output::send_rest;
-use super::source::Shared;
+use super::shared::Shared;
 use crate::causes::with_causes;
-use crate::lease::{LeaseToken, SourceError};
+use crate::leasing::{LeaseToken, SourceError};
 
 /// A result that cannot be told for so long is given up: its lease has run out long since. Its outputs stay in the local
 /// cache.

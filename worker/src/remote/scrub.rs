@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use gofarm_proto::Digest;
 use gofarm_store::{DiskStore, Scrubbed, StoreError};
 
-use super::source::Shared;
+use super::shared::Shared;
 
 /// How often a worker that has work looks whether it has any still.
 const BUSY: Duration = Duration::from_secs(1);

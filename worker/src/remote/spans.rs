@@ -13,9 +13,9 @@ use gofarm_daemon::{Place, Span, now};
 use gofarm_proto::Digest;
 
 use super::report::Trouble;
-use super::source::Shared;
+use super::shared::Shared;
 use crate::error::{ExecuteError, Result};
-use crate::lease::LeaseToken;
+use crate::leasing::LeaseToken;
 use crate::task::Execution;
 
 /// Where the spans of a lease belong, if somebody wants them.
