@@ -126,7 +126,7 @@ async fn until(moment: Option<Instant>) {
 struct Slots {
     room: Room,
     tasks: JoinSet<()>,
-    held: HashMap<Id, Held>,
+    occupants: HashMap<Id, Occupant>,
     /// Not yet begun, in the order in which they came: nothing overtakes a task that waits for more room.
     waiting: VecDeque<Id>,
     /// How many more may be taken while all slots are in use.
@@ -141,7 +141,7 @@ struct Slots {
 }
 
 /// One lease.
-struct Held {
+struct Occupant {
     need: Need,
     stage: Stage,
     /// When it was taken, if that was ahead.
@@ -170,7 +170,7 @@ impl Slots {
             give_back: give_back.clone(),
             room: Room::new(options.slots, options.memory),
             tasks: JoinSet::new(),
-            held: HashMap::new(),
+            occupants: HashMap::new(),
             waiting: VecDeque::new(),
             ahead,
             pace: Pace::new(),
@@ -193,21 +193,22 @@ impl Slots {
         let stage = Stage::Waiting(begin);
         let full = self.room.is_full_with(self.waiting.len());
         let ahead = full.then(Instant::now);
-        self.held.insert(id, Held { need, stage, ahead });
+        self.occupants.insert(id, Occupant { need, stage, ahead });
         self.waiting.push_back(id);
     }
 
     fn begin_what_fits(&mut self) {
         while let Some(id) = self.waiting.front() {
             // A task that has lost its lease while it waited is no longer there.
-            if let Some(held) = self.held.get_mut(id) {
-                if !self.room.enter(held.need) {
+            if let Some(occupant) = self.occupants.get_mut(id) {
+                if !self.room.enter(occupant.need) {
                     return;
                 }
-                if held.ahead.is_some() {
+                if occupant.ahead.is_some() {
                     self.pace.began();
                 }
-                if let Stage::Waiting(begin) = std::mem::replace(&mut held.stage, Stage::Begun) {
+                if let Stage::Waiting(begin) = std::mem::replace(&mut occupant.stage, Stage::Begun)
+                {
                     // If it is just ending, it gives the room back as all others do.
                     let _ = begin.send(());
                 }
@@ -237,20 +238,20 @@ impl Slots {
 
     /// When the first that was taken ahead has waited for long enough.
     fn patience_ends(&self) -> Option<Instant> {
-        let waiting = self.waiting.iter().filter_map(|id| self.held.get(id));
-        let taken = waiting.filter_map(|held| held.ahead).min();
+        let waiting = self.waiting.iter().filter_map(|id| self.occupants.get(id));
+        let taken = waiting.filter_map(|occupant| occupant.ahead).min();
         taken.map(|taken| taken + AHEAD_FOR)
     }
 
     fn give_back_ahead(&mut self, now: Instant) {
-        let (held, pace) = (&mut self.held, &mut self.pace);
+        let (occupants, pace) = (&mut self.occupants, &mut self.pace);
         self.waiting.retain(|id| {
-            let Some(held) = held.get_mut(id) else {
+            let Some(occupant) = occupants.get_mut(id) else {
                 return false;
             };
-            let back = held.ahead.is_some_and(|taken| now >= taken + AHEAD_FOR);
+            let back = occupant.ahead.is_some_and(|taken| now >= taken + AHEAD_FOR);
             if back {
-                held.stage = Stage::GivenBack;
+                occupant.stage = Stage::GivenBack;
                 pace.gave_back();
             }
             !back
@@ -259,27 +260,27 @@ impl Slots {
 
     fn give_back_waiting(&mut self) {
         for id in self.waiting.drain(..) {
-            if let Some(held) = self.held.get_mut(&id) {
-                held.stage = Stage::GivenBack;
+            if let Some(occupant) = self.occupants.get_mut(&id) {
+                occupant.stage = Stage::GivenBack;
             }
         }
     }
 
     /// No process of this task runs any more.
     fn ran(&mut self, id: Id) {
-        if let Some(held) = self.held.get_mut(&id)
-            && matches!(held.stage, Stage::Begun)
+        if let Some(occupant) = self.occupants.get_mut(&id)
+            && matches!(occupant.stage, Stage::Begun)
         {
-            held.stage = Stage::Reporting;
-            self.room.leave(held.need);
+            occupant.stage = Stage::Reporting;
+            self.room.leave(occupant.need);
             self.pace.slot_freed();
             self.reporting += 1;
         }
     }
 
     fn ended(&mut self, id: Id) {
-        match self.held.remove(&id) {
-            Some(Held {
+        match self.occupants.remove(&id) {
+            Some(Occupant {
                 need,
                 stage: Stage::Begun,
                 ..
@@ -287,7 +288,7 @@ impl Slots {
                 self.room.leave(need);
                 self.pace.slot_freed();
             }
-            Some(Held {
+            Some(Occupant {
                 stage: Stage::Reporting,
                 ..
             }) => self.reporting -= 1,

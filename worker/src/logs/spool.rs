@@ -22,12 +22,12 @@ pub(crate) struct Spool {
     /// Has everything, once it is there.
     draft: Option<Draft>,
     length: u64,
-    trouble: Option<Trouble>,
+    remains: Option<Remains>,
 }
 
 /// Why not everything is there any more, and what is.
 #[derive(Debug)]
-struct Trouble {
+struct Remains {
     error: StoreError,
     ends: Ends,
 }
@@ -55,7 +55,7 @@ impl Spool {
             memory: Vec::new(),
             draft: None,
             length: 0,
-            trouble: None,
+            remains: None,
         }
     }
 
@@ -77,14 +77,14 @@ impl Spool {
 
     /// Adds bytes.
     pub fn push(&mut self, bytes: &[u8]) {
-        if self.trouble.is_none() {
+        if self.remains.is_none() {
             match self.write(bytes) {
                 Ok(()) => return,
                 Err(error) => self.fall_back(error),
             }
         }
-        if let Some(trouble) = &mut self.trouble {
-            trouble.ends.push(bytes);
+        if let Some(remains) = &mut self.remains {
+            remains.ends.push(bytes);
             self.length += bytes.len() as u64;
         }
     }
@@ -94,7 +94,7 @@ impl Spool {
         let ends = self.ends();
         self.memory = Vec::new();
         self.draft = None;
-        self.trouble = Some(Trouble { error, ends });
+        self.remains = Some(Remains { error, ends });
     }
 
     /// Both ends of what is there. What cannot be read is left out.
@@ -133,15 +133,15 @@ impl Spool {
         self.length = self.length.min(length);
         self.memory
             .truncate(usize::try_from(length).unwrap_or(usize::MAX));
-        if let Some(trouble) = &mut self.trouble {
-            trouble.ends.truncate(length);
+        if let Some(remains) = &mut self.remains {
+            remains.ends.truncate(length);
         }
     }
 
     /// Hands out what there is from `start` on, in pieces.
     pub fn each(&mut self, start: u64, mut piece: impl FnMut(&[u8])) {
-        if let Some(trouble) = &self.trouble {
-            return trouble.ends.each(start, piece);
+        if let Some(remains) = &self.remains {
+            return remains.ends.each(start, piece);
         }
         let Some(draft) = &self.draft else {
             let start = usize::try_from(start).unwrap_or(usize::MAX);
@@ -194,7 +194,7 @@ impl Spool {
     pub fn finish(mut self) -> Result<Printed, Box<Unkept>> {
         // What is left of much may be little.
         let few = (self.length <= INLINE_LOG as u64).then(|| self.tail(INLINE_LOG));
-        if let Some(Trouble { error, ends }) = self.trouble {
+        if let Some(Remains { error, ends }) = self.remains {
             return match few {
                 Some(few) if ends.is_whole() => Ok(Printed::Inline(few)),
                 _ => Err(unkept(error, &ends)),
@@ -374,7 +374,7 @@ mod tests {
     fn what_cannot_be_kept_is_told_at_the_end() {
         let (_folder, mut spool) = without_room();
         spool.push(&vec![b'x'; 10 * INLINE_LOG]);
-        assert!(spool.trouble.is_some());
+        assert!(spool.remains.is_some());
         spool.push(b"more");
         let error = spool.finish().unwrap_err().error;
         assert!(matches!(error, ExecuteError::Store(_)), "{error}");

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use gofarm_daemon::Spans;
 use gofarm_proto::v1;
 use gofarm_rpc::RpcError;
 use tokio::sync::Notify;
@@ -12,32 +11,11 @@ use tokio_util::sync::CancellationToken;
 use super::cache::LocalCache;
 use super::disk_trouble::DiskTrouble;
 use super::held::HeldLeases;
-use super::scrub::ScrubOptions;
+use super::options::RemoteOptions;
 use super::servers::Servers;
 
 /// How long joining and leaving may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// What a worker says of itself.
-#[derive(Debug, Clone)]
-pub struct RemoteOptions {
-    /// Its name: unique in the farm, the same after a restart.
-    pub worker: String,
-    /// The pool that it works for; empty for the default one.
-    pub pool: String,
-    /// What it can run: `os/arch`, and `os/arch/ID` for each C toolchain.
-    pub platforms: Vec<String>,
-    /// What those C toolchains are called.
-    pub c_toolchains: Vec<v1::CToolchain>,
-    /// Slots in all.
-    pub slots: usize,
-    /// Memory for tasks in all, bytes.
-    pub memory: u64,
-    /// How it looks for damage in its cache while it is idle.
-    pub scrub: ScrubOptions,
-    /// Where spans of what it does go.
-    pub spans: Spans,
-}
 
 /// What the parts of a source share.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::native_step::NativeStep;
 use super::outcome::with_log;
 use super::run_step::{RunEnd, RunStep};
-use super::staged_action::Surroundings;
-use super::tuning::Running;
+use super::staged_action::StagedAction;
+use super::tuning::RunningActions;
 use crate::action::{Definition, ExecRoot};
 use crate::blocking::blocking;
 use crate::collection::{KeptWork, collect};
@@ -86,13 +86,13 @@ struct Inner {
     /// Where programs of the machine are looked for when an action with `host_tools` has no PATH.
     path: String,
     workspaces: Arc<Workspaces>,
-    running: Arc<Running>,
+    running: Arc<RunningActions>,
 }
 
 /// A staged action. Dropped in this order: first the processes go, then the folders.
 struct Prepared {
     spawned: Option<Spawned>,
-    surroundings: Arc<Surroundings>,
+    staged: Arc<StagedAction>,
     back: PathsBack,
     stage: Duration,
     reading: Reading,
@@ -164,7 +164,7 @@ impl Executor {
         let prepared = blocking(move || inner.prepare(&task)).await?;
         let Prepared {
             spawned,
-            surroundings,
+            staged,
             back,
             stage,
             reading,
@@ -175,12 +175,12 @@ impl Executor {
         // Declared after the workspace, so it goes first, however this function is left.
         let mut tools = spawned.map(Tools::adopt).transpose()?;
         let started = Instant::now();
-        let limit = match surroundings.definition.action.timeout_ms {
+        let limit = match staged.definition.action.timeout_ms {
             0 => self.inner.options.default_timeout,
             ms => Duration::from_millis(ms),
         };
         let run = RunStep {
-            surroundings: &surroundings,
+            staged: &staged,
             machine_path: &self.inner.path,
             cpus: self.inner.options.cpus,
             running: &self.inner.running,
@@ -196,14 +196,14 @@ impl Executor {
         if let (Err(_), Some(tools)) = (&outcome, &tools) {
             tools.hang_up();
         }
-        let label = surroundings.definition.action.label.clone();
+        let label = staged.definition.action.label.clone();
         let store = self.inner.store.clone();
         let (kept_work, kept_as) = (self.inner.options.kept_work.clone(), label.clone());
         // Whatever the outcome: waiting for processes to go, and removing folders, may take a while.
         let (progress, outputs, collect_time) = blocking(move || {
             // First, because outputs are moved from there.
             let kept = match &kept_work {
-                Some(kept_work) => kept_work.keep(&kept_as, &surroundings.tree),
+                Some(kept_work) => kept_work.keep(&kept_as, &staged.tree),
                 None => Ok(()),
             };
             let begun = Instant::now();
@@ -216,12 +216,12 @@ impl Executor {
                 kept?;
                 let outputs = match progress.exit_code {
                     0 => {
-                        let Surroundings {
+                        let StagedAction {
                             definition,
                             root,
                             tree,
                             ..
-                        } = &*surroundings;
+                        } = &*staged;
                         collect(definition, root, tree)?
                     }
                     _ => Vec::new(),
@@ -279,12 +279,12 @@ impl Executor {
     ) -> Result<Progress> {
         let mut progress = Progress::default();
         let mut ready = false;
-        let action = &run.surroundings.definition.action;
+        let action = &run.staged.definition.action;
         for step in &action.steps {
             let skip = &step.skip_if_exists;
             if !skip.is_empty() {
-                let there = run.surroundings.tree.exists(skip);
-                let folder = run.surroundings.root.folder();
+                let there = run.staged.tree.exists(skip);
+                let folder = run.staged.root.folder();
                 if there.map_err(|trouble| trouble.into_error(&action.label, folder))? {
                     continue;
                 }
@@ -326,14 +326,14 @@ impl Executor {
     }
 
     async fn native(&self, run: &RunStep<'_>, step: &Step) -> Result<Option<String>> {
-        let (surroundings, step) = (run.surroundings.clone(), step.clone());
+        let (staged, step) = (run.staged.clone(), step.clone());
         blocking(move || {
-            let Surroundings {
+            let StagedAction {
                 definition,
                 root,
                 tree,
                 references,
-            } = &*surroundings;
+            } = &*staged;
             let native = NativeStep {
                 definition,
                 root,
@@ -398,10 +398,10 @@ impl Inner {
         if prepared.is_err() {
             workspace.settle();
         }
-        let (spawned, surroundings, back, links) = prepared?;
+        let (spawned, staged, back, links) = prepared?;
         Ok(Prepared {
             spawned,
-            surroundings: Arc::new(surroundings),
+            staged: Arc::new(staged),
             back,
             stage: begun.elapsed(),
             reading,
@@ -414,7 +414,7 @@ impl Inner {
         &self,
         workspace: &mut Workspace,
         definition: Definition,
-    ) -> Result<(Option<Spawned>, Surroundings, PathsBack, StagedLinks)> {
+    ) -> Result<(Option<Spawned>, StagedAction, PathsBack, StagedLinks)> {
         let sandboxed = self.sandbox == SandboxState::Active;
         let root = match sandboxed {
             true => ExecRoot::mounted(workspace.exec()),
@@ -452,13 +452,13 @@ impl Inner {
             false => shown::require(&definition)?,
         }
         let (references, back) = references(&self.store, &definition, &root);
-        let surroundings = Surroundings {
+        let staged = StagedAction {
             definition,
             root,
             tree,
             references,
         };
-        Ok((spawned, surroundings, back, links))
+        Ok((spawned, staged, back, links))
     }
 }
 

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::response_file;
 use super::response_file::ResponseFile;
-use super::staged_action::Surroundings;
-use super::tuning::{Running, compiler_concurrency};
+use super::staged_action::StagedAction;
+use super::tuning::{RunningActions, compiler_concurrency};
 use super::undeclared::{Known, undeclared_reads};
 use crate::action::VirtualPath;
 use crate::error::{ExecuteError, Result};
@@ -25,11 +25,11 @@ const SIGKILL: i32 = nix::libc::SIGKILL;
 
 /// What the programs of one action have in common.
 pub(crate) struct RunStep<'a> {
-    pub surroundings: &'a Arc<Surroundings>,
+    pub staged: &'a Arc<StagedAction>,
     pub machine_path: &'a str,
     /// See [`compiler_concurrency`].
     pub cpus: usize,
-    pub running: &'a Running,
+    pub running: &'a RunningActions,
     pub tuning: &'a [(String, String)],
     pub trace: Option<&'a dyn TraceSink>,
     pub cancel: &'a CancellationToken,
@@ -100,7 +100,7 @@ impl RunStep<'_> {
         if log.said().full {
             return Err(ExecuteError::Full {
                 what: format!("{tool} said so"),
-                folder: self.surroundings.root.folder().to_owned(),
+                folder: self.staged.root.folder().to_owned(),
                 log: log.tail(),
             });
         }
@@ -134,7 +134,7 @@ impl RunStep<'_> {
                 if matches!(errno, Errno::ENOSPC | Errno::EDQUOT) {
                     return ExecuteError::Full {
                         what: failed.reason,
-                        folder: self.surroundings.root.folder().to_owned(),
+                        folder: self.staged.root.folder().to_owned(),
                         log: log.tail(),
                     };
                 }
@@ -169,8 +169,8 @@ impl RunStep<'_> {
 
     /// The command as this machine has to run it. Its working folder is made.
     fn command(&self, run: &Run) -> Result<Command, Trouble> {
-        let (root, tree) = (&self.surroundings.root, &self.surroundings.tree);
-        let action = &self.surroundings.definition.action;
+        let (root, tree) = (&self.staged.root, &self.staged.tree);
+        let action = &self.staged.definition.action;
         tree.make_folder(&run.cwd)?;
         let mut argv: Vec<String> = run.argv[..1]
             .iter()
@@ -210,7 +210,7 @@ impl RunStep<'_> {
     /// Refuses a program of the machine that the sandbox does not show: in it the next one on PATH would run, which is not the
     /// one in the action's key.
     fn require_shown(&self, command: &Command) -> Result<()> {
-        let action = &self.surroundings.definition.action;
+        let action = &self.staged.definition.action;
         let (Some(view), Some(program)) = (self.view, command.argv.first()) else {
             return Ok(());
         };
@@ -236,7 +236,7 @@ impl RunStep<'_> {
             return Ok(None);
         }
         let path = format!("{WORK_DIR}/{}", response_file::NAME);
-        let (root, tree) = (&self.surroundings.root, &self.surroundings.tree);
+        let (root, tree) = (&self.staged.root, &self.staged.tree);
         let file = ResponseFile::write(tree, &path, &command.argv[1..])
             .map_err(|trouble| self.trouble(trouble))?;
         command.argv.truncate(1);
@@ -250,7 +250,7 @@ impl RunStep<'_> {
             argv: command.argv.clone(),
             cwd: command.cwd.clone(),
             env: command.env.clone().into_iter().collect(),
-            exec_root: self.surroundings.root.folder().to_owned(),
+            exec_root: self.staged.root.folder().to_owned(),
         }
     }
 
@@ -260,25 +260,24 @@ impl RunStep<'_> {
     }
 
     fn mark(&self, path: &str) -> Result<()> {
-        let written = self.surroundings.tree.write(path, b"");
+        let written = self.staged.tree.write(path, b"");
         written.map_err(|trouble| self.trouble(trouble))
     }
 
     fn trouble(&self, trouble: Trouble) -> ExecuteError {
-        let Surroundings {
+        let StagedAction {
             definition, root, ..
-        } = &**self.surroundings;
+        } = &**self.staged;
         trouble.into_error(&definition.action.label, root.folder())
     }
 
     fn undeclared(&self, log: &Log<'_>) -> Vec<String> {
-        let definition = &self.surroundings.definition;
+        let definition = &self.staged.definition;
         let known = Known {
             declared: &|path| definition.input(path).is_some(),
             staged: &|path| {
                 // What cannot be looked at is no undeclared read either.
-                VirtualPath::new(path).is_err()
-                    || self.surroundings.tree.exists(path).unwrap_or(true)
+                VirtualPath::new(path).is_err() || self.staged.tree.exists(path).unwrap_or(true)
             },
             shown: &|path| {
                 self.view
@@ -290,7 +289,7 @@ impl RunStep<'_> {
 
     /// Adds what can be known about a program that was not found.
     fn explain(&self, reason: String, errno: Errno) -> String {
-        let real = self.surroundings.root.folder().to_string_lossy();
+        let real = self.staged.root.folder().to_string_lossy();
         let reason = reason.replace(&*real, gofarm_proto::EXEC_ROOT);
         match (errno, self.view.is_some()) {
             (Errno::ENOENT, true) => format!(
@@ -301,7 +300,7 @@ impl RunStep<'_> {
     }
 
     fn label(&self) -> String {
-        self.surroundings.definition.action.label.clone()
+        self.staged.definition.action.label.clone()
     }
 }
 

@@ -6,7 +6,7 @@ use crate::tree::ActionTree;
 
 /// What the steps of one action work with.
 #[derive(Debug)]
-pub(crate) struct Surroundings {
+pub(crate) struct StagedAction {
     pub definition: Definition,
     pub root: ExecRoot,
     pub tree: ActionTree,

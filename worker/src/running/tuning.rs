@@ -41,13 +41,13 @@ pub fn compiler_concurrency(cpus: usize, running: usize) -> usize {
 
 /// How many actions run.
 #[derive(Debug, Default)]
-pub(crate) struct Running(AtomicUsize);
+pub(crate) struct RunningActions(AtomicUsize);
 
-impl Running {
+impl RunningActions {
     /// Counts one more, until the answer is dropped.
-    pub fn enter(self: &Arc<Running>) -> RunningGuard {
+    pub fn enter(self: &Arc<RunningActions>) -> RunningAction {
         self.0.fetch_add(1, Ordering::Relaxed);
-        RunningGuard(self.clone())
+        RunningAction(self.clone())
     }
 
     pub fn count(&self) -> usize {
@@ -55,10 +55,10 @@ impl Running {
     }
 }
 
-/// See [`Running::enter`].
-pub(crate) struct RunningGuard(Arc<Running>);
+/// See [`RunningActions::enter`].
+pub(crate) struct RunningAction(Arc<RunningActions>);
 
-impl Drop for RunningGuard {
+impl Drop for RunningAction {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn an_action_counts_while_it_runs() {
-        let running = Arc::new(Running::default());
+        let running = Arc::new(RunningActions::default());
         let (one, two) = (running.enter(), running.enter());
         assert_eq!(running.count(), 2);
         drop(one);

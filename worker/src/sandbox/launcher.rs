@@ -64,7 +64,7 @@ const LIMITED: [Resource; 16] = [
 
 /// What the two threads share: the group that runs, and whether the worker has hung up.
 #[derive(Default)]
-struct Running {
+struct RunningGroup {
     group: Option<Pid>,
     hung_up: bool,
 }
@@ -97,10 +97,10 @@ fn serve() -> io::Result<()> {
     {
         return report(&mut stream, no_surroundings(&error));
     }
-    let running = Arc::new(Mutex::new(Running::default()));
+    let running = Arc::new(Mutex::new(RunningGroup::default()));
     let commands = listen(stream.try_clone()?, running.clone());
     report(&mut stream, Event::Ready(Ready {}))?;
-    let mut session = Session {
+    let mut starter = Starter {
         stream,
         output: PipeWriter::from(io::stderr().as_fd().try_clone_to_owned()?),
         running,
@@ -110,16 +110,16 @@ fn serve() -> io::Result<()> {
         meter: Meter::start()?,
     };
     for command in commands {
-        session.perform(&command)?;
+        starter.perform(&command)?;
     }
     Ok(())
 }
 
 /// What the thread that starts the tools works with.
-struct Session {
+struct Starter {
     stream: UnixStream,
     output: PipeWriter,
-    running: Arc<Mutex<Running>>,
+    running: Arc<Mutex<RunningGroup>>,
     /// The list of this process's children; see [`end_escaped`].
     children: Option<File>,
     sandboxed: bool,
@@ -129,7 +129,7 @@ struct Session {
     meter: Meter,
 }
 
-impl Session {
+impl Starter {
     /// Runs a command and reports.
     fn perform(&mut self, command: &Command) -> io::Result<()> {
         if command.begins_action
@@ -204,7 +204,7 @@ impl Session {
 }
 
 /// Reads commands on a thread of its own, which notices the end of the stream while a tool runs.
-fn listen(mut stream: UnixStream, running: Arc<Mutex<Running>>) -> mpsc::Receiver<Command> {
+fn listen(mut stream: UnixStream, running: Arc<Mutex<RunningGroup>>) -> mpsc::Receiver<Command> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         // An unreadable stream is no better than one that has ended.
@@ -351,7 +351,7 @@ fn report(stream: &mut UnixStream, event: Event) -> io::Result<()> {
     }
 }
 
-fn lock(running: &Mutex<Running>) -> MutexGuard<'_, Running> {
+fn lock(running: &Mutex<RunningGroup>) -> MutexGuard<'_, RunningGroup> {
     // Neither thread panics while it holds the lock, and a half-made change does not exist.
     running.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -44,7 +44,7 @@ pub struct Arguments {
     /// How many actions at once: a number, or auto for as many as the CPUs and the memory that this process is granted
     /// allow
     #[arg(long, env = "GOFARM_SLOTS", default_value = "auto", value_parser = slots, value_name = "N")]
-    pub slots: Slots,
+    pub slots: SlotCount,
 
     /// Memory for actions [default: what is free, less 512MiB]
     #[arg(long, env = "GOFARM_MEMORY", value_parser = size, value_name = "SIZE")]
@@ -103,18 +103,18 @@ pub enum SandboxChoice {
 
 /// How many actions at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Slots {
+pub enum SlotCount {
     /// By CPUs and memory.
     Auto,
     /// So many.
     Exactly(usize),
 }
 
-fn slots(text: &str) -> Result<Slots, String> {
+fn slots(text: &str) -> Result<SlotCount, String> {
     match text {
-        "auto" => Ok(Slots::Auto),
+        "auto" => Ok(SlotCount::Auto),
         _ => match text.parse() {
-            Ok(number @ 1..=4096) => Ok(Slots::Exactly(number)),
+            Ok(number @ 1..=4096) => Ok(SlotCount::Exactly(number)),
             _ => Err("expected auto, or a number from 1 to 4096".to_owned()),
         },
     }
@@ -184,8 +184,8 @@ mod tests {
         assert!(rate("0").is_err());
         assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
         assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
-        assert_eq!(slots("auto"), Ok(Slots::Auto));
-        assert_eq!(slots("3"), Ok(Slots::Exactly(3)));
+        assert_eq!(slots("auto"), Ok(SlotCount::Auto));
+        assert_eq!(slots("3"), Ok(SlotCount::Exactly(3)));
         for wrong in ["", "50", "GiB", "-1GiB", "0B", "5GX"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }

@@ -5,6 +5,6 @@ mod c_toolchains;
 mod name;
 mod run;
 
-pub use arguments::{Arguments, SandboxChoice, Slots};
+pub use arguments::{Arguments, SandboxChoice, SlotCount};
 pub use c_toolchains::c_toolchains;
 pub use run::run;

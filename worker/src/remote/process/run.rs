@@ -13,14 +13,13 @@ use gofarm_rpc::{ConnectOptions, FarmToken, RpcError};
 use gofarm_store::DiskStoreOptions;
 use tokio_util::sync::CancellationToken;
 
-use super::arguments::{Arguments, SandboxChoice, Slots};
+use super::arguments::{Arguments, SandboxChoice, SlotCount};
 use super::c_toolchains::{c_toolchains, sort};
 use super::name::worker_name;
 use crate::leasing::{Machine, WorkerLoop, WorkerOptions, machine};
 use crate::remote::cache::{LocalCache, bounded};
-use crate::remote::scrub::ScrubOptions;
+use crate::remote::options::{RemoteOptions, ScrubOptions};
 use crate::remote::servers::Servers;
-use crate::remote::shared::RemoteOptions;
 use crate::remote::source::RemoteSource;
 use crate::running::{Executor, ExecutorOptions, SandboxMode, SandboxState, go_tools};
 use crate::sandbox::Launcher;
@@ -189,15 +188,15 @@ async fn obey(
     second.now();
 }
 
-/// Slots and memory for tasks.
+/// SlotCount and memory for tasks.
 fn room(arguments: &Arguments, machine: &Machine) -> (usize, u64) {
     let memory = arguments.memory.unwrap_or_else(|| {
         let free = machine.memory_available.saturating_sub(RESERVED_MEMORY);
         free.max(SLOT_MEMORY)
     });
     let slots = match arguments.slots {
-        Slots::Exactly(slots) => slots,
-        Slots::Auto => {
+        SlotCount::Exactly(slots) => slots,
+        SlotCount::Auto => {
             let by_memory = usize::try_from(memory / SLOT_MEMORY).unwrap_or(usize::MAX);
             machine.cpus.min(by_memory).max(1)
         }
