@@ -1,20 +1,20 @@
 //! The `gofarm` command.
 //!
 //! `cli` reads the command line, `submit` does a build from plan to programs, `farm` builds, inside this process or on many
-//! machines, `output` stamps and writes what was built, `report` tells the user about it, `verify` compares with
+//! machines, `deliver` stamps and writes what was built, `report` tells the user about it, `verify` compares with
 //! `go build`, `ask` has the commands that ask a farm. Everything that the user sees passes through `say` or the progress
 //! display of `report`, which keep from terminals what they would obey.
 
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 mod ask;
+mod blobs;
 pub mod cli;
 mod console;
+mod deliver;
 pub mod farm;
 mod folder;
-mod kept_work;
 mod outline;
-mod output;
 pub mod report;
 mod say;
 mod stderr;

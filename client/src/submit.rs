@@ -16,19 +16,19 @@ use gofarm_worker::{ExecuteError, KeptWork, Launcher, SandboxMode, with_causes};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
+use crate::blobs::Blobs;
 use crate::cli::{
     self, Environment, ExitCode, FarmSettings, SandboxChoice, SubmitOptions, SubmitRequest,
     UsageError,
 };
 use crate::console::{Console, Planning, Showing};
+use crate::deliver::{self, kept_work};
 use crate::farm::{
     Build, BuildWatch, Choices, Embedded, EmbeddedOptions, Farm, Fetched, Finished, Remote,
     Stopped, Supply,
 };
 use crate::folder::chosen_folder;
-use crate::kept_work;
 use crate::outline::{Asked, Outline};
-use crate::output::{self, Blobs};
 use crate::report::{Bytes, NoTerminal, Outcome, Summary};
 use crate::say;
 
@@ -175,9 +175,9 @@ impl Workplace {
         let (mut planned, mut bound) = planned?;
         let _remembering = self.remember_plan(planned.unremembered.take());
         let outline = self.outline(&planned.plan, &bound, instead.is_some());
-        let targets = output::targets(&outline, instead.unwrap_or(&self.go.cwd));
+        let targets = deliver::targets(&outline, instead.unwrap_or(&self.go.cwd));
         for (node, target) in &targets {
-            output::check_target(&outline, *node, target)?;
+            deliver::check_target(&outline, *node, target)?;
         }
         for node in outline.read_for(targets.keys().copied()) {
             bound.graph.nodes[node].requested = true;
@@ -265,7 +265,7 @@ impl Workplace {
                 Some(fetched) => fetched,
                 None => &self.store,
             };
-            let written = output::write_all(
+            let written = deliver::write_all(
                 &outline,
                 &finished,
                 blobs,

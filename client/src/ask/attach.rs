@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use super::Asking;
 use crate::cli::{AttachOptions, ExitCode, UsageError};
 use crate::console::{Console, Planning, Showing, watch_signals};
+use crate::deliver;
 use crate::farm::{Fetched, OnCancel, Remote, Stopped, Story, Submission};
 use crate::outline::Outline;
-use crate::output;
 use crate::report::Bytes;
 use crate::say;
 use crate::submit::exit_code;
@@ -36,7 +36,7 @@ impl Asking {
         };
         let targets = targets(outline, options.output.as_deref(), cwd)?;
         for (node, target) in &targets {
-            output::check_target(outline, *node, target)?;
+            deliver::check_target(outline, *node, target)?;
         }
         let cache = cwd.join(&options.cache_dir);
         let store = DiskStore::open(
@@ -97,7 +97,7 @@ impl Asking {
             cancel.clone(),
         );
         let records = cache.join("client").join("outputs");
-        let written = output::write_all(outline, &finished, &fetched, &targets, &records);
+        let written = deliver::write_all(outline, &finished, &fetched, &targets, &records);
         let written = match written {
             Ok((written, _)) => written,
             Err(error) => {
@@ -138,15 +138,15 @@ fn targets(
     cwd: &Path,
 ) -> Result<BTreeMap<usize, PathBuf>, UsageError> {
     let Some(given) = given else {
-        return Ok(output::targets(outline, cwd));
+        return Ok(deliver::targets(outline, cwd));
     };
     let path = cwd.join(given);
     if given.ends_with('/') || path.is_dir() {
-        return Ok(output::programs_in(outline, &path));
+        return Ok(deliver::programs_in(outline, &path));
     }
     let mut made: Vec<usize> = outline.programs().collect();
     if made.is_empty() {
-        made.extend(output::targets(outline, cwd).into_keys());
+        made.extend(deliver::targets(outline, cwd).into_keys());
     }
     match made[..] {
         [] => Ok(BTreeMap::new()),
