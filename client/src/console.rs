@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use gofarm_proto::{ActionKey, Digest, v1};
@@ -11,8 +11,6 @@ use gofarm_scheduler::core::{
     ActionResult, BuildEvent, BuildId, BuildSummary, Failure, Log, NodeEvent, NodeId, Resolution,
 };
 use gofarm_worker::TracedCommand;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Environment, ExitCode, ProgressChoice};
 use crate::farm::{BuildWatch, Output, Supply, WorkerWatch};
@@ -22,53 +20,6 @@ use crate::report::{
     locale_is_utf8,
 };
 use crate::say;
-use crate::stderr::stopping;
-
-/// Why a build was stopped from outside.
-#[derive(Debug, Clone, Default)]
-pub struct StopReason(Arc<OnceLock<ExitCode>>);
-
-impl StopReason {
-    /// The exit code that it means; `None` while nothing stopped the build.
-    pub fn get(&self) -> Option<ExitCode> {
-        self.0.get().copied()
-    }
-}
-
-/// Cancels on Ctrl-C, SIGTERM, or when the time is up. A second signal ends the process at once.
-pub fn watch_signals(cancel: CancellationToken, deadline: Option<Instant>) -> StopReason {
-    let reason = StopReason::default();
-    let stopped = reason.clone();
-    tokio::spawn(async move {
-        let (Ok(mut interrupt), Ok(mut terminate)) = (
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::terminate()),
-        ) else {
-            return;
-        };
-        let time_up = async {
-            match deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-                None => std::future::pending().await,
-            }
-        };
-        let code = tokio::select! {
-            _ = interrupt.recv() => ExitCode::Interrupted,
-            _ = terminate.recv() => ExitCode::Interrupted,
-            () = time_up => ExitCode::TimedOut,
-        };
-        let _ = stopped.0.set(code);
-        stopping();
-        cancel.cancel();
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        // The launchers die with this process and take their tools along.
-        std::process::exit(i32::from(ExitCode::Interrupted.code()));
-    });
-    reason
-}
 
 /// Everything that is written to; one thread at a time.
 struct Screen {

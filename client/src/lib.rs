@@ -2,21 +2,23 @@
 //!
 //! `cli` reads the command line, `submit` does a build from plan to programs, `farm` builds, inside this process or on many
 //! machines, `deliver` stamps and writes what was built, `report` tells the user about it, `verify` compares with
-//! `go build`, `ask` has the commands that ask a farm. Everything that the user sees passes through `say` or the progress
-//! display of `report`, which keep from terminals what they would obey.
+//! `go build`, `commands` has the commands that ask a farm. Everything that the user sees passes through `say` or the
+//! progress display of `report`, which keep from terminals what they would obey.
 
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
-mod ask;
 mod blobs;
 pub mod cli;
+mod commands;
 mod console;
 mod deliver;
+mod ending;
 pub mod farm;
 mod folder;
 mod outline;
 pub mod report;
 mod say;
+mod signals;
 mod stderr;
 mod submit;
 mod verify;
@@ -40,13 +42,13 @@ pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
         Ok(Command::Help(text)) => shown(text),
         Ok(Command::Submit(request)) => submit::command(&request, &environment),
         Ok(Command::Verify(request)) => verify::command(&request, &environment),
-        Ok(Command::Farm(request)) => ask::command(&request, &environment),
+        Ok(Command::Farm(request)) => commands::ask(&request, &environment),
         Err(error) => Err(error.into()),
     };
     match outcome {
         Ok(code) => code.into(),
         Err(error) => {
-            let (code, text) = submit::explain(&error);
+            let (code, text) = ending::explain(&error);
             say::err(&format!("{text}\n"));
             code.into()
         }

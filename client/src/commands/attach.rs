@@ -8,15 +8,16 @@ use anyhow::anyhow;
 use gofarm_store::{DiskStore, DiskStoreOptions};
 use tokio_util::sync::CancellationToken;
 
-use super::Asking;
+use super::asking::Asking;
 use crate::cli::{AttachOptions, ExitCode, UsageError};
-use crate::console::{Console, Planning, Showing, watch_signals};
+use crate::console::{Console, Planning, Showing};
 use crate::deliver;
+use crate::ending::exit_code;
 use crate::farm::{Fetched, OnCancel, Remote, Stopped, Story, Submission};
 use crate::outline::Outline;
 use crate::report::Bytes;
 use crate::say;
-use crate::submit::exit_code;
+use crate::signals::watch_signals;
 
 impl Asking {
     pub(super) fn attach(

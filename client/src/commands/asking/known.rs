@@ -8,7 +8,7 @@ use super::Asking;
 use crate::outline::{Outline, OutlineNode};
 
 /// A build, and what its client left with it.
-pub(super) struct Known {
+pub struct Known {
     pub build: v1::Build,
     pub graph: v1::Graph,
     /// None when it cannot be had or is none of ours.
@@ -37,7 +37,7 @@ fn labelled(node: &v1::Node) -> OutlineNode {
 
 impl Asking {
     /// Reads back a build.
-    pub(super) fn known(&self, id: &str) -> anyhow::Result<Known> {
+    pub(in crate::commands) fn known(&self, id: &str) -> anyhow::Result<Known> {
         let build = self.find(id)?;
         let graph = build.graph.as_ref().context("the farm names no graph")?;
         let graph = self

@@ -10,9 +10,9 @@ use gofarm_scheduler::core::{BuildEvent, Failure, Log, NodeEvent, NodeId};
 use gofarm_worker::TracedCommand;
 use tokio_util::sync::CancellationToken;
 
-use super::Asking;
-use super::blob::Known;
+use super::asking::{Asking, Known};
 use crate::cli::{ExitCode, UsageError};
+use crate::ending::exit_code;
 use crate::farm::{
     BuildWatch, OnCancel, Output, PATIENCE, Remote, Stopped, Story, Submission, WorkerWatch,
     long_log,
@@ -20,7 +20,6 @@ use crate::farm::{
 use crate::outline::Outline;
 use crate::report::OpenBlock;
 use crate::say;
-use crate::submit::exit_code;
 
 /// A line that is followed and longer than this is printed in parts, bytes.
 const LONGEST_LINE: usize = 256 << 10;

@@ -6,9 +6,7 @@ use gofarm_proto::v1;
 use gofarm_scheduler::convert::state_word;
 use serde::Serialize;
 
-use super::answer::{ago, moment};
-use super::table::table;
-use super::{Asking, KNOWN};
+use super::asking::{Asking, KNOWN, ago, moment, table};
 use crate::cli::ExitCode;
 use crate::report::{Span, rfc3339};
 use crate::say;

@@ -3,7 +3,7 @@
 use gofarm_printable::Printable;
 
 /// Columns as wide as their widest field, two spaces apart; nothing follows the last. The first row is the header.
-pub(super) fn table(rows: &[Vec<String>]) -> String {
+pub fn table(rows: &[Vec<String>]) -> String {
     // A field with a line feed would be a row of its own.
     let rows: Vec<Vec<String>> = rows
         .iter()

@@ -5,8 +5,7 @@ use std::time::Duration;
 use gofarm_proto::v1;
 use serde::Serialize;
 
-use super::Asking;
-use super::table::table;
+use super::asking::{Asking, table};
 use crate::cli::ExitCode;
 use crate::report::{Size, Span};
 use crate::say;
