@@ -4,6 +4,7 @@
 
 mod executor;
 mod native_step;
+mod options;
 mod outcome;
 mod response_file;
 mod run_step;
@@ -11,6 +12,7 @@ mod staged_action;
 mod tuning;
 mod undeclared;
 
-pub use executor::{Executor, ExecutorOptions, SandboxMode, SandboxState};
+pub use executor::Executor;
+pub use options::{ExecutorOptions, SandboxMode, SandboxState};
 pub use outcome::{Surroundings, broken_off, ended};
 pub use tuning::{compiler_concurrency, go_tools};
