@@ -1,9 +1,9 @@
 //! The `gofarm` command.
 //!
-//! `cli` reads the command line, `submit` does a build from plan to programs, `farm` builds, inside this process or on many
-//! machines, `deliver` stamps and writes what was built, `report` tells the user about it, `verify` compares with
-//! `go build`, `commands` has the commands that ask a farm. Everything that the user sees passes through `say` or the
-//! progress display of `report`, which keep from terminals what they would obey.
+//! `cli` reads the command line, `commands` has what can be asked for, one command a file; a `session` does a build for any
+//! of them, from plan to end; `farm` builds, inside this process or on many machines; `deliver` stamps and writes what was
+//! built; `console` and `report` tell the user about it. Everything that the user sees passes through `say` or the progress
+//! display of `report`, which keep from terminals what they would obey.
 
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
@@ -18,10 +18,9 @@ mod folder;
 mod outline;
 pub mod report;
 mod say;
+mod session;
 mod signals;
 mod stderr;
-mod submit;
-mod verify;
 
 use std::process::ExitCode;
 
@@ -40,8 +39,8 @@ pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
         Ok(Command::Sandbox(_)) => return gofarm_worker::launcher_main(),
         Ok(Command::Version) => shown(&cli::version()),
         Ok(Command::Help(text)) => shown(text),
-        Ok(Command::Submit(request)) => submit::command(&request, &environment),
-        Ok(Command::Verify(request)) => verify::command(&request, &environment),
+        Ok(Command::Submit(request)) => commands::submit(&request, &environment),
+        Ok(Command::Verify(request)) => commands::verify(&request, &environment),
         Ok(Command::Farm(request)) => commands::ask(&request, &environment),
         Err(error) => Err(error.into()),
     };

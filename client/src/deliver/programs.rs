@@ -1,6 +1,6 @@
 //! Programs and archives as they leave the farm: stamped with Go's identities and written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -16,10 +16,61 @@ use gofarm_scheduler::core::BuildResult;
 
 use super::identities::{BuildIdentities, output};
 use super::record::Record;
-use super::targets::check_target;
+use super::targets::{check_target, targets};
 use crate::blobs::Blobs;
 use crate::farm::Finished;
 use crate::outline::Outline;
+use crate::session::{Delivered, Purpose};
+
+/// Programs and archives on the user's disk, as what a build is done for.
+pub struct Programs {
+    folder: PathBuf,
+    records: PathBuf,
+    /// By node.
+    targets: BTreeMap<usize, PathBuf>,
+    written: Vec<PathBuf>,
+}
+
+impl Programs {
+    /// Where the user wants them, from this folder on. `records` is a folder for remembering what was written.
+    pub fn below(folder: &Path, records: PathBuf) -> Programs {
+        Programs {
+            folder: folder.to_owned(),
+            records,
+            targets: BTreeMap::new(),
+            written: Vec::new(),
+        }
+    }
+
+    /// Where each of them is.
+    pub fn written(&self) -> &[PathBuf] {
+        &self.written
+    }
+}
+
+impl Purpose for Programs {
+    fn wanted(&mut self, outline: &Outline) -> anyhow::Result<BTreeSet<usize>> {
+        self.targets = targets(outline, &self.folder);
+        for (node, target) in &self.targets {
+            check_target(outline, *node, target)?;
+        }
+        Ok(outline.read_for(self.targets.keys().copied()))
+    }
+
+    fn deliver(
+        &mut self,
+        outline: &Outline,
+        finished: &Finished,
+        blobs: &dyn Blobs,
+    ) -> anyhow::Result<Delivered> {
+        let (written, bytes) = write_all(outline, finished, blobs, &self.targets, &self.records)?;
+        self.written = written;
+        Ok(Delivered {
+            programs: self.written.len(),
+            bytes,
+        })
+    }
+}
 
 /// Writes what a node made to its target, unless what is there is that already. Returns the bytes written.
 fn write(

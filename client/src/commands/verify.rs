@@ -9,15 +9,16 @@ use anyhow::{Context, anyhow};
 use gofarm_plan::PlanError;
 use sha2::{Digest, Sha256};
 
+use super::opening::{Opened, open};
 use crate::cli::{Environment, ExitCode, SubmitRequest};
+use crate::deliver::Programs;
 use crate::say;
-use crate::submit::Workplace;
 
 /// The `verify` command. Prints for each program on stdout the verdict and the name, and below them the SHA-256 that both
 /// builds have, or that of each.
 pub fn command(request: &SubmitRequest, environment: &Environment) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
-    let workplace = Workplace::open(request, environment)?;
+    let opened = open(request, environment)?;
     let folder = tempfile::Builder::new()
         .prefix("gofarm-verify-")
         .tempdir()
@@ -26,16 +27,17 @@ pub fn command(request: &SubmitRequest, environment: &Environment) -> anyhow::Re
     let theirs = folder.path().join("go");
     fs::create_dir_all(&theirs).context("making a temporary folder")?;
 
-    let done = workplace.build(Some(&ours), started)?;
-    if done.code != ExitCode::Success {
-        return Ok(done.code);
+    let mut made = Programs::below(&ours, opened.session.records());
+    let code = opened.session.build(&opened.request, &mut made, started)?;
+    if code != ExitCode::Success {
+        return Ok(code);
     }
-    if done.written.is_empty() {
+    if made.written().is_empty() {
         return Err(anyhow!(
             "nothing to compare: no main package among those that were named"
         ));
     }
-    go_build(&workplace, &theirs)?;
+    go_build(&opened, &theirs)?;
 
     let ours = programs(&ours.join("bin"))?;
     let theirs = programs(&theirs)?;
@@ -70,8 +72,8 @@ pub fn command(request: &SubmitRequest, environment: &Environment) -> anyhow::Re
 }
 
 /// The same build by cmd/go, with the user's own build cache.
-fn go_build(workplace: &Workplace, folder: &Path) -> anyhow::Result<()> {
-    let options = &workplace.options;
+fn go_build(opened: &Opened, folder: &Path) -> anyhow::Result<()> {
+    let options = &opened.options;
     let mut args = vec![
         "build".to_owned(),
         format!("-trimpath={}", options.trimpath),
@@ -86,7 +88,7 @@ fn go_build(workplace: &Workplace, folder: &Path) -> anyhow::Result<()> {
     );
     args.push("--".to_owned());
     args.extend(options.packages.iter().cloned());
-    let output = workplace.go.run(&args, &[])?;
+    let output = opened.session.go.run(&args, &[])?;
     if !output.status.success() {
         return Err(PlanError::Go {
             text: String::from_utf8_lossy(&output.stderr)
