@@ -1,37 +1,26 @@
 //! What the user sees of a build while it runs: diagnostics, progress, and the files that were asked for.
 
+mod rendering;
+mod screen;
+
 use std::collections::HashMap;
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_scheduler::core::{
     ActionResult, BuildEvent, BuildId, BuildSummary, Failure, Log, NodeEvent, NodeId, Resolution,
 };
-use gofarm_worker::TracedCommand;
 
 use crate::cli::{Environment, ExitCode, ProgressChoice};
 use crate::farm::{BuildWatch, Output, Supply, WorkerWatch};
 use crate::outline::Outline;
 use crate::report::{
     Built, Bytes, CgoText, Diagnostics, EventLog, OpenBlock, Progress, Skipped, Subject, Summary,
-    locale_is_utf8,
 };
 use crate::say;
-
-/// Everything that is written to; one thread at a time.
-struct Screen {
-    progress: Progress,
-    events: Option<EventLog<File>>,
-    /// Of the tasks that were put into the queue.
-    labels: HashMap<ActionKey, String>,
-    print_commands: bool,
-    started: Instant,
-    /// While the block of an action comes piece by piece: what is to be printed behind it.
-    behind_block: Option<Vec<u8>>,
-}
+use screen::{Screen, SharedScreen, lock};
 
 /// Shows one build.
 pub struct Console<'p> {
@@ -261,61 +250,6 @@ impl<'p> Console<'p> {
     }
 }
 
-impl Outline {
-    /// What tools said about a node, as `go build` of this release prints it.
-    pub fn diagnostics(
-        &self,
-        index: usize,
-        render: impl FnOnce(&Diagnostics<'_>, &Subject<'_>, CgoText) -> Vec<u8>,
-    ) -> Vec<u8> {
-        let node = &self.nodes[index];
-        let diagnostics = Diagnostics {
-            cwd: Path::new(&self.folder),
-            real: &|root| self.to_real(root),
-            utf8: locale_is_utf8(),
-        };
-        let folder = (!node.folder.is_empty()).then(|| Path::new(&node.folder));
-        let subject = Subject {
-            import_path: &node.import_path,
-            description: &node.package,
-            folder,
-        };
-        let uses_cgo = node.host_tools && node.kind() == v1::Kind::Compile;
-        let cgo = CgoText::of_release(minor(&self.go_version), uses_cgo, self.print_commands);
-        render(&diagnostics, &subject, cgo)
-    }
-
-    /// What of a long log can be shown with this piece, as `go build` of this release prints it.
-    pub fn show(&self, index: usize, open: &mut OpenBlock, piece: Output<'_>) -> Vec<u8> {
-        let shown = |diagnostics: &Diagnostics<'_>, subject: &Subject<'_>, cgo: CgoText| {
-            let why = match piece {
-                Output::More(bytes) => return diagnostics.more(subject, cgo, open, bytes),
-                Output::End => None,
-                Output::Lost(why) => Some(why),
-            };
-            let mut block = std::mem::take(open);
-            let nothing = block.is_empty();
-            let mut text = diagnostics.rest(subject, cgo, &mut block);
-            if let Some(why) = why {
-                if nothing {
-                    text.extend(diagnostics.header(subject).into_bytes());
-                }
-                let what = match nothing {
-                    true => "the output",
-                    false => "the rest of the output",
-                };
-                let label = &self.nodes[index].label;
-                let line = format!(
-                    "gofarm: {what} of {label} cannot be shown: {why}; it changes nothing about the build, and building again with --no-cache prints it again\n"
-                );
-                text.extend(line.into_bytes());
-            }
-            text
-        };
-        self.diagnostics(index, shown)
-    }
-}
-
 impl BuildWatch for Console<'_> {
     fn task(&mut self, key: &ActionKey, definition: &Digest) {
         if let Some(node) = self.definitions.get(definition) {
@@ -396,90 +330,4 @@ impl BuildWatch for Console<'_> {
     fn warn(&mut self, text: &str) {
         self.print(format!("gofarm: {text}\n").as_bytes());
     }
-}
-
-impl Screen {
-    fn now(&self) -> Duration {
-        self.started.elapsed()
-    }
-
-    fn print(&mut self, text: &[u8]) {
-        let now = self.now();
-        self.progress.print(text, now);
-    }
-
-    fn event(&mut self, write: impl FnOnce(&mut EventLog<File>, SystemTime)) {
-        if let Some(events) = &mut self.events {
-            write(events, SystemTime::now());
-        }
-    }
-}
-
-struct SharedScreen(Arc<Mutex<Screen>>);
-
-impl WorkerWatch for SharedScreen {
-    fn log(&self, key: &ActionKey, chunk: &[u8]) {
-        let mut screen = lock(&self.0);
-        if let Some(label) = screen.labels.get(key).cloned() {
-            screen.event(|events, at| events.log(at, key, &label, chunk));
-        }
-    }
-
-    fn command(&self, command: &TracedCommand) {
-        let mut screen = lock(&self.0);
-        if screen.print_commands {
-            let line = shell_line(command).into_bytes();
-            match &mut screen.behind_block {
-                Some(behind) => behind.extend(line),
-                None => screen.print(&line),
-            }
-        }
-    }
-}
-
-/// A command as a shell would read it, and where it runs.
-fn shell_line(command: &TracedCommand) -> String {
-    let quote = |text: &str| {
-        let plain = !text.is_empty()
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_=./,:+@%".contains(&b));
-        if plain {
-            text.to_owned()
-        } else {
-            format!("'{}'", text.replace('\'', "'\\''"))
-        }
-    };
-    let env: Vec<String> = command
-        .env
-        .iter()
-        .map(|(name, value)| format!("{name}={}", quote(value)))
-        .collect();
-    let argv: Vec<String> = command.argv.iter().map(|arg| quote(arg)).collect();
-    format!(
-        "\n# {}\n# in {}\ncd {}\n{} {}\n",
-        command.label,
-        command.exec_root.display(),
-        quote(&command.cwd),
-        env.join(" "),
-        argv.join(" ")
-    )
-}
-
-fn lock(screen: &Mutex<Screen>) -> MutexGuard<'_, Screen> {
-    screen.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The minor number of a release such as `go1.27.3`.
-fn minor(version: &str) -> u32 {
-    version
-        .split_whitespace()
-        .find_map(|word| word.strip_prefix("go1."))
-        .and_then(|rest| {
-            rest.split(|c: char| !c.is_ascii_digit())
-                .next()?
-                .parse()
-                .ok()
-        })
-        .unwrap_or(u32::MAX)
 }
