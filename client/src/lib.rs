@@ -1,25 +1,26 @@
 //! The `gofarm` command.
 //!
-//! `cli` reads the command line, `submit` does a build from plan to programs, `farm` builds, inside this process or on many
-//! machines, `output` stamps and writes what was built, `report` tells the user about it, `verify` compares with
-//! `go build`, `ask` has the commands that ask a farm. Everything that the user sees passes through `say` or the progress
+//! `cli` reads the command line, `commands` has what can be asked for, one command a file; a `session` does a build for any
+//! of them, from plan to end; `farm` builds, inside this process or on many machines; `deliver` stamps and writes what was
+//! built; `console` and `report` tell the user about it. Everything that the user sees passes through `say` or the progress
 //! display of `report`, which keep from terminals what they would obey.
 
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
-mod ask;
+mod blobs;
 pub mod cli;
+mod commands;
 mod console;
+mod deliver;
+mod ending;
 pub mod farm;
 mod folder;
-mod kept_work;
 mod outline;
-mod output;
 pub mod report;
 mod say;
+mod session;
+mod signals;
 mod stderr;
-mod submit;
-mod verify;
 
 use std::process::ExitCode;
 
@@ -38,15 +39,15 @@ pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
         Ok(Command::Sandbox(_)) => return gofarm_worker::launcher_main(),
         Ok(Command::Version) => shown(&cli::version()),
         Ok(Command::Help(text)) => shown(text),
-        Ok(Command::Submit(request)) => submit::command(&request, &environment),
-        Ok(Command::Verify(request)) => verify::command(&request, &environment),
-        Ok(Command::Farm(request)) => ask::command(&request, &environment),
+        Ok(Command::Submit(request)) => commands::submit(&request, &environment),
+        Ok(Command::Verify(request)) => commands::verify(&request, &environment),
+        Ok(Command::Farm(request)) => commands::ask(&request, &environment),
         Err(error) => Err(error.into()),
     };
     match outcome {
         Ok(code) => code.into(),
         Err(error) => {
-            let (code, text) = submit::explain(&error);
+            let (code, text) = ending::explain(&error);
             say::err(&format!("{text}\n"));
             code.into()
         }

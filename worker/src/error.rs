@@ -7,7 +7,7 @@ use std::time::Duration;
 use gofarm_proto::Digest;
 use gofarm_store::StoreError;
 
-use crate::spool::Printed;
+use crate::printed::Printed;
 
 /// A result whose error is an [`ExecuteError`].
 pub type Result<T, E = ExecuteError> = std::result::Result<T, E>;

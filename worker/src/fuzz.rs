@@ -3,8 +3,8 @@
 use bolero::check;
 use gofarm_proto::{Digest, EXEC_ROOT, Message, v1};
 
-use crate::definition::Definition;
-use crate::protocol::{Command, Report, Setup, frame, receive};
+use crate::action::Definition;
+use crate::sandbox::{Command, Report, Setup, frame, receive};
 
 /// What one end of the launcher's socket may send to the other.
 #[test]

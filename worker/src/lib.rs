@@ -3,62 +3,49 @@
 //!
 //! Start reading at [`Executor::execute`], the life of one action. [`WorkerLoop`] is the life of a worker. Tools are never
 //! started by the worker itself but by a [launcher](launcher_main), a small process that serves one action at a time.
+//!
+//! The folders, each of which uses those before it:
+//!
+//! - `action`: what is to be executed, read and checked;
+//! - `tree`: the files of one action, by handles;
+//! - `logs`: what tools print;
+//! - `sandbox`: where tools run, and the launcher that starts them;
+//! - `staging`: inputs; `collection`: outputs;
+//! - `running`: one action from its staging to its result;
+//! - `leasing`: the leases of a worker, and how many tasks fit;
+//! - `remote`: leases, inputs and outputs by way of a farm, and the process `gofarm-worker`.
 
-mod by_reference;
+mod action;
+mod blocking;
 mod causes;
-mod collect;
-mod definition;
-mod ends;
+mod collection;
 mod error;
-mod executor;
-#[cfg(test)]
-mod fuzz;
-mod hold;
-mod kept_work;
-mod launcher;
-mod lease;
-mod log;
-mod machine;
-mod metering;
-mod native_step;
-mod outcome;
-mod pace;
-mod process;
-mod protocol;
+mod leasing;
+mod logs;
+mod printed;
 #[cfg(feature = "remote")]
 pub mod remote;
-mod response_file;
-mod room;
-mod run_step;
-mod said;
+mod running;
 mod sandbox;
-mod sandbox_view;
-mod shown;
-mod slots;
-mod spool;
-mod staged_links;
 mod staging;
 mod task;
 mod tree;
-mod tuning;
-mod undeclared;
-mod virtual_path;
-mod virtual_text;
-mod workspace;
 
 pub use causes::with_causes;
+pub use collection::KeptWork;
 pub use error::{ErrorClass, ExecuteError, Result};
-pub use executor::{Executor, ExecutorOptions, SandboxMode, SandboxState};
-pub use kept_work::KeptWork;
-pub use launcher::launcher_main;
-pub use lease::{
-    ASSUMED_MEMORY, Capacity, Lease, LeaseSource, LeaseToken, Lost, Renewal, SourceError,
+pub use leasing::{
+    ASSUMED_MEMORY, Capacity, Lease, LeaseSource, LeaseToken, Lost, Machine, Renewal, SourceError,
+    WorkerLoop, WorkerOptions, machine,
 };
-pub use log::{LOG_LIMIT, LogSink, TraceSink, TracedCommand};
-pub use machine::{Machine, machine};
-pub use outcome::{Surroundings, broken_off, ended};
-pub use process::Launcher;
-pub use slots::{WorkerLoop, WorkerOptions};
-pub use spool::Printed;
+pub use logs::{LOG_LIMIT, LogSink, TraceSink, TracedCommand};
+pub use printed::Printed;
+pub use running::{
+    Executor, ExecutorOptions, SandboxMode, SandboxState, Surroundings, broken_off,
+    compiler_concurrency, ended, go_tools,
+};
+pub use sandbox::{Launcher, launcher_main};
 pub use task::{Execution, Task};
-pub use tuning::{compiler_concurrency, go_tools};
+
+#[cfg(test)]
+mod fuzz;

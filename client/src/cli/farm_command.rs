@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use super::environment::Environment;
 use super::error::{Usage, UsageError};
-use super::farm_settings::ServerChoice;
 use super::flag::{Flag, PROGRESS, Setting, go, own};
 use super::help;
 use super::options::ProgressChoice;
 use super::request::DEFAULT_CACHE_SIZE;
 use super::said::Said;
 use super::scan::{Given, Grammar, scan};
+use super::server_choice::ServerChoice;
 use super::size::parse_size;
 use super::value::ValueKind;
 

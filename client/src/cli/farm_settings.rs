@@ -6,25 +6,11 @@ use gofarm_rpc::{FarmToken, FarmTokenError};
 
 use super::environment::Environment;
 use super::error::UsageError;
+use super::server_choice::ServerChoice;
 use super::settings_file::said_in;
 
 /// The value of --server that means: no farm, whatever a file says.
 const OFF: &str = "off";
-
-/// What flags and variables say of the farm.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ServerChoice {
-    /// --server, and how it was said.
-    pub server: Option<(String, String)>,
-    /// --token-file, else GOFARM_TOKEN_FILE.
-    pub token_file: Option<PathBuf>,
-    /// --ca.
-    pub ca: Option<PathBuf>,
-    /// --user.
-    pub user: Option<String>,
-    /// --pool.
-    pub pool: Option<String>,
-}
 
 /// A farm, and how to talk to it.
 #[derive(Clone, PartialEq, Eq)]
@@ -54,13 +40,6 @@ impl std::fmt::Debug for FarmSettings {
 }
 
 impl ServerChoice {
-    /// Makes paths absolute. `cwd` is the working folder, after `-C`.
-    pub fn rooted_at(mut self, cwd: &Path) -> ServerChoice {
-        self.token_file = self.token_file.map(|path| cwd.join(path));
-        self.ca = self.ca.map(|path| cwd.join(path));
-        self
-    }
-
     /// The farm that is to be used in a folder; `None` when nothing names one.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::farm_settings::ServerChoice;
+use super::server_choice::ServerChoice;
 
 /// Everything that the flags, GOFLAGS and the environment say.
 ///

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
 use super::error::UsageError;
-use super::farm_settings::ServerChoice;
 use super::flag::{FLAGS, Flag, Role, Setting};
 use super::options::{ProgressChoice, SandboxChoice};
 use super::scan::{Given, Origin};
+use super::server_choice::ServerChoice;
 
 /// All that was said, in the order of growing weight: environment, GOFLAGS, command line.
 pub(super) struct Said<'a> {

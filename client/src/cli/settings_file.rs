@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
 use super::error::UsageError;
-use super::farm_settings::ServerChoice;
 use super::nearest::nearest;
+use super::server_choice::ServerChoice;
 
 /// The name of both files.
 const FILE: &str = "gofarm.toml";

@@ -7,7 +7,6 @@ use gofarm_proto::{EXEC_ROOT, WORK_DIR};
 use memchr::memmem;
 
 use super::cgo_text::CgoText;
-use super::open_block::OpenBlock;
 use super::short_path::short_path;
 
 /// What cmd/go calls the working folder of an action. The number is that of the first action: which one it would have
@@ -37,14 +36,6 @@ pub struct Diagnostics<'a> {
 }
 
 impl Diagnostics<'_> {
-    /// The block for a log of tools that succeeded or failed: the header and the text. Nothing for an empty log.
-    pub fn block(&self, subject: &Subject<'_>, log: &[u8], cgo: CgoText) -> Vec<u8> {
-        let mut block = OpenBlock::default();
-        let mut text = self.more(subject, cgo, &mut block, log);
-        text.extend(self.rest(subject, cgo, &mut block));
-        text
-    }
-
     /// Text of tools as the user reads it. `positions`: see [`CgoText::apply`].
     pub(super) fn refined(
         &self,
@@ -69,28 +60,6 @@ impl Diagnostics<'_> {
     /// What a block begins with.
     pub fn header(&self, subject: &Subject<'_>) -> String {
         header(subject)
-    }
-
-    /// The block for an action that failed: its text, or, when it said nothing, which program failed how. `program` is
-    /// what was run, where that is known.
-    pub fn failure(
-        &self,
-        subject: &Subject<'_>,
-        log: &[u8],
-        cgo: CgoText,
-        program: Option<&str>,
-        exit_code: i32,
-    ) -> Vec<u8> {
-        if !log.is_empty() {
-            return self.block(subject, log, cgo);
-        }
-        let mut line = format!("{}: ", subject.import_path).into_bytes();
-        if let Some(program) = program {
-            line.extend_from_slice(&self.real_paths(program.as_bytes()));
-            line.extend_from_slice(b": ");
-        }
-        line.extend_from_slice(format!("exit status {exit_code}\n").as_bytes());
-        line
     }
 
     /// Replaces the virtual roots wherever they stand.

@@ -18,6 +18,7 @@ mod screen;
 mod short_path;
 mod skipped;
 mod summary;
+mod summary_file;
 mod terminal;
 mod timestamp;
 
@@ -29,6 +30,7 @@ pub use open_block::OpenBlock;
 pub use progress::Progress;
 pub use short_path::short_path;
 pub use skipped::Skipped;
-pub use summary::{ActionCounts, Built, Bytes, Outcome, Summary, SummaryError};
+pub use summary::{ActionCounts, Built, Bytes, Outcome, Summary};
+pub use summary_file::SummaryError;
 pub use terminal::{Display, NoTerminal, Terminal};
 pub use timestamp::rfc3339;

@@ -1,4 +1,4 @@
-//! The block of an action whose log comes piece by piece, so that nobody has to hold all of a long one.
+//! The block of an action, at once or, so that nobody has to hold all of a long log, as that comes piece by piece.
 
 use super::cgo_text::CgoText;
 use super::diagnostics::{Diagnostics, Subject};
@@ -69,6 +69,36 @@ fn whole_characters(text: &[u8]) -> usize {
 }
 
 impl Diagnostics<'_> {
+    /// The block for a log of tools that succeeded or failed: the header and the text. Nothing for an empty log.
+    pub fn block(&self, subject: &Subject<'_>, log: &[u8], cgo: CgoText) -> Vec<u8> {
+        let mut block = OpenBlock::default();
+        let mut text = self.more(subject, cgo, &mut block, log);
+        text.extend(self.rest(subject, cgo, &mut block));
+        text
+    }
+
+    /// The block for an action that failed: its text, or, when it said nothing, which program failed how. `program` is
+    /// what was run, where that is known.
+    pub fn failure(
+        &self,
+        subject: &Subject<'_>,
+        log: &[u8],
+        cgo: CgoText,
+        program: Option<&str>,
+        exit_code: i32,
+    ) -> Vec<u8> {
+        if !log.is_empty() {
+            return self.block(subject, log, cgo);
+        }
+        let mut line = format!("{}: ", subject.import_path).into_bytes();
+        if let Some(program) = program {
+            line.extend_from_slice(&self.real_paths(program.as_bytes()));
+            line.extend_from_slice(b": ");
+        }
+        line.extend_from_slice(format!("exit status {exit_code}\n").as_bytes());
+        line
+    }
+
     /// Takes more of a log. Returns what can be shown of it by now; the first text begins with the header.
     pub fn more(
         &self,

@@ -8,10 +8,10 @@ use gofarm_proto::v1;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::held::Traced;
 use super::message::{Granted, granted};
-use super::source::Shared;
-use super::spans::Traced;
-use crate::lease::{Capacity, Lease, SourceError};
+use super::shared::Shared;
+use crate::leasing::{Capacity, Lease, SourceError};
 
 /// How long an idle worker waits for an answer, and one that runs something: its room changes soon.
 const WAIT_IDLE: Duration = Duration::from_secs(20);

@@ -14,10 +14,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// How it stands with the disk.
 #[derive(Debug)]
-pub(super) struct DiskTrouble(Mutex<State>);
+pub(super) struct DiskTrouble(Mutex<Streak>);
 
 #[derive(Debug)]
-struct State {
+struct Streak {
     /// Full disks since the last task that came to its end.
     times: u32,
     pause_until: Instant,
@@ -25,7 +25,7 @@ struct State {
 
 impl DiskTrouble {
     pub fn new() -> DiskTrouble {
-        DiskTrouble(Mutex::new(State {
+        DiskTrouble(Mutex::new(Streak {
             times: 0,
             pause_until: Instant::now(),
         }))
@@ -33,26 +33,26 @@ impl DiskTrouble {
 
     /// A task has met a full disk. True: it is given back; false: it has crashed.
     pub fn met(&self, now: Instant) -> bool {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut streak = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Those that ran at the same time have met the same disk.
-        if now >= state.pause_until {
-            state.times += 1;
-            let doubled = FIRST_PAUSE * (1 << (state.times - 1).min(10));
-            state.pause_until = now + doubled.min(LONGEST_PAUSE);
+        if now >= streak.pause_until {
+            streak.times += 1;
+            let doubled = FIRST_PAUSE * (1 << (streak.times - 1).min(10));
+            streak.pause_until = now + doubled.min(LONGEST_PAUSE);
         }
-        state.times <= 2
+        streak.times <= 2
     }
 
     /// A task has come to its end.
     pub fn is_over(&self) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.times = 0;
+        let mut streak = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        streak.times = 0;
     }
 
     /// Nothing is to be taken before.
     pub fn pause_until(&self) -> Instant {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.pause_until
+        let streak = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        streak.pause_until
     }
 }
 

@@ -4,34 +4,34 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use gofarm_daemon::Place;
 use gofarm_proto::v1;
 use gofarm_store::Session;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::message::Granted;
-use super::output::Pending;
-use super::spans::Traced;
-use crate::lease::{Lease, LeaseToken, Lost, MARGIN, RENEW_AFTER};
+use super::pending::Pending;
+use crate::leasing::{Lease, LeaseToken, Lost, MARGIN, RENEW_AFTER};
 
 /// All leases from the moment when the farm's answer came in until their end is told.
 ///
 /// Tokens are given out here: those of the farm are unique within a pool only, and a worker has tasks of several.
 #[derive(Debug, Default)]
 pub(super) struct HeldLeases {
-    state: Mutex<State>,
+    state: Mutex<Leases>,
     /// Rung when a renewal may be due earlier than before.
     pub bell: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Leases {
     last: u64,
-    leases: HashMap<LeaseToken, Held>,
+    leases: HashMap<LeaseToken, HeldLease>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldLease {
     id: v1::LeaseId,
     label: String,
     build: Option<String>,
@@ -48,14 +48,23 @@ struct Held {
     output: Pending,
 }
 
-impl Held {
+/// Where the spans of a lease belong, if somebody wants them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Traced {
+    pub parent: Place,
+    pub attempt: u32,
+    /// Since when its inputs are here, as far as known.
+    pub ready: SystemTime,
+}
+
+impl HeldLease {
     fn deadline(&self) -> Instant {
         self.renewed + (self.ttl - self.ttl / MARGIN)
     }
 }
 
 impl HeldLeases {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Leases> {
         // Each change is one step.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -78,7 +87,7 @@ impl HeldLeases {
         };
         state.leases.insert(
             token,
-            Held {
+            HeldLease {
                 id: granted.id,
                 label: granted.label,
                 build: granted
@@ -216,7 +225,7 @@ impl HeldLeases {
     /// Whether the farm has said that the lease is somebody else's, or nobody's.
     pub fn is_lost(&self, token: LeaseToken) -> bool {
         let state = self.state();
-        let lost = |held: &Held| *held.lost.borrow();
+        let lost = |held: &HeldLease| *held.lost.borrow();
         match state.leases.get(&token).map(lost) {
             None | Some(Some(Lost::Expired | Lost::Stolen)) => true,
             Some(_) => false,

@@ -7,12 +7,12 @@ use gofarm_proto::Digest;
 use gofarm_rpc::BlobError;
 use tokio::time::Instant;
 
-use super::source::Shared;
+use super::shared::Shared;
+use crate::action::Definition;
+use crate::blocking::blocking;
 use crate::causes::with_causes;
-use crate::definition::Definition;
 use crate::error::{ExecuteError, Result};
-use crate::executor::blocking;
-use crate::lease::Lease;
+use crate::leasing::Lease;
 
 /// An address of the farm that brings nothing for so long is given up for the next one, or tried again.
 const PATIENCE: Duration = Duration::from_secs(60);

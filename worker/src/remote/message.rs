@@ -5,7 +5,7 @@ use std::time::Duration;
 use gofarm_daemon::Place;
 use gofarm_proto::{ActionKey, Digest, v1};
 
-use crate::lease::ASSUMED_MEMORY;
+use crate::leasing::ASSUMED_MEMORY;
 use crate::task::Task;
 
 /// A lease, read.

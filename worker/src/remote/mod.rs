@@ -12,28 +12,26 @@
 //! - A result is told only when its outputs are in the farm's store.
 //! - A full disk is this worker's trouble and costs a task one attempt at most.
 
-mod arguments;
 mod ask;
-mod c_toolchains;
 mod cache;
 mod disk_trouble;
 mod held;
 mod inputs;
 mod message;
-mod name;
+mod options;
 mod output;
+mod pending;
 mod process;
 mod renewal;
 mod report;
 mod scrub;
 mod servers;
+mod shared;
 mod source;
 mod spans;
 
-pub use arguments::{Arguments, SandboxChoice, Slots};
-pub use c_toolchains::c_toolchains;
 pub use cache::{LocalCache, bounded};
-pub use process::run;
-pub use scrub::ScrubOptions;
+pub use options::{RemoteOptions, ScrubOptions};
+pub use process::{Arguments, SandboxChoice, SlotCount, c_toolchains, run};
 pub use servers::Servers;
-pub use source::{RemoteOptions, RemoteSource};
+pub use source::RemoteSource;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gofarm_proto::v1;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::source::Shared;
+use super::shared::Shared;
 
 /// Between two attempts while the farm is away.
 const AGAIN: Duration = Duration::from_millis(500);

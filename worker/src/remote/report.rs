@@ -10,9 +10,9 @@ use tokio::time::{Instant, timeout};
 
 use super::message::blobs;
 use super::output::send_rest;
-use super::source::Shared;
+use super::shared::Shared;
 use crate::causes::with_causes;
-use crate::lease::{LeaseToken, SourceError};
+use crate::leasing::{LeaseToken, SourceError};
 
 /// A result that cannot be told for so long is given up: its lease has run out long since. Its outputs stay in the local
 /// cache.
@@ -144,24 +144,24 @@ fn note(shared: &Shared, token: LeaseToken, state: v1::LeaseState, outcome: &v1:
 
 /// Why outputs cannot be brought to the farm.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum UploadTrouble {
     /// The farm's store is full. No worker could store them, so the task has done nothing wrong.
     Full(String),
     /// Anything else, for the history of attempts.
     Other(String),
 }
 
-impl Trouble {
+impl UploadTrouble {
     pub fn reason(&self) -> &str {
         match self {
-            Trouble::Full(reason) | Trouble::Other(reason) => reason,
+            UploadTrouble::Full(reason) | UploadTrouble::Other(reason) => reason,
         }
     }
 
     /// How the task ends with it. After a full store nothing is taken for a while, as after a full disk of this worker.
     async fn outcome(self, shared: &Shared) -> v1::outcome::Outcome {
         match self {
-            Trouble::Full(reason) => {
+            UploadTrouble::Full(reason) => {
                 shared.trouble.met(Instant::now());
                 tracing::error!(
                     reason,
@@ -173,7 +173,7 @@ impl Trouble {
                 }
                 v1::outcome::Outcome::Released(v1::Released { reason })
             }
-            Trouble::Other(reason) => v1::outcome::Outcome::Crashed(reason),
+            UploadTrouble::Other(reason) => v1::outcome::Outcome::Crashed(reason),
         }
     }
 }
@@ -183,17 +183,17 @@ impl Trouble {
 async fn instead(
     shared: &Shared,
     outcome: v1::outcome::Outcome,
-    trouble: Trouble,
+    trouble: UploadTrouble,
 ) -> v1::outcome::Outcome {
     use v1::outcome::Outcome;
     match (outcome, trouble) {
-        (Outcome::Failed(result), Trouble::Full(reason)) => {
+        (Outcome::Failed(result), UploadTrouble::Full(reason)) => {
             tracing::warn!(reason, "the log of a failed action is cut");
             let store = shared.cache.store().clone();
             let cut = tokio::task::spawn_blocking(move || without_blob(&store, result)).await;
             match cut {
                 Ok(result) => Outcome::Failed(result),
-                Err(_) => Trouble::Full(reason).outcome(shared).await,
+                Err(_) => UploadTrouble::Full(reason).outcome(shared).await,
             }
         }
         (_, trouble) => trouble.outcome(shared).await,
@@ -221,7 +221,7 @@ async fn upload(
     token: LeaseToken,
     digests: &[Digest],
     end: Instant,
-) -> Result<(), Trouble> {
+) -> Result<(), UploadTrouble> {
     if digests.is_empty() {
         return Ok(());
     }
@@ -238,15 +238,15 @@ async fn upload(
         };
         let reason = || format!("its outputs cannot be uploaded: {}", with_causes(&error));
         if matches!(error, BlobError::Rpc(RpcError::Full { .. })) {
-            return Err(Trouble::Full(reason()));
+            return Err(UploadTrouble::Full(reason()));
         }
         if !error.is_unreachable() {
-            return Err(Trouble::Other(reason()));
+            return Err(UploadTrouble::Other(reason()));
         }
         tracing::warn!(lease = %token, %error, "cannot upload outputs; trying again");
         shared.servers.turn_from(server);
         if !backoff.wait(end).await {
-            return Err(Trouble::Other(reason()));
+            return Err(UploadTrouble::Other(reason()));
         }
     }
     // The loop that tells the outcome finds the same.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use gofarm_proto::Digest;
 use gofarm_store::{DiskStore, Scrubbed, StoreError};
 
-use super::source::Shared;
+use super::options::ScrubOptions;
+use super::shared::Shared;
 
 /// How often a worker that has work looks whether it has any still.
 const BUSY: Duration = Duration::from_secs(1);
@@ -13,25 +14,6 @@ const BUSY: Duration = Duration::from_secs(1);
 /// After a pass it is asked again which blobs are due when the first may be, but neither rarely nor all the time: that looks
 /// at every file.
 const LOOK: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10 * 60));
-
-/// When and how fast a worker reads its cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ScrubOptions {
-    /// Bytes a second; 0 for never.
-    pub rate: u64,
-    /// A blob that was verified less than so long ago is left alone.
-    pub after: Duration,
-}
-
-impl Default for ScrubOptions {
-    /// 20 GiB a day cost a disk little; 16 MiB a second go through them in twenty minutes.
-    fn default() -> Self {
-        ScrubOptions {
-            rate: 16 << 20,
-            after: Duration::from_secs(24 * 60 * 60),
-        }
-    }
-}
 
 /// What one pass over the cache has found.
 #[derive(Debug, Default)]

@@ -1,53 +1,29 @@
 //! The farm's lease queue, as the loop of a worker sees it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use gofarm_daemon::{Spans, now};
+use gofarm_daemon::now;
 use gofarm_proto::v1;
 use gofarm_rpc::RpcError;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::ask::Asking;
 use super::cache::LocalCache;
 use super::disk_trouble::DiskTrouble;
 use super::held::HeldLeases;
-use super::scrub::ScrubOptions;
+use super::options::RemoteOptions;
 use super::servers::Servers;
+use super::shared::Shared;
 use super::{inputs, output, renewal, report, scrub};
 use crate::causes::with_causes;
 use crate::error::ExecuteError;
-use crate::lease::{Capacity, Lease, LeaseSource, LeaseToken, Lost, Renewal, SourceError};
-use crate::outcome::{Surroundings, broken_off, ended};
+use crate::leasing::{Capacity, Lease, LeaseSource, LeaseToken, Lost, Renewal, SourceError};
+use crate::running::{Surroundings, broken_off, ended};
 use crate::task::Execution;
-
-/// How long joining and leaving may take.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// What a worker says of itself.
-#[derive(Debug, Clone)]
-pub struct RemoteOptions {
-    /// Its name: unique in the farm, the same after a restart.
-    pub worker: String,
-    /// The pool that it works for; empty for the default one.
-    pub pool: String,
-    /// What it can run: `os/arch`, and `os/arch/ID` for each C toolchain.
-    pub platforms: Vec<String>,
-    /// What those C toolchains are called.
-    pub c_toolchains: Vec<v1::CToolchain>,
-    /// Slots in all.
-    pub slots: usize,
-    /// Memory for tasks in all, bytes.
-    pub memory: u64,
-    /// How it looks for damage in its cache while it is idle.
-    pub scrub: ScrubOptions,
-    /// Where spans of what it does go.
-    pub spans: Spans,
-}
 
 /// A [`LeaseSource`] over a farm. Dropping it ends all that it does by itself.
 #[derive(Debug)]
@@ -56,47 +32,6 @@ pub struct RemoteSource {
     asking: Asking,
     /// Ends with us.
     _background: JoinSet<()>,
-}
-
-/// What the parts of a source share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub servers: Servers,
-    pub cache: LocalCache,
-    pub options: RemoteOptions,
-    pub held: HeldLeases,
-    pub trouble: DiskTrouble,
-    /// Rung when there is output to send.
-    pub printed: Notify,
-    /// Nothing more is taken.
-    pub drain: CancellationToken,
-}
-
-impl Shared {
-    /// Has the farm answer whatever call of this worker is waiting: what it gives in just the moment in which a call is
-    /// broken off would be lost until its lease runs out.
-    pub async fn want_nothing(&self, what: &'static str) -> Result<(), RpcError> {
-        let options = &self.options;
-        let server = self.servers.current();
-        let request = v1::AcquireRequest {
-            worker: options.worker.clone(),
-            pool: options.pool.clone(),
-            platforms: options.platforms.clone(),
-            slots: u32::try_from(options.slots).unwrap_or(u32::MAX),
-            free_slots: 0,
-            total_memory: options.memory,
-            free_memory: options.memory,
-            wait_ms: 0,
-            ahead: false,
-            c_toolchains: options.c_toolchains.clone(),
-        };
-        let answer = timeout(PATIENCE, server.leases().acquire(request)).await;
-        let late = || tonic::Status::deadline_exceeded("no answer in time");
-        match answer.unwrap_or_else(|_| Err(late())) {
-            Ok(_) => Ok(()),
-            Err(status) => Err(server.connection.error(what, status)),
-        }
-    }
 }
 
 impl RemoteSource {

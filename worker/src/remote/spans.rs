@@ -9,23 +9,15 @@
 
 use std::time::{Duration, SystemTime};
 
-use gofarm_daemon::{Place, Span, now};
+use gofarm_daemon::{Span, now};
 use gofarm_proto::Digest;
 
-use super::report::Trouble;
-use super::source::Shared;
+use super::held::Traced;
+use super::report::UploadTrouble;
+use super::shared::Shared;
 use crate::error::{ExecuteError, Result};
-use crate::lease::LeaseToken;
+use crate::leasing::LeaseToken;
 use crate::task::Execution;
-
-/// Where the spans of a lease belong, if somebody wants them.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Traced {
-    pub parent: Place,
-    pub attempt: u32,
-    /// Since when its inputs are here, as far as known.
-    pub ready: SystemTime,
-}
 
 impl Shared {
     /// Inputs were looked for, and there or brought.
@@ -83,7 +75,7 @@ impl Shared {
         token: LeaseToken,
         begun: SystemTime,
         outputs: &[Digest],
-        uploaded: &std::result::Result<(), Trouble>,
+        uploaded: &std::result::Result<(), UploadTrouble>,
     ) {
         let Some(traced) = self.held.traced(token).filter(|_| !outputs.is_empty()) else {
             return;

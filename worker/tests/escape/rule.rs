@@ -1,4 +1,4 @@
-//! The rule that makes the rest hold: what is in an action's tree is reached through `src/tree.rs`, by handles, and nowhere
+//! The rule that makes the rest hold: what is in an action's tree is reached through `src/tree`, by handles, and nowhere
 //! else does the worker reach for files by a path, unless it stands here with the reason.
 
 use std::collections::BTreeSet;
@@ -32,7 +32,7 @@ type Exception = (&'static str, &'static [&'static str], &'static str);
 
 const EXCEPTIONS: &[Exception] = &[
     (
-        "launcher.rs",
+        "sandbox/launcher.rs",
         &[
             "File::open",
             "std::fs",
@@ -44,27 +44,27 @@ const EXCEPTIONS: &[Exception] = &[
         "its own children in /proc, and programs in the folders of PATH: inside the sandbox, or as the action's own user",
     ),
     (
-        "kept_work.rs",
+        "collection/kept_work.rs",
         &["Folder::open"],
         "the folder that the user is told of, which no action sees: what is put into it is reached by its handle",
     ),
     (
-        "machine.rs",
+        "leasing/machine.rs",
         &["std::fs", " fs::", "unistd::", ".join("],
         "the machine's memory and control groups",
     ),
     (
-        "process.rs",
+        "sandbox/tools.rs",
         &["std::fs", " fs::", "unix::fs::", "unistd::", "fcntl::"],
         "which folders a launcher has mounted: their names are the worker's own",
     ),
     (
-        "remote/name.rs",
+        "remote/process/name.rs",
         &["std::fs", "File::options", "unistd::", ".join("],
         "the worker's name in its cache folder",
     ),
     (
-        "remote/process.rs",
+        "remote/process/run.rs",
         &[".join("],
         "files that the operator names",
     ),
@@ -74,7 +74,7 @@ const EXCEPTIONS: &[Exception] = &[
         "addresses of a farm, one behind the other",
     ),
     (
-        "sandbox.rs",
+        "sandbox/enter.rs",
         &[
             "std::fs",
             " fs::",
@@ -86,28 +86,28 @@ const EXCEPTIONS: &[Exception] = &[
         "the new root of a sandbox, before any action is in it; what is mounted is named by the worker",
     ),
     (
-        "sandbox_view.rs",
+        "sandbox/view.rs",
         &["std::fs", " fs::", ".exists()", ".is_dir()", ".join("],
         "the system's folders and compilers",
     ),
     (
-        "shown.rs",
+        "staging/shown.rs",
         &["std::fs", " fs::", ".is_file()"],
         "without a sandbox, whether a file of the machine that an action would find is one of its inputs: it is compared and not \
          taken",
     ),
     (
-        "tree.rs",
+        "tree/action_tree.rs",
         &["std::fs", "unix::fs::"],
         "the types of open files and of permissions",
     ),
     (
-        "undeclared.rs",
+        "running/undeclared.rs",
         &[".exists()"],
         "whether a file that a tool missed is one of the machine, which is told to the user and nothing else",
     ),
     (
-        "workspace.rs",
+        "sandbox/workspace.rs",
         &["Folder::open", ".join("],
         "the one folder whose name is told to launchers; what is in it is reached by its handle",
     ),
@@ -143,7 +143,7 @@ fn offence(file: &str, source: &str) -> Option<String> {
         return None;
     }
     Some(format!(
-        "src/{file} uses {more:?}: reach files of an action through src/tree.rs, or say here why that is not what it does; \
+        "src/{file} uses {more:?}: reach files of an action through src/tree, or say here why that is not what it does; \
          no longer used: {stale:?}"
     ))
 }
@@ -189,9 +189,15 @@ fn the_rule_finds_what_it_is_there_for() {
         "tokio::fs::write(path, content).await",
         "let folder = Folder::open(root.folder())?;",
     ] {
-        assert!(offence("collect.rs", planted).is_some(), "{planted}");
+        assert!(
+            offence("collection/outputs.rs", planted).is_some(),
+            "{planted}"
+        );
         let tested = format!("#[cfg(test)]\n{planted}");
-        assert_eq!(offence("collect.rs", &tested), None);
+        assert_eq!(offence("collection/outputs.rs", &tested), None);
     }
-    assert!(offence("undeclared.rs", "").is_some(), "a stale exception");
+    assert!(
+        offence("running/undeclared.rs", "").is_some(),
+        "a stale exception"
+    );
 }

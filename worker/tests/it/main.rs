@@ -5,7 +5,6 @@
     reason = "outside of test functions too, a test fails where it stands"
 )]
 
-#[cfg(feature = "remote")]
 mod farm;
 mod go;
 mod processes;

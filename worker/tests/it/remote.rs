@@ -43,7 +43,7 @@ async fn an_action_is_fetched_run_and_its_output_uploaded() {
     let key = farm.submit(&copies("copy", input), &[]).await;
     let copy = succeeded(farm.outcome(key).await);
     assert_eq!(farm.store.read(copy).await.unwrap(), b"hello");
-    assert!(farm.store.action(key).await.unwrap().is_some());
+    assert!(farm.is_recorded(key).await);
     assert_eq!(farm.line(key, "copy").await, "ing");
     assert!(worker.store.contains(&input));
     let listed = farm.table.0.lock().unwrap().last().cloned().unwrap();

@@ -163,6 +163,18 @@ impl RemoteFarm {
         .await
     }
 
+    /// Whether its result comes into the action cache, which is a moment after the owner hears of it.
+    pub async fn is_recorded(&self, of: ActionKey) -> bool {
+        let begun = std::time::Instant::now();
+        while self.store.action(of).await.unwrap().is_none() {
+            if begun.elapsed() > LONG {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        true
+    }
+
     /// What follows this prefix in a line of the task's output.
     pub async fn line(&self, of: ActionKey, prefix: &str) -> String {
         let mut text = String::new();

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{PATIENCE, Remote};
-use crate::output::Blobs;
+use crate::blobs::Blobs;
 
 /// The command was told to stop.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::farm_test::{TestFarm, request};
 use super::project_test::{Project, remote};
 use super::{Fetched, OnCancel, Remote, Stopped, Submission};
-use crate::output::Blobs;
+use crate::blobs::Blobs;
 
 fn disk(folder: &Path) -> DiskStore {
     DiskStore::open(folder, DiskStoreOptions::default()).unwrap()

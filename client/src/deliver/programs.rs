@@ -1,0 +1,196 @@
+//! Programs and archives as they leave the farm: stamped with Go's identities and written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use gofarm_engine::core::BuildResult;
+use gofarm_identity::{
+    BINARY_BUILD_ID, PACKAGE_BUILD_ID, full_archive, stamp_binary, stamp_package,
+};
+use gofarm_plan::Identities;
+use gofarm_proto::{Digest, v1};
+
+use super::identities::{BuildIdentities, output};
+use super::record::Record;
+use super::targets::{check_target, targets};
+use crate::blobs::Blobs;
+use crate::farm::Finished;
+use crate::outline::Outline;
+use crate::session::{Delivered, Purpose};
+
+/// Programs and archives on the user's disk, as what a build is done for.
+pub struct Programs {
+    folder: PathBuf,
+    records: PathBuf,
+    /// By node.
+    targets: BTreeMap<usize, PathBuf>,
+    written: Vec<PathBuf>,
+}
+
+impl Programs {
+    /// Where the user wants them, from this folder on. `records` is a folder for remembering what was written.
+    pub fn below(folder: &Path, records: PathBuf) -> Programs {
+        Programs {
+            folder: folder.to_owned(),
+            records,
+            targets: BTreeMap::new(),
+            written: Vec::new(),
+        }
+    }
+
+    /// Where each of them is.
+    pub fn written(&self) -> &[PathBuf] {
+        &self.written
+    }
+}
+
+impl Purpose for Programs {
+    fn wanted(&mut self, outline: &Outline) -> anyhow::Result<BTreeSet<usize>> {
+        self.targets = targets(outline, &self.folder);
+        for (node, target) in &self.targets {
+            check_target(outline, *node, target)?;
+        }
+        Ok(outline.read_for(self.targets.keys().copied()))
+    }
+
+    fn deliver(
+        &mut self,
+        outline: &Outline,
+        finished: &Finished,
+        blobs: &dyn Blobs,
+    ) -> anyhow::Result<Delivered> {
+        let (written, bytes) = write_all(outline, finished, blobs, &self.targets, &self.records)?;
+        self.written = written;
+        Ok(Delivered {
+            programs: self.written.len(),
+            bytes,
+        })
+    }
+}
+
+/// Writes what a node made to its target, unless what is there is that already. Returns the bytes written.
+fn write(
+    identities: &BuildIdentities<'_>,
+    node: usize,
+    target: &Path,
+    records: &Path,
+) -> anyhow::Result<u64> {
+    let result = identities
+        .result(node as u32)
+        .ok_or_else(|| anyhow!("internal error: node {node} has no result"))?;
+    let unknown = || {
+        anyhow!(
+            "internal error: the Go identity of {} is not known",
+            identities.outline.nodes[node].label
+        )
+    };
+    let is_program = identities.outline.nodes[node].kind() == v1::Kind::Link;
+    let build_id = if is_program {
+        identities.program_prefix(node)
+    } else {
+        identities.build_id(node as u32)
+    }
+    .ok_or_else(unknown)?;
+    let digests: Vec<Digest> = result.outputs.iter().map(|output| output.digest).collect();
+    let header = write_header(identities, node, target)?;
+    let record = Record::new(target, records, &digests, &build_id);
+    if record.holds() {
+        return Ok(header);
+    }
+    let bytes = if is_program {
+        let digest = output(identities.outline, node, result, "binary")?;
+        let mut bytes = identities.blobs.read(&digest)?;
+        stamp_binary(&mut bytes, BINARY_BUILD_ID, &build_id)
+            .with_context(|| format!("stamping {}", target.display()))?;
+        bytes
+    } else {
+        let (export, object) = identities.package(node)?.ok_or_else(unknown)?;
+        let mut bytes = full_archive(&export, &object)?;
+        stamp_package(&mut bytes, PACKAGE_BUILD_ID, &build_id)?;
+        bytes
+    };
+    // What is up to date stays as it is, its permissions too (`useCache` in cmd/go/internal/work/buildid.go).
+    let is_there = fs::read(target).is_ok_and(|there| there == bytes);
+    if !is_there {
+        let executable = is_program && !identities.outline.nodes[node].c_library;
+        check_target(identities.outline, node, target)?;
+        write_atomically(target, &bytes, executable)
+            .with_context(|| format!("writing {}", target.display()))?;
+    }
+    record.keep();
+    Ok(header + if is_there { 0 } else { bytes.len() as u64 })
+}
+
+/// Writes the header of a library for C beside it, if it exports anything (`installHeader` in
+/// cmd/go/internal/work/exec.go). Returns the bytes written.
+fn write_header(
+    identities: &BuildIdentities<'_>,
+    node: usize,
+    target: &Path,
+) -> anyhow::Result<u64> {
+    let library = &identities.outline.nodes[node];
+    let main = library.main.filter(|_| library.c_library);
+    let header = main
+        .and_then(|main| identities.result(main))
+        .and_then(|result| result.output("header"));
+    let Some(digest) = header else {
+        return Ok(0);
+    };
+    let target = target.with_extension("h");
+    let bytes = identities.blobs.read(&digest)?;
+    if fs::read(&target).is_ok_and(|there| there == bytes) {
+        return Ok(0);
+    }
+    write_atomically(&target, &bytes, false)
+        .with_context(|| format!("writing {}", target.display()))?;
+    Ok(bytes.len() as u64)
+}
+
+/// Writes what the nodes of a finished build have made to their targets, as far as there is anything. Returns what is
+/// there now and the bytes written. `records` is a folder for remembering what was written.
+///
+/// # Errors
+/// A blob that cannot be read, or a file that cannot be written.
+pub fn write_all(
+    outline: &Outline,
+    finished: &Finished,
+    blobs: &dyn Blobs,
+    targets: &BTreeMap<usize, PathBuf>,
+    records: &Path,
+) -> anyhow::Result<(Vec<PathBuf>, u64)> {
+    let mut written = Vec::new();
+    let mut bytes = 0;
+    if finished.summary.result == BuildResult::Cancelled {
+        return Ok((written, bytes));
+    }
+    let identities = BuildIdentities::new(outline, &finished.results, blobs)?;
+    for (&node, target) in targets {
+        if finished.results[node].is_some() {
+            bytes += write(&identities, node, target, records)?;
+            written.push(target.clone());
+        }
+    }
+    Ok((written, bytes))
+}
+
+fn write_atomically(target: &Path, bytes: &[u8], executable: bool) -> anyhow::Result<()> {
+    if fs::metadata(target).is_ok_and(|metadata| !metadata.is_file()) {
+        // A device or a pipe stays what it is.
+        return Ok(fs::write(target, bytes)?);
+    }
+    let folder = target.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mode = if executable { 0o777 } else { 0o666 };
+    // Made with that mode, so that the umask applies as it does to what go build writes.
+    let mut file = tempfile::Builder::new()
+        .prefix(".gofarm-")
+        .permissions(fs::Permissions::from_mode(mode))
+        .tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(target)?;
+    Ok(())
+}

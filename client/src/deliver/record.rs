@@ -1,0 +1,57 @@
+//! What was written to a target, remembered.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use gofarm_proto::Digest;
+
+/// Remembers what was written to a target, so that an unchanged program is not stamped and written again.
+pub(super) struct Record {
+    target: PathBuf,
+    file: PathBuf,
+    made_of: String,
+}
+
+impl Record {
+    pub fn new(target: &Path, records: &Path, digests: &[Digest], build_id: &str) -> Record {
+        let name = blake3_name(target);
+        Record {
+            target: target.to_owned(),
+            file: records.join(name),
+            made_of: format!("{digests:?} {build_id}"),
+        }
+    }
+
+    /// The file's times and place: any write to it changes them.
+    fn state(&self) -> Option<String> {
+        let metadata = fs::metadata(&self.target).ok()?;
+        Some(format!(
+            "{} {} {} {}.{:09} {}.{:09}",
+            self.made_of,
+            metadata.len(),
+            metadata.ino(),
+            metadata.mtime(),
+            metadata.mtime_nsec(),
+            metadata.ctime(),
+            metadata.ctime_nsec()
+        ))
+    }
+
+    pub fn holds(&self) -> bool {
+        let kept = fs::read_to_string(&self.file).ok();
+        kept.is_some() && kept == self.state()
+    }
+
+    /// A record that cannot be kept costs a write next time.
+    pub fn keep(&self) {
+        if let (Some(state), Some(folder)) = (self.state(), self.file.parent()) {
+            let _ = fs::create_dir_all(folder);
+            let _ = fs::write(&self.file, state);
+        }
+    }
+}
+
+fn blake3_name(path: &Path) -> String {
+    Digest::of(path.as_os_str().as_encoded_bytes()).hex()
+}
