@@ -84,15 +84,7 @@ impl GoCommand {
     }
 
     /// Runs another program of the user's machine that the planner asks for facts.
-    pub fn run_tool(&self, argv: &[String], cwd: &Path) -> Result<Output, PlanError> {
-        self.ask_tool(argv, cwd).map_err(|error| PlanError::Tool {
-            program: argv.join(" "),
-            detail: error.to_string(),
-        })
-    }
-
-    /// As [`run_tool`](GoCommand::run_tool), with the system's own error.
-    pub(crate) fn ask_tool(&self, argv: &[String], cwd: &Path) -> std::io::Result<Output> {
+    pub fn ask_tool(&self, argv: &[String], cwd: &Path) -> std::io::Result<Output> {
         let mut command = process(Path::new(&argv[0]), cwd);
         command
             .args(&argv[1..])
@@ -130,11 +122,7 @@ impl GoCommand {
         if !output.status.success() {
             return Err(refused(&output));
         }
-        let vars = serde_json::from_slice(&output.stdout).map_err(|error| PlanError::Tool {
-            program: "go env -json".to_owned(),
-            detail: format!("its answer is no JSON ({error}); is the go on PATH a go command?"),
-        })?;
-        Ok(GoEnv { vars })
+        GoEnv::read(&output.stdout)
     }
 }
 
@@ -167,6 +155,15 @@ pub struct GoEnv {
 }
 
 impl GoEnv {
+    /// The answer of `go env -json`.
+    pub(crate) fn read(said: &[u8]) -> Result<GoEnv, PlanError> {
+        let vars = serde_json::from_slice(said).map_err(|error| PlanError::Tool {
+            program: "go env -json".to_owned(),
+            detail: format!("its answer is no JSON ({error}); is the go on PATH a go command?"),
+        })?;
+        Ok(GoEnv { vars })
+    }
+
     /// A variable; empty when cmd/go does not know it.
     pub fn get(&self, name: &str) -> &str {
         self.vars.get(name).map_or("", String::as_str)
