@@ -19,6 +19,18 @@ pub(crate) struct Answer {
     pub said: Option<Vec<u8>>,
 }
 
+impl Answer {
+    /// What became of asking.
+    pub fn of(argv: Vec<String>, cwd: String, output: std::io::Result<Output>) -> Answer {
+        let output = output.ok().filter(|output| output.status.success());
+        Answer {
+            argv,
+            cwd,
+            said: output.map(|output| output.stdout),
+        }
+    }
+}
+
 /// A `go` command in a folder, with its whole environment.
 #[derive(Debug, Clone)]
 pub struct GoCommand {
@@ -96,13 +108,8 @@ impl GoCommand {
 
     /// Asks a program.
     pub(crate) fn answer(&self, argv: Vec<String>, cwd: String) -> Answer {
-        let output = self.ask_tool(&argv, Path::new(&cwd)).ok();
-        let output = output.filter(|output| output.status.success());
-        Answer {
-            said: output.map(|output| output.stdout),
-            argv,
-            cwd,
-        }
+        let output = self.ask_tool(&argv, Path::new(&cwd));
+        Answer::of(argv, cwd, output)
     }
 
     /// The settings that apply to every command: GOFLAGS, from the environment or `go env -w`.

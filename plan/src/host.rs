@@ -1,7 +1,7 @@
 //! The machine that plans, as far as planning asks it.
 //!
 //! Planning is a function of what cmd/go printed and of the answers that come through [`Host`]. So a plan can be made again
-//! from a record of both.
+//! from a record of both, on any machine, by no process (`golden`).
 
 use std::ffi::OsString;
 use std::fmt::Debug;
@@ -17,6 +17,7 @@ use crate::gocmd::GoCommand;
 
 /// What stands at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Kind {
     File,
     Folder,
@@ -55,6 +56,9 @@ pub(crate) trait Host: Debug + Send + Sync {
 
     /// The names in a folder, and what they are without following links, in any order.
     fn names(&self, folder: &Path) -> io::Result<Vec<(OsString, Kind)>>;
+
+    /// The file that a name of a program means: see [`GoCommand::look_up`].
+    fn look_up(&self, go: &GoCommand, name: &Path) -> Option<PathBuf>;
 
     /// What a program says.
     fn ask_tool(&self, go: &GoCommand, argv: &[String], cwd: &Path) -> io::Result<Output>;
@@ -106,6 +110,10 @@ impl Host for ThisHost {
             names.push((entry.file_name(), Kind::of(entry.file_type()?)));
         }
         Ok(names)
+    }
+
+    fn look_up(&self, go: &GoCommand, name: &Path) -> Option<PathBuf> {
+        go.look_up(name)
     }
 
     fn ask_tool(&self, go: &GoCommand, argv: &[String], cwd: &Path) -> io::Result<Output> {

@@ -149,7 +149,7 @@ pub(crate) fn dry_run(
     })
 }
 
-/// Makes a plan of what cmd/go printed and of what `lookups` is answered. Only a wrapper is asked besides.
+/// Makes a plan of what cmd/go printed and of what `lookups` is answered.
 pub(crate) fn interpret(
     go: &GoCommand,
     env: &GoEnv,
@@ -160,7 +160,7 @@ pub(crate) fn interpret(
 ) -> Result<(Plan, Grounds), PlanError> {
     let output = dry_run.output;
     let flags = request.flags_behind(env.get("GOFLAGS"));
-    let wrapper = Wrapper::of(go, flags.iter().map(String::as_str))?;
+    let wrapper = Wrapper::of(&**lookups.host(), go, flags.iter().map(String::as_str))?;
     let words = wrapper.as_ref().map_or(&[][..], Wrapper::words);
     let stderr = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
