@@ -15,6 +15,8 @@ mod files;
 #[cfg(test)]
 mod fuzz;
 mod gocmd;
+#[cfg(test)]
+mod golden;
 mod host;
 mod identity;
 mod lookups;
