@@ -19,6 +19,18 @@ pub(crate) struct Answer {
     pub said: Option<Vec<u8>>,
 }
 
+impl Answer {
+    /// What became of asking.
+    pub fn of(argv: Vec<String>, cwd: String, output: std::io::Result<Output>) -> Answer {
+        let output = output.ok().filter(|output| output.status.success());
+        Answer {
+            argv,
+            cwd,
+            said: output.map(|output| output.stdout),
+        }
+    }
+}
+
 /// A `go` command in a folder, with its whole environment.
 #[derive(Debug, Clone)]
 pub struct GoCommand {
@@ -84,15 +96,7 @@ impl GoCommand {
     }
 
     /// Runs another program of the user's machine that the planner asks for facts.
-    pub fn run_tool(&self, argv: &[String], cwd: &Path) -> Result<Output, PlanError> {
-        self.ask_tool(argv, cwd).map_err(|error| PlanError::Tool {
-            program: argv.join(" "),
-            detail: error.to_string(),
-        })
-    }
-
-    /// As [`run_tool`](GoCommand::run_tool), with the system's own error.
-    pub(crate) fn ask_tool(&self, argv: &[String], cwd: &Path) -> std::io::Result<Output> {
+    pub fn ask_tool(&self, argv: &[String], cwd: &Path) -> std::io::Result<Output> {
         let mut command = process(Path::new(&argv[0]), cwd);
         command
             .args(&argv[1..])
@@ -104,13 +108,8 @@ impl GoCommand {
 
     /// Asks a program.
     pub(crate) fn answer(&self, argv: Vec<String>, cwd: String) -> Answer {
-        let output = self.ask_tool(&argv, Path::new(&cwd)).ok();
-        let output = output.filter(|output| output.status.success());
-        Answer {
-            said: output.map(|output| output.stdout),
-            argv,
-            cwd,
-        }
+        let output = self.ask_tool(&argv, Path::new(&cwd));
+        Answer::of(argv, cwd, output)
     }
 
     /// The settings that apply to every command: GOFLAGS, from the environment or `go env -w`.
@@ -130,11 +129,7 @@ impl GoCommand {
         if !output.status.success() {
             return Err(refused(&output));
         }
-        let vars = serde_json::from_slice(&output.stdout).map_err(|error| PlanError::Tool {
-            program: "go env -json".to_owned(),
-            detail: format!("its answer is no JSON ({error}); is the go on PATH a go command?"),
-        })?;
-        Ok(GoEnv { vars })
+        GoEnv::read(&output.stdout)
     }
 }
 
@@ -167,6 +162,15 @@ pub struct GoEnv {
 }
 
 impl GoEnv {
+    /// The answer of `go env -json`.
+    pub(crate) fn read(said: &[u8]) -> Result<GoEnv, PlanError> {
+        let vars = serde_json::from_slice(said).map_err(|error| PlanError::Tool {
+            program: "go env -json".to_owned(),
+            detail: format!("its answer is no JSON ({error}); is the go on PATH a go command?"),
+        })?;
+        Ok(GoEnv { vars })
+    }
+
     /// A variable; empty when cmd/go does not know it.
     pub fn get(&self, name: &str) -> &str {
         self.vars.get(name).map_or("", String::as_str)

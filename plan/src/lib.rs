@@ -15,6 +15,9 @@ mod files;
 #[cfg(test)]
 mod fuzz;
 mod gocmd;
+#[cfg(test)]
+mod golden;
+mod host;
 mod identity;
 mod lookups;
 mod machine;

@@ -7,9 +7,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs::{self, FileType};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::host::{Host, Kind, ThisHost};
 
 /// Matches every name.
 pub(crate) const ANY: &str = "*";
@@ -34,12 +36,32 @@ pub(crate) enum Question {
 }
 
 /// Asks the file system, and remembers what was asked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Lookups {
+    host: Arc<dyn Host>,
     asked: RefCell<BTreeSet<Question>>,
 }
 
+impl Default for Lookups {
+    fn default() -> Lookups {
+        Lookups::of(Arc::new(ThisHost))
+    }
+}
+
 impl Lookups {
+    /// What this host answers.
+    pub fn of(host: Arc<dyn Host>) -> Lookups {
+        Lookups {
+            host,
+            asked: RefCell::default(),
+        }
+    }
+
+    /// Who answers.
+    pub fn host(&self) -> &Arc<dyn Host> {
+        &self.host
+    }
+
     fn ask(&self, question: Question) {
         self.asked.borrow_mut().insert(question);
     }
@@ -47,31 +69,31 @@ impl Lookups {
     /// Whether there is a file, links followed.
     pub fn is_file(&self, path: &Path) -> bool {
         self.ask(Question::Kind(path.to_owned()));
-        path.is_file()
+        self.host.kind(path) == Some(Kind::File)
     }
 
     /// Whether there is a folder, links followed.
     pub fn is_dir(&self, path: &Path) -> bool {
         self.ask(Question::Kind(path.to_owned()));
-        path.is_dir()
+        self.host.kind(path) == Some(Kind::Folder)
     }
 
     /// Whether there is a link.
     pub fn is_link(&self, path: &Path) -> bool {
         self.ask(Question::Entry(path.to_owned()));
-        path.is_symlink()
+        self.host.entry(path) == Some(Kind::Link)
     }
 
     /// The bytes of a file of which planning depends on what [`header_digest`](crate::snapshot::header::header_digest) covers.
     pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.ask(Question::Content(path.to_owned()));
-        fs::read(path)
+        self.host.read(path)
     }
 
     /// The bytes of a file of which all may decide: a linker script, a library.
     pub fn read_whole(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.counts_whole(path);
-        fs::read(path)
+        self.host.read(path)
     }
 
     /// All of this file, which was [read](Lookups::read), may decide.
@@ -87,13 +109,9 @@ impl Lookups {
 
     /// The names in a folder, and what they are without following links; sorted, so that a plan does not depend on the order
     /// in which a disk keeps them.
-    pub fn names(&self, folder: &Path) -> io::Result<Vec<(OsString, FileType)>> {
+    pub fn names(&self, folder: &Path) -> io::Result<Vec<(OsString, Kind)>> {
         self.ask(Question::Names(folder.to_owned(), ANY.to_owned()));
-        let mut names = Vec::new();
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            names.push((entry.file_name(), entry.file_type()?));
-        }
+        let mut names = self.host.names(folder)?;
         names.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(names)
     }

@@ -101,7 +101,8 @@ pub(crate) fn plan_after<T>(
     // What `go env` has to say comes first: a release that is too old may understand the dry run's flags in its own way.
     let env = env?;
     env.check_version()?;
-    let (plan, grounds) = interpret(go, &env, request, memory, dry_run?)?;
+    let lookups = Lookups::default();
+    let (plan, grounds) = interpret(go, &env, request, memory, dry_run?, lookups)?;
     Ok(Asked {
         plan,
         grounds,
@@ -114,7 +115,7 @@ pub(crate) fn plan_after<T>(
 pub(crate) struct DryRun {
     pub output: Output,
     pub graph: std::io::Result<String>,
-    graph_file: PathBuf,
+    pub graph_file: PathBuf,
     pub trace: Option<String>,
 }
 
@@ -148,16 +149,18 @@ pub(crate) fn dry_run(
     })
 }
 
+/// Makes a plan of what cmd/go printed and of what `lookups` is answered.
 pub(crate) fn interpret(
     go: &GoCommand,
     env: &GoEnv,
     request: &PlanRequest,
     memory: Memory,
     dry_run: DryRun,
+    lookups: Lookups,
 ) -> Result<(Plan, Grounds), PlanError> {
     let output = dry_run.output;
     let flags = request.flags_behind(env.get("GOFLAGS"));
-    let wrapper = Wrapper::of(go, flags.iter().map(String::as_str))?;
+    let wrapper = Wrapper::of(&**lookups.host(), go, flags.iter().map(String::as_str))?;
     let words = wrapper.as_ref().map_or(&[][..], Wrapper::words);
     let stderr = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
@@ -177,7 +180,6 @@ pub(crate) fn interpret(
     let main = module_root(env);
     let mut roots = Roots::new(env.get("GOROOT"), env.get("GOMODCACHE"), main.as_deref());
     let main = main.as_deref().map(Path::new);
-    let lookups = Lookups::default();
     if let Some(wrapper) = &wrapper {
         wrapper.add_root(&lookups, &mut roots);
     }

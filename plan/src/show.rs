@@ -77,7 +77,7 @@ fn show(out: &mut String, step: &v1::step::Step) {
     };
 }
 
-fn word(text: &str) -> String {
+pub(crate) fn word(text: &str) -> String {
     let plain = !text.is_empty()
         && text
             .bytes()

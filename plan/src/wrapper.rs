@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::action::assemble::split_quoted;
 use crate::error::PlanError;
 use crate::gocmd::{Answer, GoCommand};
+use crate::host::{Host, Kind, ThisHost};
 use crate::lookups::Lookups;
 use crate::request::last_value;
 use crate::roots::Roots;
@@ -28,6 +29,10 @@ impl Wrapper {
     /// # Errors
     /// A path that is not absolute: cmd/go starts the program in several folders.
     pub fn named(go: &GoCommand, text: &str) -> Result<Option<Wrapper>, PlanError> {
+        Wrapper::found(&ThisHost, go, text)
+    }
+
+    fn found(host: &dyn Host, go: &GoCommand, text: &str) -> Result<Option<Wrapper>, PlanError> {
         let words = split_quoted(text);
         let Some(name) = words.first().filter(|name| !name.is_empty()) else {
             return Ok(None);
@@ -40,17 +45,18 @@ impl Wrapper {
                     .to_owned(),
             });
         }
-        let found = go.look_up(Path::new(name));
-        let program = found.filter(|program| program.is_file());
+        let found = host.look_up(go, Path::new(name));
+        let program = found.filter(|program| host.kind(program) == Some(Kind::File));
         Ok(program.map(|program| Wrapper { words, program }))
     }
 
     /// The one that these flags name.
     pub(crate) fn of<'a>(
+        host: &dyn Host,
         go: &GoCommand,
         flags: impl IntoIterator<Item = &'a str>,
     ) -> Result<Option<Wrapper>, PlanError> {
-        last_value(flags, "toolexec").map_or(Ok(None), |text| Wrapper::named(go, text))
+        last_value(flags, "toolexec").map_or(Ok(None), |text| Wrapper::found(host, go, text))
     }
 
     /// The file.
@@ -80,10 +86,12 @@ impl Wrapper {
     }
 
     /// Asks for the version of a tool, as cmd/go does each time (`toolID` in cmd/go/internal/work/buildid.go).
-    pub(crate) fn ask_version(&self, go: &GoCommand, tool: &str) -> Answer {
+    pub(crate) fn ask_version(&self, host: &dyn Host, go: &GoCommand, tool: &str) -> Answer {
         let words = self.words.iter().map(String::as_str);
         let argv = words.chain([tool, "-V=full"]).map(str::to_owned);
-        go.answer(argv.collect(), go.cwd.to_string_lossy().into_owned())
+        let argv: Vec<String> = argv.collect();
+        let output = host.ask_tool(go, &argv, &go.cwd);
+        Answer::of(argv, go.cwd.to_string_lossy().into_owned(), output)
     }
 }
 
@@ -120,8 +128,8 @@ mod tests {
             assert!(named(relative).is_err(), "{relative}");
         }
         let flags = ["-toolexec=other", "-v", "--toolexec=wrap"];
-        assert!(Wrapper::of(&go, flags).unwrap().is_some());
+        assert!(Wrapper::of(&ThisHost, &go, flags).unwrap().is_some());
         let taken_back = ["-toolexec=wrap", "-toolexec="];
-        assert_eq!(Wrapper::of(&go, taken_back).unwrap(), None);
+        assert_eq!(Wrapper::of(&ThisHost, &go, taken_back).unwrap(), None);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use gofarm_proto::v1;
 
@@ -96,6 +97,7 @@ pub(crate) fn assemble(
 ) -> Result<Assembled, PlanError> {
     let groups = group::group(script.entries, env.get("PKG_CONFIG"))?;
     let lookups = choices.lookups;
+    let host = Arc::clone(lookups.host());
     if let Some(main) = choices.main.filter(|_| choices.trimpath) {
         vendored::add_roots(&lookups, &choices.overlay, &mut roots, &groups, main);
     }
@@ -110,7 +112,7 @@ pub(crate) fn assemble(
         overlay: choices.overlay,
         wrapper: choices.wrapper,
         wrapped: BTreeSet::new(),
-        toolchains: Toolchains::new(choices.memory),
+        toolchains: Toolchains::new(host, choices.memory),
         hashes: identity::by_action_id(script.hashes)?,
         packages: HashMap::new(),
         profiles: HashMap::new(),

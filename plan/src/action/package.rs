@@ -78,6 +78,7 @@ impl Assembly<'_> {
             self.cover_package(&described.action_id, folder);
         }
         let asked = pkgconfig::ask(
+            &**self.lookups.host(),
             self.go,
             described.import_path(),
             &group.pkg_config,

@@ -43,7 +43,8 @@ pub(super) fn add_roots(
         return;
     }
     let list = vendor.join("modules.txt");
-    let Ok(text) = lookups.read(&overlay.file(&list).unwrap_or(list)) else {
+    let read = overlay.actual(&list).unwrap_or(&list);
+    let Ok(text) = lookups.read(read) else {
         return;
     };
     let modules = modules(&String::from_utf8_lossy(&text));

@@ -47,7 +47,7 @@ impl Assembly<'_> {
         };
         let tools = self.wrapped.iter();
         tools
-            .map(|tool| wrapper.ask_version(self.go, tool))
+            .map(|tool| wrapper.ask_version(&**self.lookups.host(), self.go, tool))
             .collect()
     }
 }

@@ -78,7 +78,7 @@ fn found_by_gcc(source: &Path, folder: &Path, std: &str) -> Option<Vec<usize>> {
     let texts = [folder, source].map(|path| path.display().to_string());
     let words = ["gcc", "-E", "-P", "-w", std, "-I"].map(str::to_owned);
     let argv = [words.as_slice(), &texts].concat();
-    let output = GoCommand::new(folder).run_tool(&argv, folder).unwrap();
+    let output = GoCommand::new(folder).ask_tool(&argv, folder).unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let numbers = text.split("found_").skip(1);
     let numbers = numbers.filter_map(|rest| rest.split(';').next()?.parse().ok());

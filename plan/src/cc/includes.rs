@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use crate::cc::named::{self, Name};
+use crate::host::Kind;
 use crate::lookups::Lookups;
 
 /// A header folder with more files than this is not listed to its end.
@@ -119,7 +120,8 @@ impl Search<'_> {
             if !self.lookups.is_file(spelled) {
                 return;
             }
-            if spelled.canonicalize().ok() != path.canonicalize().ok() {
+            let host = self.lookups.host();
+            if host.real_path(spelled) != host.real_path(&path) {
                 self.included.elsewhere.insert(spelled.to_owned());
                 return;
             }
@@ -173,13 +175,14 @@ fn headers(lookups: &Lookups, folder: &Path) -> Vec<PathBuf> {
     let mut folders = vec![folder.to_path_buf()];
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
-        for path in lookups.paths(&folder) {
+        for (name, kind) in lookups.names(&folder).unwrap_or_default() {
+            let path = folder.join(name);
             let is_header = path.extension().is_some_and(|ext| {
                 ["h", "hh", "hpp", "hxx", "inc", "inl", "def", "c"]
                     .iter()
                     .any(|known| ext == *known)
             });
-            if !path.is_symlink() && path.is_dir() {
+            if kind == Kind::Folder {
                 folders.push(path);
             } else if is_header {
                 found.push(path);

@@ -19,6 +19,7 @@ use crate::cc::linker_words::{self, Word};
 use crate::cc::response_file;
 use crate::cc::system::is_system;
 use crate::error::PlanError;
+use crate::host::Kind;
 use crate::lookups::Lookups;
 use crate::roots::Roots;
 
@@ -410,13 +411,14 @@ fn tree(lookups: &Lookups, folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
-        for path in lookups.paths(&folder) {
+        for (name, kind) in lookups.names(&folder).unwrap_or_default() {
+            let path = folder.join(name);
             if files.len() + folders.len() > MOST_FILES {
                 return files;
             }
             if lookups.is_file(&path) {
                 files.push(path);
-            } else if lookups.is_dir(&path) && !path.is_symlink() {
+            } else if kind == Kind::Folder {
                 folders.push(path);
             }
         }

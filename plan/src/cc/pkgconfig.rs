@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::dryrun::command::Command;
 use crate::error::PlanError;
 use crate::gocmd::{Answer, GoCommand};
+use crate::host::Host;
 
 /// What pkg-config said for one package.
 #[derive(Debug, Default, Clone)]
@@ -16,6 +17,7 @@ pub(crate) struct PkgConfigFlags {
 /// Runs the invocations that the dry run printed for a package (`getPkgConfigFlags` in cmd/go/internal/work/exec.go).
 /// What they said is added to `answers`.
 pub(crate) fn ask(
+    host: &dyn Host,
     go: &GoCommand,
     package: &str,
     commands: &[Command],
@@ -23,7 +25,7 @@ pub(crate) fn ask(
 ) -> Result<PkgConfigFlags, PlanError> {
     let mut flags = PkgConfigFlags::default();
     for command in commands {
-        let output = go.run_tool(&command.argv, Path::new(&command.cwd))?;
+        let output = host.run_tool(go, &command.argv, Path::new(&command.cwd))?;
         let fail = |detail: String| PlanError::Tool {
             program: command.argv.join(" "),
             detail,

@@ -3,20 +3,22 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use gofarm_identity::c_toolchain;
 pub(crate) use gofarm_identity::c_toolchain::joined;
 use gofarm_identity::c_toolchain::joined_names;
 
 use super::memory::{Memory, Probe, Remembered};
 use crate::error::PlanError;
 use crate::gocmd::GoCommand;
+use crate::host::Host;
 use crate::machine::{ListingFact, MachineFact, ProgramFact, bytes, path};
 use crate::snapshot::decides;
 
 /// The toolchains that a plan uses, each asked once, and not at all while it is the one that an earlier plan has asked.
 #[derive(Debug)]
 pub(crate) struct Toolchains {
+    host: Arc<dyn Host>,
     memory: Memory,
     remembered: Option<Vec<Remembered>>,
     /// By the compiler's command line.
@@ -33,8 +35,9 @@ pub(crate) struct Used {
 }
 
 impl Toolchains {
-    pub fn new(memory: Memory) -> Toolchains {
+    pub fn new(host: Arc<dyn Host>, memory: Memory) -> Toolchains {
         Toolchains {
+            host,
             memory,
             remembered: None,
             used: HashMap::new(),
@@ -67,6 +70,8 @@ impl Toolchains {
         compiler: &[String],
         questions: &[Vec<String>],
     ) -> Result<Vec<bool>, PlanError> {
+        let host = Arc::clone(&self.host);
+        let host = &*host;
         let toolchain = self.toolchain(go, compiler)?;
         let known = |probes: &[Probe], argv: &[String]| {
             let probe = probes.iter().find(|probe| probe.argv == argv)?;
@@ -79,7 +84,7 @@ impl Toolchains {
         let answers = std::thread::scope(|scope| {
             let asked: Vec<_> = unknown
                 .iter()
-                .map(|argv| scope.spawn(move || ask(go, argv)))
+                .map(|argv| scope.spawn(move || ask(host, go, argv)))
                 .collect();
             let answers = asked.into_iter().map(|asked| {
                 asked
@@ -150,7 +155,7 @@ impl Toolchains {
                 Some(known) => known.clone(),
                 None => {
                     self.learned = true;
-                    identify(go, compiler, surroundings)?
+                    identify(&*self.host, go, compiler, surroundings)?
                 }
             };
             self.used.insert(compiler.to_vec(), record);
@@ -162,15 +167,12 @@ impl Toolchains {
 }
 
 fn identify(
+    host: &dyn Host,
     go: &GoCommand,
     compiler: &[String],
     surroundings: Vec<u8>,
 ) -> Result<Remembered, PlanError> {
-    let run = |argv: &[String]| {
-        let output = go.ask_tool(argv, &go.cwd)?;
-        Ok((output.stdout, output.stderr))
-    };
-    let found = c_toolchain::identify(compiler, &go.var("PATH"), &run).map_err(PlanError::from)?;
+    let found = host.c_toolchain(go, compiler)?;
     Ok(Remembered {
         compiler: compiler.to_vec(),
         surroundings,
@@ -206,8 +208,8 @@ fn surroundings(go: &GoCommand) -> Vec<u8> {
     hasher.finalize().as_bytes().to_vec()
 }
 
-fn ask(go: &GoCommand, argv: &[String]) -> Result<bool, PlanError> {
-    let output = go.run_tool(argv, &go.cwd)?;
+fn ask(host: &dyn Host, go: &GoCommand, argv: &[String]) -> Result<bool, PlanError> {
+    let output = host.run_tool(go, argv, &go.cwd)?;
     let mut text = output.stdout;
     text.extend_from_slice(&output.stderr);
     let text = String::from_utf8_lossy(&text);

@@ -12,6 +12,7 @@ use crate::cc::memory::Memory;
 use crate::dryrun::{actiongraph, script};
 use crate::error::{Class, PlanError};
 use crate::gocmd::{GoCommand, GoEnv};
+use crate::lookups::Lookups;
 use crate::plan::{PackageIndex, dry_run, interpret};
 use crate::request::PlanRequest;
 use crate::snapshot::trace;
@@ -105,7 +106,14 @@ pub fn survey(go: &GoCommand, request: &PlanRequest) -> Result<Survey, PlanError
             unknown.extend(references.overlooked(hash));
         }
         survey.hashes = parsed.hashes.len();
-        match interpret(go, &env, request, Memory::none(), dry_run) {
+        match interpret(
+            go,
+            &env,
+            request,
+            Memory::none(),
+            dry_run,
+            Lookups::default(),
+        ) {
             Ok((plan, _)) => {
                 let (equal, other) = hashes::action_ids(&plan, &ids);
                 survey.action_ids = equal;
@@ -121,7 +129,14 @@ pub fn survey(go: &GoCommand, request: &PlanRequest) -> Result<Survey, PlanError
         return Ok(survey);
     }
     // What go has to say.
-    interpret(go, &env, request, Memory::none(), dry_run)?;
+    interpret(
+        go,
+        &env,
+        request,
+        Memory::none(),
+        dry_run,
+        Lookups::default(),
+    )?;
     Ok(survey)
 }
 

@@ -236,7 +236,7 @@ fn a_working_folder_that_leads_elsewhere() {
     module.age();
     warmed(&mut module);
     let copy = ["cp", "-a", one.to_str().unwrap(), two.to_str().unwrap()].map(str::to_owned);
-    module.go().run_tool(&copy, module.folder.path()).unwrap();
+    module.go().ask_tool(&copy, module.folder.path()).unwrap();
     fs::write(
         two.join("lib/lib.go"),
         "package lib\n\nimport _ \"unicode\"\n\nfunc F() string { return \"\" }\n",

@@ -172,7 +172,7 @@ impl Module {
             "user.email=t@example.com".into(),
         ];
         argv.extend(args.iter().map(|arg| (*arg).to_owned()));
-        let output = self.go().run_tool(&argv, folder).unwrap();
+        let output = self.go().ask_tool(&argv, folder).unwrap();
         assert!(output.status.success(), "{output:?}");
     }
 }

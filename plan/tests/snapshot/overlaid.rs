@@ -201,7 +201,7 @@ fn an_overlay_that_cannot_be_read_twice_is_refused() {
     let mut module = Module::new();
     let pipe = module.root().join("o.json");
     let make = ["mkfifo".to_owned(), pipe.display().to_string()];
-    module.go().run_tool(&make, &module.root()).unwrap();
+    module.go().ask_tool(&make, &module.root()).unwrap();
     module.request.flags.push("-overlay=o.json".into());
     std::thread::scope(|scope| {
         scope.spawn(|| fs::write(&pipe, json(&[("lib/none.go", "")])).unwrap());

@@ -1,0 +1,1 @@
+#define ADD(from, to) ADDQ from, to

@@ -1,0 +1,5 @@
+package main
+
+import "example.com/cgo/native"
+
+func main() { println(native.Twice(21)) }

@@ -1,0 +1,3 @@
+typedef int number;
+
+int factor(void);

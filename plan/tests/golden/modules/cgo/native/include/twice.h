@@ -1,0 +1,5 @@
+#include <stddef.h>
+
+#include "number.h"
+
+number twice(number n);

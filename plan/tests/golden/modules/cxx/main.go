@@ -1,0 +1,6 @@
+package main
+
+// int length(void);
+import "C"
+
+func main() { println(C.length()) }

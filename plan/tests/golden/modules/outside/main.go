@@ -1,0 +1,5 @@
+package main
+
+import "example.com/beside"
+
+func main() { println(beside.Width()) }

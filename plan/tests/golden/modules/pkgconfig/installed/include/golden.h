@@ -1,0 +1,1 @@
+#define GOLDEN 7

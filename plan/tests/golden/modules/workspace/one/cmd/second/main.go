@@ -1,0 +1,5 @@
+package main
+
+import "example.com/two"
+
+func main() { println("second", two.Name) }
