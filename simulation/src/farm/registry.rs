@@ -56,13 +56,13 @@ impl Registry {
                 .collect(),
             Some(Flaw::NoRestore) => tenures
                 .into_iter()
-                .filter_map(|tenure| match tenure {
-                    Tenure::Unknown => Some(Tenure::Held {
+                .map(|tenure| match tenure {
+                    Tenure::Unknown => Tenure::Held {
                         last: u64::MAX,
                         cancelled: false,
                         provided: Vec::new(),
-                    }),
-                    tenure => Some(tenure),
+                    },
+                    tenure => tenure,
                 })
                 .collect(),
             _ => tenures,

@@ -75,7 +75,7 @@ pub(super) enum Answer {
     Seen(QueueSeen),
     Tenures(Vec<Tenure>),
     Taken(Vec<Ownership>),
-    Left(Ownership, Option<Left>),
+    Left(Ownership, Option<Box<Left>>),
     Written(Vec<Written>),
 }
 
@@ -238,7 +238,7 @@ impl Farm {
                         left.as_ref().map(|left| left.events.len())
                     )
                 });
-                Answer::Left(ownership, left)
+                Answer::Left(ownership, left.map(Box::new))
             }
             Ask::Write { restores, appends } => {
                 self.note(|| {

@@ -1,7 +1,5 @@
 //! Owners that die, and a Redis that loses what it knows.
 
-use std::time::Instant;
-
 use super::*;
 use crate::redis::RedisRegistry;
 use gofarm_testkit::RedisServer;
@@ -42,13 +40,11 @@ async fn taken_over(no_cache: bool, end: impl AsyncFnOnce(&EngineHandle)) {
     })
     .await;
     end(&first).await;
-    let begin = Instant::now();
     until(|| async {
         let record = two.get(BuildId(1)).await.unwrap().unwrap();
         record.owner == "b"
     })
     .await;
-    assert!(begin.elapsed() < Duration::from_secs(10));
     world.gate.send_replace(true);
 
     let events = to_the_end(&*two, 1, 0).await;

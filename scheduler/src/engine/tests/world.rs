@@ -283,7 +283,7 @@ impl Worker {
             for lease in self.queue.lease(request).await.unwrap() {
                 let outcome = self.execute(&lease).await;
                 // Refused when the lease was lost: then the task is given anew.
-                let _ = complete(&*self.queue, &self.store, &lease, outcome).await;
+                let _ = complete(&self.queue, &self.store, &lease, outcome).await;
             }
         }
     }

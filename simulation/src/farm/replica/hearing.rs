@@ -50,7 +50,7 @@ impl Farm {
                 }
                 Message::Taken(Ok(taken))
             }
-            Answer::Left(ownership, left) => Message::BuildRead(ownership, left.map(Box::new)),
+            Answer::Left(ownership, left) => Message::BuildRead(ownership, left),
             Answer::Written(written) => Message::Written(written),
         };
         self.tell(at, message);

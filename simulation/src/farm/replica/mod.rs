@@ -253,10 +253,9 @@ impl Farm {
     pub(super) fn ring(&mut self) {
         for at in 0..self.replicas.len() {
             let host = Host::Replica(at);
-            for delay in self.network.send(Host::Queue, host, &mut self.random) {
-                if let Some(delay) = delay {
-                    self.replica_after(at, delay, ReplicaEvent::Control);
-                }
+            let arrivals = self.network.send(Host::Queue, host, &mut self.random);
+            for delay in arrivals.into_iter().flatten() {
+                self.replica_after(at, delay, ReplicaEvent::Control);
             }
         }
     }
