@@ -261,7 +261,9 @@ impl<'a> Driver<'a> {
     }
 
     fn answer(&self, question: Question) -> anyhow::Result<Answer> {
-        let Question { key, verify, known } = question;
+        let Question {
+            key, verify, known, ..
+        } = question;
         let result = match known {
             Some(known) => Some(known),
             None => self.look_up(&key)?,

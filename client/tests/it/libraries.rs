@@ -139,7 +139,7 @@ fn vendored_modules_are_not_compiled_again() {
     // go takes an object of C from its cache, although its sources have another name now; not when they have changed.
     let withc = "vendor/example.com/withc/c.go";
     let text = fs::read_to_string(site.src(withc)).unwrap();
-    site.write(withc, &format!("{text}\n// Changed.\n"));
+    site.write(withc, &format!("{text}\n// Changed by {unique}.\n"));
     site.age();
     // The package with C, whose sources cmd/go calls by another name.
     assert_eq!(both().executed("compile"), 1);

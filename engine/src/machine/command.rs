@@ -138,6 +138,8 @@ pub struct Question {
     pub verify: bool,
     /// A result that is on its way into the cache: the answer, unless it fails `verify`.
     pub known: Option<Arc<ActionResult>>,
+    /// A result was made just now, and is being recorded by who heard of it: it is worth a short wait.
+    pub coming: bool,
 }
 
 /// A result for the action cache.

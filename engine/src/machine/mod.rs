@@ -27,6 +27,8 @@ mod sending;
 mod standing;
 mod steps;
 mod tenure;
+#[cfg(test)]
+mod tests;
 mod wants;
 mod whereabouts;
 mod writing;
@@ -164,7 +166,6 @@ impl Engine {
             self.delayed.pop_front();
             self.outbox.cancel(key, run);
         }
-        self.outbox.forget_recorded(self.now.at);
         self.renew();
         self.look_for_wanted();
         self.back_up_stragglers();

@@ -1,7 +1,7 @@
 //! What goes out to the queue, the action cache and the history. Each has one lane or a few: what is said while a lane is busy waits,
 //! and goes out together.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use gofarm_proto::ActionKey;
@@ -17,8 +17,8 @@ const STORE_BATCH: usize = 256;
 const STORE_LANES: usize = 4;
 /// Executions that are kept to be recorded while the registry is away.
 const MEASUREMENTS_KEPT: usize = 10_000;
-/// Whoever else records a result has done so by then, or will not, milliseconds.
-const RECORDED_BY_MS: u64 = 10_000;
+/// Whoever else records a result has done so by then, or it takes long, milliseconds.
+const RECORDED_BY_MS: u64 = 1_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
@@ -30,8 +30,9 @@ pub(super) struct Outbox {
     records_under_way: usize,
     /// Results on their way into the action cache: whoever asks meanwhile is answered with them.
     recording: HashMap<ActionKey, Arc<ActionResult>>,
-    /// Those of them that somebody else records, and until when they are kept.
-    recorded_elsewhere: VecDeque<(Millis, ActionKey)>,
+    /// Keys whose results somebody else is recording, and until when that is to be expected. The results are not kept: they may be
+    /// taken back or lost meanwhile, which only the cache knows.
+    coming: VecDeque<(Millis, ActionKey)>,
     /// Tasks that are in the queue, as they were last put there.
     tasks: HashMap<ActionKey, Task>,
     measurements: BTreeMap<Arc<str>, Vec<Measurement>>,
@@ -65,20 +66,15 @@ impl Outbox {
         self.records.push_back(recording);
     }
 
-    /// A result that somebody else is writing into the action cache.
-    pub fn recorded_elsewhere(&mut self, key: ActionKey, result: Arc<ActionResult>, now: Millis) {
-        self.recording.insert(key, result);
-        let until = Millis(now.0 + RECORDED_BY_MS);
-        self.recorded_elsewhere.push_back((until, key));
+    /// A result that somebody else is writing into the action cache has this key.
+    pub fn expect(&mut self, key: ActionKey, now: Millis) {
+        self.coming.push_back((Millis(now.0 + RECORDED_BY_MS), key));
     }
 
-    /// Lets go of results that are in the action cache by now.
-    pub fn forget_recorded(&mut self, now: Millis) {
-        while let Some((until, key)) = self.recorded_elsewhere.front()
-            && *until <= now
-        {
-            self.recording.remove(key);
-            self.recorded_elsewhere.pop_front();
+    /// Expects no more what has been recorded by now.
+    fn forget_expected(&mut self, now: Millis) {
+        while self.coming.front().is_some_and(|(until, _)| *until <= now) {
+            self.coming.pop_front();
         }
     }
 
@@ -153,17 +149,20 @@ impl Outbox {
     }
 
     /// What to ask the action cache now.
-    pub fn next_lookups(&mut self) -> Option<Vec<Question>> {
+    pub fn next_lookups(&mut self, now: Millis) -> Option<Vec<Question>> {
         if self.lookups_under_way == STORE_LANES || self.lookups.is_empty() {
             return None;
         }
         self.lookups_under_way += 1;
         let count = self.lookups.len().min(STORE_BATCH);
+        self.forget_expected(now);
+        let coming: HashSet<ActionKey> = self.coming.iter().map(|(_, key)| *key).collect();
         let recording = &self.recording;
         let asked = self.lookups.drain(..count).map(|(key, verify)| Question {
             key,
             verify,
             known: recording.get(&key).cloned(),
+            coming: coming.contains(&key),
         });
         Some(asked.collect())
     }

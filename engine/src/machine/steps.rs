@@ -31,8 +31,8 @@ impl Engine {
                     self.stragglers.ended(&key);
                     self.outbox.cancel(key, run);
                 }
-                Effect::Record { key, result } if self.options.maker.is_none() => {
-                    self.outbox.recorded_elsewhere(key, result, self.now.at);
+                Effect::Record { key, .. } if self.options.maker.is_none() => {
+                    self.outbox.expect(key, self.now.at);
                 }
                 Effect::Record { key, result } => {
                     let made = match &result.made {

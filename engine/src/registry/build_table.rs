@@ -132,11 +132,12 @@ impl BuildTable {
         tenures.collect()
     }
 
-    /// Gives builds up: another replica takes them over at once.
+    /// Gives builds up that are not over: another replica takes them over at once.
     pub fn release(&mut self, held: &[Ownership], now: Now) {
         for ownership in held {
             if let Some(known) = self.builds.get_mut(&ownership.build)
                 && known.is_owned_by(ownership)
+                && !known.is_over()
             {
                 known.owner = None;
                 known.deadline = now.at;
@@ -198,8 +199,9 @@ impl BuildTable {
                 known.last = event.cursor;
             }
         }
-        // An earlier try may come later than what followed it.
-        if append.up_to() >= known.last {
+        // An earlier try may come later than what followed it. What is over stays so, unless it is restored.
+        let reopens = known.is_over() && append.record.finished_ms == 0;
+        if append.up_to() >= known.last && !reopens {
             known.record = append.record.clone();
         }
         Appended::Done
@@ -213,15 +215,16 @@ impl BuildTable {
             record,
             confirmed,
         } = restore;
-        if let Some(known) = self.builds.get(&ownership.build) {
-            if !known.is_owned_by(ownership) {
-                return false;
+        let mut known = Known::owned(ownership, record.clone(), now);
+        if let Some(before) = self.builds.remove(&ownership.build) {
+            let owned = before.is_owned_by(ownership);
+            if !owned || before.last >= *confirmed {
+                self.builds.insert(ownership.build, before);
+                return owned;
             }
-            if known.last >= *confirmed {
-                return true;
-            }
+            // What was said to the owner, and was not heard yet, still holds.
+            (known.cancelled, known.provided) = (before.cancelled, before.provided);
         }
-        let known = Known::owned(ownership, record.clone(), now);
         self.builds.insert(ownership.build, known);
         true
     }
@@ -249,7 +252,7 @@ impl BuildTable {
         let Some(known) = self.builds.get_mut(&build) else {
             return false;
         };
-        known.cancelled = true;
+        known.cancelled |= !known.is_over();
         true
     }
 

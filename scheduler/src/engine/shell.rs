@@ -15,7 +15,7 @@ use gofarm_engine::{
 use gofarm_queue::{Clock, LeaseQueue, MonotonicClock, QueueError};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::action_cache::{look_up, record};
@@ -40,6 +40,8 @@ const CONTROL: Duration = Duration::from_secs(60);
 const REAP: usize = 256;
 /// Questions to the action cache, and results for it, at a time of one portion.
 const STORE_AT_ONCE: usize = 16;
+/// How long a result is waited for that is being recorded by another replica, or by this one for a worker.
+const COMING: Duration = Duration::from_secs(1);
 /// Builds whose events are written at a time.
 const WRITE_AT_ONCE: usize = 32;
 /// Before the next try of writing events.
@@ -357,8 +359,18 @@ async fn explain(registry: &dyn Registry, unplaced: Unplaced) -> News {
 
 async fn answers(store: &MeteredStore, asked: Vec<Question>) -> Vec<Answer> {
     let answers = stream::iter(asked).map(|question| async move {
-        let Question { key, verify, known } = question;
-        let result = look_up(store, key, verify, known).await;
+        let Question {
+            key,
+            verify,
+            known,
+            coming,
+        } = question;
+        let mut result = look_up(store, key, verify, known).await;
+        let begin = Instant::now();
+        while coming && result.is_none() && begin.elapsed() < COMING {
+            sleep(COMING / 20).await;
+            result = look_up(store, key, verify, None).await;
+        }
         Answer {
             key,
             verify,

@@ -1,7 +1,7 @@
 -- Adds events to a build, for its owner.
 -- KEYS: build, events, open, provided, over. ARGV: id, owner, epoch, last event that is there, record, 1 if it is over,
 -- time to be remembered in ms, channel, number of dropped events, those, then for each event: cursor, bytes.
-local held = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'last')
+local held = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'last', 'finished')
 if not held[1] then
   return 'behind'
 end
@@ -27,8 +27,9 @@ for i = 10 + dropped, #ARGV, 2 do
   end
 end
 redis.call('HSET', KEYS[1], 'last', last)
--- An earlier try of a call may come later than what followed it; then its record is an old one.
-if up_to < last then
+-- An earlier try of a call may come later than what followed it; then its record is an old one. What is over stays so, unless it
+-- is restored.
+if up_to < last or (held[4] and ARGV[6] ~= '1') then
   return 'done'
 end
 redis.call('HSET', KEYS[1], 'record', ARGV[5])
