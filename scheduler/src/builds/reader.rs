@@ -16,6 +16,8 @@ use gofarm_engine::core::BuildId;
 
 /// Events read at once.
 const BATCH: usize = 256;
+/// More events than a build has.
+const ALL: usize = 1 << 30;
 /// How long the registry may be away before the caller tries another replica.
 const AWAY: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(250);
@@ -164,9 +166,7 @@ impl Reader {
         }
         // After the registry has lost it, a build may have come to its end in the hands of an owner that did not know of what
         // another has told since. Whoever has heard of that hears all of it again, or the end would never be told.
-        let all = self
-            .registry
-            .events(self.build, 0, usize::MAX, Duration::ZERO);
+        let all = self.registry.events(self.build, 0, ALL, Duration::ZERO);
         match all.await {
             Ok(Some(events)) if self.is_beyond(&events)? => return Ok(Rest::Events(events.into())),
             Ok(_) => {}
