@@ -203,6 +203,9 @@ impl BuildTable {
         let reopens = known.is_over() && append.record.finished_ms == 0;
         if append.up_to() >= known.last && !reopens {
             known.record = append.record.clone();
+            if known.is_over() {
+                known.provided.clear();
+            }
         }
         Appended::Done
     }
