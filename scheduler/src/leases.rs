@@ -22,16 +22,12 @@ use tonic::{Request, Response, Status};
 use self::message::Asked;
 use self::standing::{Allowance, Standings, Verdict};
 use crate::blobs::refusal;
-use crate::custody::told;
+use crate::engine::Recording;
 use crate::metrics::MeteredStore;
 use crate::registry::now_ms;
-use crate::retry::Retry;
 use gofarm_engine::core::{ActionResult, Outcome};
 use gofarm_engine::provenance;
 use gofarm_queue::{Lease, LeaseId, LeaseQueue, QueueError};
-
-/// A result that cannot be recorded for so long is not: the next build executes the action again.
-const RECORD_PATIENCE: Duration = Duration::from_secs(120);
 
 /// The longest wait for a first task that a worker may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -212,27 +208,14 @@ impl LeasesService {
     /// have died, and whoever takes over looks there. Nobody else records it, so it is tried again while the store is away; the
     /// worker need not wait for that.
     async fn record(&self, lease: &LeaseId, worker: &str, result: &ActionResult) {
-        let key = lease.key;
-        let made = provenance(worker, Some(lease.token), &self.replica, now_ms());
-        let result = v1::ActionResult::from(result);
-        let first = self.store.record_action(key, result.clone(), made.clone());
-        let error = match first.await {
-            Ok(recorded) => return told(&key, &recorded, &made),
-            Err(error) => error,
+        let recording = Recording {
+            key: lease.key,
+            result: result.into(),
+            made: provenance(worker, Some(lease.token), &self.replica, now_ms()),
         };
-        let store = self.store.clone();
-        tokio::spawn(async move {
-            let mut retry = Retry::within("recording a result", RECORD_PATIENCE);
-            let mut error = error;
-            while retry.again(&error).await {
-                let again = store.record_action(key, result.clone(), made.clone());
-                match again.await {
-                    Ok(recorded) => return told(&key, &recorded, &made),
-                    Err(failed) => error = failed,
-                }
-            }
-            tracing::error!(%key, %error, "result is not recorded; the next build executes the action again");
-        });
+        if let Err(error) = recording.write(&self.store).await {
+            tokio::spawn(recording.write_again(self.store.clone(), error));
+        }
     }
 }
 

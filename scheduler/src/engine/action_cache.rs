@@ -70,23 +70,33 @@ async fn look(
     Ok(Some(result))
 }
 
-/// Writes a result into the action cache, with who made it.
-pub(super) async fn record(
-    store: &MeteredStore,
-    key: ActionKey,
-    result: &ActionResult,
-    made: v1::Provenance,
-) {
-    let mut retry = Retry::within("recording a result", RECORD_PATIENCE);
-    loop {
-        let message = v1::ActionResult::from(result);
-        let error = match store.record_action(key, message, made.clone()).await {
-            Ok(recorded) => return told(&key, &recorded, &made),
-            Err(error) => error,
-        };
-        if !retry.again(&error).await {
-            tracing::error!(%key, %error, "result is not recorded; the next build executes the action again");
-            return;
+/// A result for the action cache, as who has heard of it from a worker records it. Nobody else does.
+#[derive(Clone)]
+pub(crate) struct Recording {
+    pub key: ActionKey,
+    pub result: v1::ActionResult,
+    pub made: v1::Provenance,
+}
+
+impl Recording {
+    /// Writes it, in one try.
+    pub async fn write(&self, store: &MeteredStore) -> Result<(), StoreError> {
+        let (result, made) = (self.result.clone(), self.made.clone());
+        let recorded = store.record_action(self.key, result, made).await?;
+        told(&self.key, &recorded, &self.made);
+        Ok(())
+    }
+
+    /// Goes on after a try that failed, for as long as is sensible.
+    pub async fn write_again(self, store: MeteredStore, mut error: StoreError) {
+        let mut retry = Retry::within("recording a result", RECORD_PATIENCE);
+        while retry.again(&error).await {
+            match self.write(&store).await {
+                Ok(()) => return,
+                Err(again) => error = again,
+            }
         }
+        let key = self.key;
+        tracing::error!(%key, %error, "result is not recorded; the next build executes the action again");
     }
 }

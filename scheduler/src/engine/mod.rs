@@ -26,6 +26,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::action_cache::Recording;
 use self::shell::Shell;
 use super::metrics::{MeteredStore, Tasks};
 use super::registry::{Registry, RegistryError};

@@ -9,8 +9,8 @@ use futures::stream;
 use gofarm_engine::core::{BuildEvent, BuildId, News, Outcome, Owner};
 use gofarm_engine::registry::{Append, Measurement, Ownership, Restore};
 use gofarm_engine::{
-    Answer, Away, Command, Engine, Message, Now, Question, QueueSeen, Recording, TICK, ToQueue,
-    Told, Unplaced, WriteOutcome, Written,
+    Answer, Away, Command, Engine, Message, Now, Question, QueueSeen, TICK, ToQueue, Told,
+    Unplaced, WriteOutcome, Written,
 };
 use gofarm_queue::{Clock, LeaseQueue, MonotonicClock, QueueError};
 use tokio::sync::mpsc;
@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::action_cache::{look_up, record};
+use super::action_cache::look_up;
 use super::actions::{Actions, build_over, cut_short};
 use super::archiving::archive;
 use super::keeping::keep;
@@ -38,7 +38,7 @@ const WAIT: Duration = Duration::from_secs(10);
 const CONTROL: Duration = Duration::from_secs(60);
 /// Leases and hopeless tasks ended in one round of reaping.
 const REAP: usize = 256;
-/// Questions to the action cache, and results for it, at a time of one portion.
+/// Questions to the action cache, at a time of one portion.
 const STORE_AT_ONCE: usize = 16;
 /// How long a result is waited for that is being recorded by another replica, or by this one for a worker.
 const COMING: Duration = Duration::from_secs(1);
@@ -168,18 +168,6 @@ impl Shell {
                     Message::Explained(explain(&*registry, *unplaced).await)
                 }
                 Command::LookUp(asked) => Message::Answers(answers(&store, asked).await),
-                Command::Record(records) => {
-                    let records = stream::iter(records).map(|recording| {
-                        let store = store.clone();
-                        async move {
-                            let Recording { key, result, made } = recording;
-                            record(&store, key, &result, made).await;
-                            key
-                        }
-                    });
-                    let keys = records.buffer_unordered(STORE_AT_ONCE).collect().await;
-                    Message::Recorded(keys)
-                }
                 Command::FindMissing(asked) => {
                     let missing = store.missing(asked.clone()).await;
                     let missing = missing.map_err(|error| {
@@ -244,8 +232,11 @@ impl Shell {
                     }
                     return None;
                 }
-                // Said at the end only; at once, or not for a farm.
-                Command::HandOver { .. } | Command::Tell(_) | Command::Want { .. } => return None,
+                // Said at the end only; at once; or not for a farm, where others record and registries are asked.
+                Command::HandOver { .. }
+                | Command::Tell(_)
+                | Command::Record(_)
+                | Command::Want { .. } => return None,
             })
         });
     }
