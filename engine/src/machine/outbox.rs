@@ -1,7 +1,7 @@
 //! What goes out to the queue, the action cache and the history. Each has one lane or a few: what is said while a lane is busy waits,
 //! and goes out together.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use gofarm_proto::ActionKey;
@@ -32,7 +32,9 @@ pub(super) struct Outbox {
     recording: HashMap<ActionKey, Arc<ActionResult>>,
     /// Keys whose results somebody else is recording, and until when that is to be expected. The results are not kept: they may be
     /// taken back or lost meanwhile, which only the cache knows.
-    coming: VecDeque<(Millis, ActionKey)>,
+    coming: HashMap<ActionKey, Millis>,
+    /// The same, by time.
+    expected: VecDeque<(Millis, ActionKey)>,
     /// Tasks that are in the queue, as they were last put there.
     tasks: HashMap<ActionKey, Task>,
     measurements: BTreeMap<Arc<str>, Vec<Measurement>>,
@@ -68,13 +70,22 @@ impl Outbox {
 
     /// A result that somebody else is writing into the action cache has this key.
     pub fn expect(&mut self, key: ActionKey, now: Millis) {
-        self.coming.push_back((Millis(now.0 + RECORDED_BY_MS), key));
+        self.forget_expected(now);
+        let until = Millis(now.0 + RECORDED_BY_MS);
+        self.coming.insert(key, until);
+        self.expected.push_back((until, key));
     }
 
     /// Expects no more what has been recorded by now.
     fn forget_expected(&mut self, now: Millis) {
-        while self.coming.front().is_some_and(|(until, _)| *until <= now) {
-            self.coming.pop_front();
+        while let Some((until, key)) = self.expected.front().copied()
+            && until <= now
+        {
+            self.expected.pop_front();
+            // Unless it was made once more since.
+            if self.coming.get(&key) == Some(&until) {
+                self.coming.remove(&key);
+            }
         }
     }
 
@@ -156,13 +167,12 @@ impl Outbox {
         self.lookups_under_way += 1;
         let count = self.lookups.len().min(STORE_BATCH);
         self.forget_expected(now);
-        let coming: HashSet<ActionKey> = self.coming.iter().map(|(_, key)| *key).collect();
-        let recording = &self.recording;
+        let (recording, coming) = (&self.recording, &self.coming);
         let asked = self.lookups.drain(..count).map(|(key, verify)| Question {
             key,
             verify,
             known: recording.get(&key).cloned(),
-            coming: coming.contains(&key),
+            coming: coming.contains_key(&key),
         });
         Some(asked.collect())
     }

@@ -64,7 +64,10 @@ impl Engine {
         let Some(open) = self.builds.get_mut(&build) else {
             return;
         };
-        if let Some(counts) = self.core.counts(build) {
+        // The record is for the registry.
+        if open.ownership.is_some()
+            && let Some(counts) = self.core.counts(build)
+        {
             open.record.counts = Some(convert::counts_message(&counts));
         }
         open.notify(&event, self.now.wall_ms);
