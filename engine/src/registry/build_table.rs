@@ -279,10 +279,4 @@ impl BuildTable {
             epoch: known.epoch,
         })
     }
-
-    /// Whether this is the proof that a build is owned. For whoever checks what a registry lets pass.
-    pub fn is_owned_by(&self, ownership: &Ownership) -> bool {
-        let known = self.builds.get(&ownership.build);
-        known.is_some_and(|known| known.is_owned_by(ownership))
-    }
 }

@@ -41,32 +41,20 @@ impl Registry {
     }
 
     pub fn renew(&mut self, held: &[Ownership], now: Now) -> Vec<Tenure> {
-        let tenures = self.table.renew(held, now);
-        match self.flaw {
-            Some(Flaw::KeepsLostBuilds) => tenures
-                .into_iter()
-                .map(|tenure| match tenure {
-                    Tenure::Lost => Tenure::Held {
-                        last: u64::MAX,
-                        cancelled: false,
-                        provided: Vec::new(),
-                    },
-                    tenure => tenure,
-                })
-                .collect(),
-            Some(Flaw::NoRestore) => tenures
-                .into_iter()
-                .map(|tenure| match tenure {
-                    Tenure::Unknown => Tenure::Held {
-                        last: u64::MAX,
-                        cancelled: false,
-                        provided: Vec::new(),
-                    },
-                    tenure => tenure,
-                })
-                .collect(),
-            _ => tenures,
+        let mut tenures = self.table.renew(held, now);
+        let unheard = match self.flaw {
+            Some(Flaw::KeepsLostBuilds) => Tenure::Lost,
+            Some(Flaw::NoRestore) => Tenure::Unknown,
+            _ => return tenures,
+        };
+        for tenure in tenures.iter_mut().filter(|tenure| **tenure == unheard) {
+            *tenure = Tenure::Held {
+                last: u64::MAX,
+                cancelled: false,
+                provided: Vec::new(),
+            };
         }
+        tenures
     }
 
     pub fn release(&mut self, held: &[Ownership], now: Now) {
@@ -99,9 +87,10 @@ impl Registry {
         }
         for mut append in appends {
             let shown = append.ownership.clone();
-            let owned = self.table.is_owned_by(&shown);
+            let owner = self.table.owner(shown.build);
+            let owned = owner.as_ref() == Some(&shown);
             if self.flaw == Some(Flaw::UnfencedAppends)
-                && let Some(owner) = self.table.owner(shown.build)
+                && let Some(owner) = owner
             {
                 append.ownership = owner;
             }

@@ -53,11 +53,7 @@ impl Farm {
                 self.say_once(at, Ask::Release(held));
             }
             Command::ListenToRegistry => self.replicas[at].listens = true,
-            Command::LookUp(asked) => {
-                let asked = asked.into_iter();
-                let asked = asked.map(|asked| (asked.key, asked.verify, asked.known));
-                self.run_later(at, Errand::LookUp(asked.collect()));
-            }
+            Command::LookUp(asked) => self.run_later(at, Errand::LookUp(asked)),
             Command::Record(_) => {
                 self.violated(format!(
                     "s{at} records what a worker's replica has recorded"
@@ -205,17 +201,13 @@ impl Farm {
                 return;
             }
             Errand::LookUp(asked) => {
-                let answers = asked.into_iter().map(|(key, verify, known)| Answer {
-                    key,
-                    verify,
-                    result: match known {
-                        _ if !reached => None,
-                        Some(known) => {
-                            let mut outputs = known.outputs.iter();
-                            let whole = !verify || outputs.all(|out| self.store.has(&out.digest));
-                            whole.then_some(known)
-                        }
-                        None => self.store.action(&key, verify),
+                // Nothing is ever known before the cache knows it: other replicas record.
+                let answers = asked.into_iter().map(|question| Answer {
+                    key: question.key,
+                    verify: question.verify,
+                    result: match reached {
+                        true => self.store.action(&question.key, question.verify),
+                        false => None,
                     },
                 });
                 let answers: Vec<Answer> = answers.collect();
@@ -263,7 +255,7 @@ impl Farm {
         self.tell(at, message);
     }
 
-    /// What the registry has of a build, as its next owner reads it.
+    /// What queue and registry know a replica by now.
     pub(in crate::farm) fn owner_of(&self, at: usize) -> gofarm_engine::core::Owner {
         owner(at, self.replicas[at].life)
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use gofarm_engine::core::{ActionResult, BuildId, CoreOptions, Owner, RunId, StragglerOptions};
 use gofarm_engine::registry::Ownership;
-use gofarm_engine::{Books, Engine, EngineOptions, Fleet, Message, Now, Opening, TICK};
+use gofarm_engine::{Books, Engine, EngineOptions, Fleet, Message, Now, Opening, Question, TICK};
 use gofarm_proto::{ActionKey, v1};
 
 use super::wire::Ask;
@@ -77,7 +77,7 @@ pub(super) enum ReplicaEvent {
 /// Something that the store is asked or told.
 #[derive(Clone, Debug)]
 pub(super) enum Errand {
-    LookUp(Vec<(ActionKey, bool, Option<Arc<ActionResult>>)>),
+    LookUp(Vec<Question>),
     Record(ActionKey, Arc<ActionResult>),
     FindMissing(Vec<gofarm_proto::Digest>),
     ReadGraph(BuildId),
