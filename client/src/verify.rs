@@ -73,7 +73,6 @@ pub fn command(request: &SubmitRequest, environment: &Environment) -> anyhow::Re
 fn go_build(workplace: &Workplace, folder: &Path) -> anyhow::Result<()> {
     let options = &workplace.options;
     let mut args = vec![
-        "build".to_owned(),
         format!("-trimpath={}", options.trimpath),
         format!("-o={}/", folder.display()),
     ];
@@ -86,7 +85,7 @@ fn go_build(workplace: &Workplace, folder: &Path) -> anyhow::Result<()> {
     );
     args.push("--".to_owned());
     args.extend(options.packages.iter().cloned());
-    let output = workplace.go.run(&args, &[])?;
+    let output = workplace.go.build(&args, &[])?;
     if !output.status.success() {
         return Err(PlanError::Go {
             text: String::from_utf8_lossy(&output.stderr)

@@ -15,6 +15,7 @@ mod files;
 #[cfg(test)]
 mod fuzz;
 mod gocmd;
+mod goflags;
 mod identity;
 mod lookups;
 mod machine;

@@ -133,7 +133,7 @@ pub(crate) fn dry_run(
         })?;
     let graph_file = folder.path().join("graph.json");
     let trace_file = folder.path().join("trace");
-    let output = go.run(
+    let output = go.build(
         &request.arguments(&graph_file.to_string_lossy()),
         &[(
             "GODEBUG",
