@@ -10,6 +10,7 @@ use gofarm_engine::core::{BuildId, BuildResult, BuildSummary, Failure};
 use gofarm_plan::{
     BoundPlan, GoCommand, Plan, PlanError, PlanRequest, Planned, Planner, SourceFiles, Unremembered,
 };
+use gofarm_proto::EXEC_ROOT;
 use gofarm_rpc::{BlobError, RpcError};
 use gofarm_store::{DiskStore, DiskStoreOptions, FileIndex, History, StoreError};
 use gofarm_worker::{ExecuteError, KeptWork, Launcher, SandboxMode, with_causes};
@@ -403,6 +404,7 @@ impl Workplace {
                     SandboxChoice::Off => SandboxMode::Off,
                 },
                 compilers: plan.compilers().into_iter().collect(),
+                private: self.private(plan),
                 launcher: Launcher {
                     program,
                     args: vec![cli::SANDBOX_COMMAND.into()],
@@ -410,6 +412,15 @@ impl Workplace {
                 kept_work,
             },
         ))
+    }
+
+    /// What no action is to see but as its inputs.
+    fn private(&self, plan: &Plan) -> Vec<PathBuf> {
+        let token = self.farm_settings.as_ref().map(|farm| &farm.token_file);
+        let token = token.unwrap_or(&self.options.server.token_file);
+        let module = plan.roots.to_real(&format!("{EXEC_ROOT}/main"));
+        let named = module.into_iter().chain(token.clone());
+        named.chain([self.go.cwd.clone()]).collect()
     }
 
     /// Keeps what was measured for the next build's order.

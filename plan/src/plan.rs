@@ -224,14 +224,25 @@ impl Plan {
             .map(|(index, _)| index)
     }
 
-    /// The words of the command lines by which actions run C, C++ and Fortran compilers.
+    /// The words of the command lines by which actions run C, C++ and Fortran compilers: what they begin with, and what is named
+    /// to Go's own tools.
     pub fn compilers(&self) -> BTreeSet<String> {
         let actions = self.nodes.iter().map(|node| &node.action);
-        let compiling = actions.filter(|action| action.host_tools);
-        let vars = compiling.flat_map(|action| &action.env);
-        vars.filter(|var| matches!(var.name.as_str(), "CC" | "CXX" | "FC"))
-            .flat_map(|var| split_quoted(&var.value))
-            .collect()
+        let mut words = BTreeSet::new();
+        for action in actions.filter(|action| action.host_tools) {
+            let vars = action.env.iter();
+            let vars = vars.filter(|var| matches!(var.name.as_str(), "CC" | "CXX" | "FC"));
+            words.extend(vars.flat_map(|var| split_quoted(&var.value)));
+            for step in &action.steps {
+                if let Some(v1::step::Step::Run(run)) = &step.step {
+                    let of_the_machine = run.argv.iter().take_while(|word| {
+                        !word.starts_with('-') && !word.starts_with(gofarm_proto::EXEC_ROOT)
+                    });
+                    words.extend(of_the_machine.cloned());
+                }
+            }
+        }
+        words
     }
 }
 

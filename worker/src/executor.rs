@@ -1,5 +1,6 @@
 //! The life of one action on this machine.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ use crate::outcome::with_log;
 use crate::process::{Launcher, Spawned, Tools};
 use crate::protocol::{Finished, Setup};
 use crate::run_step::{RunEnd, RunStep};
-use crate::sandbox_view::SandboxView;
+use crate::sandbox_view::{Private, SandboxView};
 use crate::shown;
 use crate::staged_links::StagedLinks;
 use crate::staging::{blobs_folder, references, require_inputs, stage};
@@ -67,6 +68,9 @@ pub struct ExecutorOptions {
     /// Words of the command lines of compilers, for those that are not on PATH: actions with `host_tools` see the programs among
     /// them, and where they are installed.
     pub compilers: Vec<String>,
+    /// Folders and files of which no action may see anything but its inputs, and a compiler that lies there: what is built, a
+    /// token. That of the store and the user's own are known.
+    pub private: Vec<PathBuf>,
     /// How long an action may take that does not say so itself.
     pub default_timeout: Duration,
     /// Where scratch folders are kept; else they go with the action.
@@ -133,8 +137,11 @@ impl Executor {
     /// not one; and what the system says when a folder cannot be made.
     pub fn new(store: DiskStore, options: ExecutorOptions) -> Result<Executor> {
         let path = std::env::var("PATH").unwrap_or_default();
+        let mut private = options.private.clone();
+        private.push(store.root().to_owned());
+        let private = Private::of_this_process(&private);
         let mut inner = Inner {
-            view: SandboxView::of_this_machine(&path, &options.compilers),
+            view: SandboxView::of_this_machine(&path, &options.compilers, &private),
             path,
             workspaces: Workspaces::new(&store.scratch_dir())?,
             running: Arc::default(),

@@ -14,6 +14,7 @@ mod executor;
 #[cfg(test)]
 mod fuzz;
 mod hold;
+mod host_tree;
 mod kept_work;
 mod launcher;
 mod lease;
