@@ -1,11 +1,12 @@
 //! The step that runs a program, and what its end means.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gofarm_proto::WORK_DIR;
 use gofarm_proto::v1::Run;
+use gofarm_proto::{EXEC_ROOT, WORK_DIR};
 use nix::errno::Errno;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +21,7 @@ use crate::sandbox_view::SandboxView;
 use crate::spool::Printed;
 use crate::tree::Trouble;
 use crate::tuning::{Running, compiler_concurrency};
-use crate::undeclared::{Known, undeclared_reads};
+use crate::undeclared::{Known, undeclared_folders, undeclared_reads};
 use crate::virtual_path::VirtualPath;
 
 const SIGKILL: i32 = nix::libc::SIGKILL;
@@ -58,6 +59,7 @@ impl RunStep<'_> {
         if let Some(trace) = self.trace {
             trace.command(&self.traced(&command));
         }
+        let argv = command.argv.clone();
         let _arguments = self.shorten(tool, &mut command)?;
         let may_fail = !run.failure_marker.is_empty();
         log.begin_step(may_fail);
@@ -106,10 +108,11 @@ impl RunStep<'_> {
                 log: log.tail(),
             });
         }
-        let undeclared = self.undeclared(log);
+        let undeclared = self.undeclared(&argv, log);
         for path in &undeclared {
+            // The tool may have meant to write it.
             log.note(&format!(
-                "gofarm: the action reads {path}, which is not among its declared inputs"
+                "gofarm: the action needs {path}, which is not among its declared inputs, so its sandbox does not show it; use one in the module or in the system's folders, or build with --sandbox=off"
             ));
         }
         let exit_code = finished.code;
@@ -216,11 +219,16 @@ impl RunStep<'_> {
         let (Some(view), Some(program)) = (self.view, command.argv.first()) else {
             return Ok(());
         };
-        if !action.host_tools || program.contains('/') {
+        if !action.host_tools {
             return Ok(());
         }
         let path = command.env.get("PATH").map_or("", String::as_str);
-        match find_in_path(program, path) {
+        let found = match program.contains('/') {
+            false => find_in_path(program, path),
+            true => Some(PathBuf::from(program))
+                .filter(|path| path.is_absolute() && !path.starts_with(EXEC_ROOT) && path.exists()),
+        };
+        match found {
             Some(found) if !view.shows(&found, true) => Err(ExecuteError::Refused {
                 label: action.label.clone(),
                 problem: format!(
@@ -273,7 +281,7 @@ impl RunStep<'_> {
         trouble.into_error(&definition.action.label, root.folder())
     }
 
-    fn undeclared(&self, log: &Log<'_>) -> Vec<String> {
+    fn undeclared(&self, argv: &[String], log: &Log<'_>) -> Vec<String> {
         let definition = &self.surroundings.definition;
         let known = Known {
             declared: &|path| definition.input(path).is_some(),
@@ -287,7 +295,12 @@ impl RunStep<'_> {
                     .is_none_or(|view| view.shows(path, definition.action.host_tools))
             },
         };
-        undeclared_reads(&log.said().not_there, &known)
+        let not_there = &log.said().not_there;
+        let mut found = undeclared_reads(not_there, &known);
+        if self.view.is_some() && definition.action.host_tools && !not_there.is_empty() {
+            found.extend(undeclared_folders(argv, &known));
+        }
+        found
     }
 
     /// Adds what can be known about a program that was not found.

@@ -67,13 +67,7 @@ impl SandboxView {
             system.show(Path::new(folder));
         }
         for folder in LINKED_FROM {
-            for link in links_in(Path::new(folder)) {
-                if let Ok(end) = link.canonicalize()
-                    && (end.is_file() || end.is_dir() && private.may_be_shown(&end, true))
-                {
-                    system.show(&link);
-                }
-            }
+            show_linked(&mut system, Path::new(folder), private);
         }
         let named = compilers.iter().map(|word| (word.as_str(), false));
         let named = named.filter(|(word, _)| !word.starts_with('-'));
@@ -230,6 +224,17 @@ impl Private {
                     .others
                     .iter()
                     .any(|private| folder.starts_with(private)))
+    }
+}
+
+/// Shows what the links in a folder lead to.
+fn show_linked(system: &mut HostTree, folder: &Path, private: &Private) {
+    for link in links_in(folder) {
+        if let Ok(end) = link.canonicalize()
+            && (end.is_file() || end.is_dir() && private.may_be_shown(&end, true))
+        {
+            system.show(&link);
+        }
     }
 }
 
@@ -431,6 +436,33 @@ mod tests {
                     "{hidden} {view:?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_header_by_a_link_out_of_the_systems_folders_is_shown() {
+        let machine = Machine::new();
+        machine
+            .folder("include")
+            .folder("other/sub")
+            .folder("home/.ssh");
+        fs::write(machine.path("other/v.h"), "").unwrap();
+        symlink("../other/v.h", machine.path("include/v.h")).unwrap();
+        symlink(machine.path("other/sub"), machine.path("include/sub")).unwrap();
+        symlink("../home", machine.path("include/home")).unwrap();
+        symlink("nothing", machine.path("include/none")).unwrap();
+        let mut system = HostTree::default();
+        system.show(&machine.path("include"));
+        for name in ["include/v.h", "include/sub/w.h"] {
+            assert!(!system.shows(&machine.path(name)), "{name}");
+        }
+        let private = Private::of([machine.path("home")], &[]);
+        show_linked(&mut system, &machine.path("include"), &private);
+        for name in ["include/v.h", "include/sub/w.h", "other/v.h"] {
+            assert!(system.shows(&machine.path(name)), "{name}");
+        }
+        for name in ["other/x.h", "include/home/.ssh", "home/.ssh"] {
+            assert!(!system.shows(&machine.path(name)), "{name}");
         }
     }
 }
