@@ -181,12 +181,11 @@ fn is_program(path: &Path) -> bool {
 }
 
 fn refused(output: &Output) -> PlanError {
-    PlanError::Go {
-        text: String::from_utf8_lossy(&output.stderr)
-            .trim_end()
-            .to_owned(),
-        exit_code: output.status.code().unwrap_or(1),
-    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    PlanError::said_by_go(
+        text.trim_end().to_owned(),
+        output.status.code().unwrap_or(1),
+    )
 }
 
 #[allow(clippy::disallowed_methods, reason = "this is the planner's wrapper")]

@@ -127,8 +127,8 @@ pub(crate) fn dry_run(
     let folder = tempfile::Builder::new()
         .prefix("gofarm-plan-")
         .tempdir()
-        .map_err(|source| PlanError::File {
-            path: std::env::temp_dir().display().to_string(),
+        .map_err(|source| PlanError::Temporary {
+            folder: std::env::temp_dir().display().to_string(),
             source,
         })?;
     let graph_file = folder.path().join("graph.json");
@@ -161,10 +161,8 @@ pub(crate) fn interpret(
     let words = wrapper.as_ref().map_or(&[][..], Wrapper::words);
     let stderr = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        return Err(PlanError::Go {
-            text: script::said(&stderr, words),
-            exit_code: output.status.code().unwrap_or(1),
-        });
+        let code = output.status.code().unwrap_or(1);
+        return Err(PlanError::said_by_go(script::said(&stderr, words), code));
     }
     let script = script::parse(&stderr, env.get("GOVERSION"), words)?;
     let graph_text = dry_run.graph.map_err(|source| PlanError::File {

@@ -59,7 +59,7 @@ impl RunStep<'_> {
         if let Some(trace) = self.trace {
             trace.command(&self.traced(&command));
         }
-        let argv = command.argv.clone();
+        let named = named_by(&command);
         let _arguments = self.shorten(tool, &mut command)?;
         let may_fail = !run.failure_marker.is_empty();
         log.begin_step(may_fail);
@@ -108,7 +108,7 @@ impl RunStep<'_> {
                 log: log.tail(),
             });
         }
-        let undeclared = self.undeclared(&argv, log);
+        let undeclared = self.undeclared(&named, log);
         for path in &undeclared {
             // The tool may have meant to write it.
             log.note(&format!(
@@ -281,7 +281,7 @@ impl RunStep<'_> {
         trouble.into_error(&definition.action.label, root.folder())
     }
 
-    fn undeclared(&self, argv: &[String], log: &Log<'_>) -> Vec<String> {
+    fn undeclared(&self, named: &[String], log: &Log<'_>) -> Vec<String> {
         let definition = &self.surroundings.definition;
         let known = Known {
             declared: &|path| definition.input(path).is_some(),
@@ -298,7 +298,7 @@ impl RunStep<'_> {
         let not_there = &log.said().not_there;
         let mut found = undeclared_reads(not_there, &known);
         if self.view.is_some() && definition.action.host_tools && !not_there.is_empty() {
-            found.extend(undeclared_folders(argv, &known));
+            found.extend(undeclared_folders(named, &known));
         }
         found
     }
@@ -318,6 +318,15 @@ impl RunStep<'_> {
     fn label(&self) -> String {
         self.surroundings.definition.action.label.clone()
     }
+}
+
+/// The words of a command, and of the compilers that it runs itself: cgo does.
+fn named_by(command: &Command) -> Vec<String> {
+    let compilers = ["CC", "CXX", "FC"].iter();
+    let lines = compilers.filter_map(|name| command.env.get(*name));
+    let words = lines.flat_map(|line| line.split_whitespace());
+    let words = words.map(|word| word.trim_matches(['"', '\'']).to_owned());
+    command.argv.iter().cloned().chain(words).collect()
 }
 
 /// The last part of the program's name.
