@@ -112,3 +112,21 @@ fn a_fortran_compiler_is_shown_by_path_and_by_name() {
     let build = build(&site).env("PATH", &in_front(&place.path("t")));
     build.env("FC", "myfc").run().ok();
 }
+
+#[test]
+fn a_folder_that_a_compiler_is_to_search_and_does_not_see_is_named() {
+    let site = Site::new().module(&[(
+        "lib/lib.go",
+        "package lib\n\n// #include \"elsewhere.h\"\nimport \"C\"\n\nvar V = C.V\n",
+    )]);
+    let place = Elsewhere::new();
+    fs::create_dir(place.path("inc")).unwrap();
+    fs::write(place.path("inc/elsewhere.h"), "#define V 1\n").unwrap();
+    for flag in ["-isystem ", "-I"] {
+        let cc = format!("gcc {flag}{}", place.text("inc"));
+        let refused = build(&site).env("CC", &cc).run().code(1).stderr;
+        assert!(refused.contains("gofarm: the action needs "), "{refused}");
+        assert!(refused.contains("/inc, which is not among"), "{refused}");
+    }
+    build(&site).env("CC", &place.text("inc")).run().code(3);
+}
