@@ -225,11 +225,10 @@ impl RunStep<'_> {
         let path = command.env.get("PATH").map_or("", String::as_str);
         let found = match program.contains('/') {
             false => find_in_path(program, path),
-            true => Some(PathBuf::from(program))
-                .filter(|path| path.is_absolute() && !path.starts_with(EXEC_ROOT) && path.exists()),
+            true => Some(PathBuf::from(program)).filter(|path| !path.starts_with(EXEC_ROOT)),
         };
         match found {
-            Some(found) if !view.shows(&found, true) => Err(ExecuteError::Refused {
+            Some(found) if view.hides(&found) => Err(ExecuteError::Refused {
                 label: action.label.clone(),
                 problem: format!(
                     "{} is not seen in a sandbox; install it in another folder than /tmp, or build with --sandbox=off",

@@ -133,6 +133,11 @@ impl SandboxView {
         self.devices.iter().any(|mount| path.starts_with(&mount.to))
             || host_tools && (path.starts_with("/proc") || self.system.shows(path))
     }
+
+    /// Whether this machine has a file, by its absolute path, that no action sees.
+    pub fn hides(&self, path: &Path) -> bool {
+        path.is_absolute() && path.exists() && !self.shows(path, true)
+    }
 }
 
 /// The rest of a path below the private `/tmp`.
