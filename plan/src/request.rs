@@ -27,9 +27,9 @@ impl PlanRequest {
         flags
     }
 
-    /// The arguments of the dry run.
+    /// The arguments of the dry run, behind `go build`.
     pub(crate) fn arguments(&self, action_graph: &str) -> Vec<String> {
-        let mut args: Vec<String> = ["build", "-n", "-a"].map(str::to_owned).to_vec();
+        let mut args: Vec<String> = ["-n", "-a"].map(str::to_owned).to_vec();
         args.push(format!("-debug-actiongraph={action_graph}"));
         args.push(format!("-trimpath={}", self.trimpath));
         args.extend(self.flags.iter().cloned());

@@ -46,7 +46,10 @@ pub fn open(request: &SubmitRequest, environment: &Environment) -> anyhow::Resul
 }
 
 fn session_options(options: &SubmitOptions, farm: Option<FarmSettings>) -> SessionOptions {
+    let token = farm.as_ref().map(|farm| &farm.token_file);
+    let token = token.unwrap_or(&options.server.token_file);
     SessionOptions {
+        private: token.iter().cloned().collect(),
         cache_dir: options.cache_dir.clone(),
         cache_size: options.cache_size,
         farm,

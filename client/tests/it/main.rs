@@ -15,6 +15,7 @@
 )]
 
 mod code_errors;
+mod compilers;
 mod damage;
 mod ending;
 mod farm;

@@ -52,9 +52,8 @@ impl Surroundings {
             env: written.vars_os(),
         };
         let names = ["GOROOT", "GOMODCACHE", "GOENV", "GOPATH", "GOPROXY"];
-        let mut words = vec!["env".to_owned()];
-        words.extend(names.map(str::to_owned));
-        let said = go.run(&words, &[]).map_err(io::Error::other)?;
+        let words = [&["env"], &names[..]].concat();
+        let said = go.ask(&words).map_err(io::Error::other)?;
         let said = String::from_utf8_lossy(&said.stdout).into_owned();
         let [goroot, modcache, goenv, gopath, proxy] = said.lines().collect::<Vec<_>>()[..] else {
             return Err(io::Error::other(format!("go env said {said:?}")));

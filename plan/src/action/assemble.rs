@@ -235,6 +235,14 @@ impl Assembly<'_> {
             let toolchain = self.toolchains.identified(self.go, compiler)?;
             identities.push(toolchain.identity.clone());
             folders.push(PathBuf::from(&toolchain.folder));
+            // `env mygcc`: what the first program starts is looked for on PATH again.
+            let named = compiler.iter().skip(1);
+            for word in named.take_while(|word| !word.starts_with('-')) {
+                let found = Some(word).filter(|word| !word.contains('/'));
+                let host = self.lookups.host();
+                let found = found.and_then(|word| host.look_up(self.go, Path::new(word)));
+                folders.extend(found.as_deref().and_then(Path::parent).map(PathBuf::from));
+            }
         }
         platform.c_toolchain = toolchain::joined(identities.iter().map(String::as_str));
         let env = environment::with_c_compiler(self.env, self.go, &self.roots, &folders);

@@ -101,9 +101,8 @@ impl Places {
             go.env.push((name.into(), self.to_real(value).into()));
         }
         let request = case.request(&|text| self.to_real(text));
-        let said = go
-            .run(&["env".to_owned(), "-json".to_owned()], &[])
-            .unwrap();
+        let argv = [&go.program.to_string_lossy(), "env", "-json"].map(str::to_owned);
+        let said = go.ask_tool(&argv, &go.cwd).unwrap();
         // Without the index of packages, the text is half as long.
         let run = dry_run(&go, &request, PackageIndex::Passed).unwrap();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();

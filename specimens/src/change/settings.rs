@@ -20,6 +20,9 @@ pub(super) fn variable(written: &Written, _: &Things, random: &mut Random) -> Op
         ("GOFLAGS", Some("-mod=mod")),
         ("GOFLAGS", Some("-nosuchflag")),
         ("GOFLAGS", Some("-insecure")),
+        // Flags of `go env`.
+        ("GOFLAGS", Some("-u")),
+        ("GOFLAGS", Some("-w -changed")),
         ("GOFLAGS", None),
         ("GO111MODULE", Some("off")),
         ("GO111MODULE", Some("auto")),
