@@ -18,7 +18,7 @@ use crate::gocmd::Answer;
 use crate::gocmd::{GoCommand, GoEnv};
 use crate::identity::{self, IdentityTemplate};
 use crate::lookups::{Lookups, Question};
-use crate::machine::ListingFact;
+use crate::machine::{ListingFact, SearchedFact};
 use crate::node::PlannedNode;
 use crate::overlay::Overlay;
 use crate::roots::Roots;
@@ -64,6 +64,8 @@ pub(crate) struct Assembled {
     pub machine_files: Vec<PathBuf>,
     /// And the folders.
     pub listings: Vec<ListingFact>,
+    /// And where their names lead.
+    pub searched: Vec<SearchedFact>,
     /// The names of the C compilers.
     pub compilers: Vec<String>,
     pub overlay: Overlay,
@@ -142,6 +144,7 @@ pub(crate) fn assemble(
         compilers,
         files,
         listings,
+        searched,
     } = assembly.toolchains.finish();
     Ok(Assembled {
         nodes: assembly.nodes,
@@ -150,6 +153,7 @@ pub(crate) fn assemble(
         answers: assembly.answers,
         machine_files: files,
         listings,
+        searched,
         compilers,
         overlay: assembly.overlay,
         wrapped: !assembly.wrapped.is_empty(),

@@ -29,6 +29,8 @@ pub(crate) enum Named {
     File(PathBuf),
     /// Headers may be looked for here.
     Folder(PathBuf),
+    /// Headers would be looked for here, but there is nothing.
+    Absent(PathBuf),
 }
 
 /// An argument that leads a compiler to files in a way that [`named`] does not follow: what is found there would be in no key.
@@ -80,9 +82,9 @@ pub(crate) fn named(lookups: &Lookups, argv: &[String], cwd: &str) -> Vec<Named>
                 named.extend(lookups.is_file(&path).then_some(Named::File(path)));
             }
         } else if let Some(value) = joined {
-            named.extend(resolve(value, cwd).and_then(|path| source_or_folder(lookups, path)));
+            named.extend(resolve(value, cwd).map(|path| source_or_folder(lookups, path)));
         } else if OPTIONS.contains(&before) || argument.starts_with('/') {
-            named.extend(resolve(argument, cwd).and_then(|path| source_or_folder(lookups, path)));
+            named.extend(resolve(argument, cwd).map(|path| source_or_folder(lookups, path)));
             if before == "-isysroot" {
                 let folder = resolve(argument, cwd).into_iter();
                 named.extend(
@@ -93,18 +95,19 @@ pub(crate) fn named(lookups: &Lookups, argv: &[String], cwd: &str) -> Vec<Named>
             }
         }
     }
-    named.retain(|name| match name {
-        Named::Folder(path) => lookups.is_dir(path),
-        Named::Source(_) | Named::File(_) => true,
+    let named = named.into_iter().filter_map(|named| match named {
+        Named::Folder(path) if !lookups.is_dir(&path) => {
+            (!path.exists()).then_some(Named::Absent(path))
+        }
+        other => Some(other),
     });
-    named
+    named.collect()
 }
 
-fn source_or_folder(lookups: &Lookups, path: PathBuf) -> Option<Named> {
-    if lookups.is_file(&path) {
-        Some(Named::Source(path))
-    } else {
-        lookups.is_dir(&path).then_some(Named::Folder(path))
+fn source_or_folder(lookups: &Lookups, path: PathBuf) -> Named {
+    match lookups.is_file(&path) {
+        true => Named::Source(path),
+        false => Named::Folder(path),
     }
 }
 

@@ -13,6 +13,9 @@ use crate::lookups::Lookups;
 /// A header folder with more files than this is not listed to its end.
 const MOST: usize = 4000;
 
+/// Nor is one with more than this an input as a whole.
+const MOST_INPUTS: usize = 10_000;
+
 /// What sources include.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Included {
@@ -23,6 +26,8 @@ pub(crate) struct Included {
     pub absolute: BTreeSet<PathBuf>,
     /// Those that lie elsewhere than their paths say: up from where a link leads.
     pub elsewhere: BTreeSet<PathBuf>,
+    /// Those that are found by going up from a folder in which the compiler looks by itself.
+    pub beside: BTreeSet<PathBuf>,
 }
 
 /// A source that is read: where it is, and whether it is found by its absolute path.
@@ -31,16 +36,18 @@ type Source = (PathBuf, bool);
 /// All files that these sources may include, directly or through each other.
 ///
 /// `folders` are where they are looked for beside a source's own folder; `definitions` are `-D` arguments, which may hold
-/// names.
+/// names; `searched` are the folders in which the compiler looks by itself.
 pub(crate) fn follow(
     lookups: &Lookups,
     sources: &[PathBuf],
     folders: &[PathBuf],
     definitions: &[String],
+    searched: &[PathBuf],
 ) -> Included {
     let mut search = Search {
         lookups,
         folders,
+        searched,
         included: Included::default(),
         seen: sources.iter().map(|path| (path.clone(), false)).collect(),
         pending: sources.iter().map(|path| (path.clone(), false)).collect(),
@@ -93,6 +100,7 @@ pub(crate) fn follow(
 struct Search<'a> {
     lookups: &'a Lookups,
     folders: &'a [PathBuf],
+    searched: &'a [PathBuf],
     included: Included,
     seen: BTreeSet<Source>,
     pending: Vec<Source>,
@@ -108,6 +116,17 @@ impl Search<'_> {
         self.reach(&own.join(name), source.1, is_source);
         for folder in self.folders {
             self.reach(&folder.join(name), false, is_source);
+        }
+        if Path::new(name)
+            .components()
+            .any(|part| part == Component::ParentDir)
+        {
+            for folder in self.searched {
+                let path = folder.join(name);
+                if self.lookups.is_file(&path) {
+                    self.included.beside.insert(normalise(&path));
+                }
+            }
         }
     }
 
@@ -192,6 +211,32 @@ fn headers(lookups: &Lookups, folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// Every file below a folder, also by way of links to folders; nothing when there are too many to make each an input.
+pub(crate) fn all_below(lookups: &Lookups, folder: &Path) -> Option<Vec<PathBuf>> {
+    let mut folders = vec![folder.to_path_buf()];
+    let mut files = Vec::new();
+    let mut linked = BTreeSet::from_iter(folder.canonicalize());
+    while let Some(folder) = folders.pop() {
+        for (name, kind) in lookups.names(&folder).unwrap_or_default() {
+            let path = folder.join(name);
+            if kind.is_dir() {
+                folders.push(path);
+            } else if kind.is_file() || (kind.is_symlink() && lookups.is_file(&path)) {
+                files.push(path);
+            } else if kind.is_symlink()
+                && lookups.is_dir(&path)
+                && path.canonicalize().is_ok_and(|to| linked.insert(to))
+            {
+                folders.push(path);
+            }
+            if files.len() + folders.len() > MOST_INPUTS {
+                return None;
+            }
+        }
+    }
+    Some(files)
+}
+
 /// Resolves `.` and `..` in the text, as the compiler's own path is not resolved through links either.
 pub(crate) fn normalise(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
@@ -227,7 +272,14 @@ mod tests {
     }
 
     fn files(source: &Path, folders: &[PathBuf]) -> BTreeSet<PathBuf> {
-        follow(&Lookups::default(), &[source.to_path_buf()], folders, &[]).files
+        follow(
+            &Lookups::default(),
+            &[source.to_path_buf()],
+            folders,
+            &[],
+            &[],
+        )
+        .files
     }
 
     #[test]
@@ -295,7 +347,13 @@ mod tests {
         std::os::unix::fs::symlink("../far/inc", folder.join("pkg/inc")).unwrap();
         assert_eq!(files(&source, &[]), [].into());
         tree.write("far/x.h", "");
-        let included = follow(&Lookups::default(), std::slice::from_ref(&source), &[], &[]);
+        let included = follow(
+            &Lookups::default(),
+            std::slice::from_ref(&source),
+            &[],
+            &[],
+            &[],
+        );
         assert_eq!(included.elsewhere, [folder.join("pkg/inc/../x.h")].into());
         std::fs::remove_file(folder.join("pkg/inc")).unwrap();
         std::os::unix::fs::symlink("sub/inc", folder.join("pkg/inc")).unwrap();
@@ -314,7 +372,7 @@ mod tests {
             &format!("#include \"{}\"\n#include \"z.h\"\n", x.display()),
         );
         let z = tree.write("z.h", "");
-        let included = follow(&Lookups::default(), &[source], &[], &[]);
+        let included = follow(&Lookups::default(), &[source], &[], &[], &[]);
         assert_eq!(included.absolute, [x.clone(), y.clone()].into());
         assert_eq!(included.files, [x, y, z].into());
     }

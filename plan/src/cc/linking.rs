@@ -17,7 +17,7 @@ use gofarm_proto::EXEC_ROOT;
 use crate::cc::includes::normalise;
 use crate::cc::linker_words::{self, Word};
 use crate::cc::response_file;
-use crate::cc::system::is_system;
+use crate::cc::system::{System, is_shown};
 use crate::error::PlanError;
 use crate::lookups::Lookups;
 use crate::roots::Roots;
@@ -92,18 +92,20 @@ pub(crate) struct Linked {
 
 /// Turns a linker's flags into those of an action, which runs in its scratch folder.
 ///
-/// `cwd` is where cmd/go runs the linker: where the `go` command was started.
+/// `cwd` is where cmd/go runs the linker: where the `go` command was started; `system` is what the key tells of anyway.
 pub(crate) fn link(
     lookups: &Lookups,
     flags: &[String],
     cwd: &Path,
     roots: &mut Roots,
+    system: &System,
 ) -> Result<Linked, PlanError> {
     let words = linker_words::read(flags);
     let mut reader = Reader {
         lookups,
         cwd,
         roots,
+        system,
         files: BTreeSet::new(),
         folders: Vec::new(),
         libraries: Vec::new(),
@@ -136,6 +138,7 @@ struct Reader<'a> {
     lookups: &'a Lookups,
     cwd: &'a Path,
     roots: &'a mut Roots,
+    system: &'a System,
     files: BTreeSet<PathBuf>,
     /// Where libraries are looked for.
     folders: Vec<PathBuf>,
@@ -173,7 +176,7 @@ impl Reader<'_> {
         }
         if !argument.starts_with('-') {
             let path = self.absolute(argument);
-            if self.lookups.is_file(&path) && !is_system(&path.to_string_lossy(), self.roots) {
+            if self.lookups.is_file(&path) && !self.system.has(&path, self.roots) {
                 self.refuse_path_as_name(&path)?;
             }
             return one(self.place(argument));
@@ -237,10 +240,19 @@ impl Reader<'_> {
     /// The value of an option that names a folder.
     fn folder(&mut self, option: &str, value: &str) -> String {
         let folder = self.absolute(value);
-        let seen = self.place(value);
+        let mut seen = self.place(value);
+        let is_covered = self.system.has_in(&folder, self.roots);
+        if seen == value && is_shown(&folder) && !is_covered && !self.lookups.is_dir(&folder) {
+            // Another machine may have it, where no key would say so.
+            self.roots.cover(self.lookups, &folder);
+            let mapped = self.roots.to_virtual(&folder.to_string_lossy());
+            seen = mapped.map_or(seen, |mapped| from_scratch(&mapped));
+        }
         if seen == value {
             return seen;
         }
+        // What needs a library there may be one of the system's, which is not read.
+        self.shared |= is_shown(&folder);
         match option {
             "-B" => self.files.extend(
                 self.lookups
@@ -262,14 +274,17 @@ impl Reader<'_> {
     /// stays as it is.
     fn place(&mut self, text: &str) -> String {
         let path = self.absolute(text);
-        if is_system(&path.to_string_lossy(), self.roots) {
-            return text.to_owned();
-        }
         if self.lookups.is_file(&path) {
+            if self.system.has(&path, self.roots) {
+                return text.to_owned();
+            }
             self.roots
                 .cover(self.lookups, path.parent().unwrap_or(Path::new("/")));
             self.files.insert(path.clone());
         } else if !text.is_empty() && self.lookups.is_dir(&path) && path.parent().is_some() {
+            if self.system.has_in(&path, self.roots) {
+                return text.to_owned();
+            }
             self.roots.cover(self.lookups, &path);
         } else {
             return text.to_owned();
@@ -368,7 +383,7 @@ impl Reader<'_> {
                 let found: Vec<PathBuf> = folders
                     .map(|folder| normalise(&folder.join(name)))
                     .filter(|path| self.lookups.is_file(path))
-                    .filter(|path| !is_system(&path.to_string_lossy(), self.roots))
+                    .filter(|path| !self.system.has(path, self.roots))
                     .collect();
                 for path in found {
                     self.roots

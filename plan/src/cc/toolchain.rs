@@ -9,9 +9,10 @@ pub(crate) use gofarm_identity::c_toolchain::joined;
 use gofarm_identity::c_toolchain::joined_names;
 
 use super::memory::{Memory, Probe, Remembered};
+use super::system::System;
 use crate::error::PlanError;
 use crate::gocmd::GoCommand;
-use crate::machine::{ListingFact, MachineFact, ProgramFact, bytes, path};
+use crate::machine::{ListingFact, MachineFact, ProgramFact, SearchedFact, bytes, path};
 use crate::snapshot::decides;
 
 /// The toolchains that a plan uses, each asked once, and not at all while it is the one that an earlier plan has asked.
@@ -30,6 +31,7 @@ pub(crate) struct Used {
     pub compilers: Vec<String>,
     pub files: Vec<PathBuf>,
     pub listings: Vec<ListingFact>,
+    pub searched: Vec<SearchedFact>,
 }
 
 impl Toolchains {
@@ -49,6 +51,19 @@ impl Toolchains {
         compiler: &[String],
     ) -> Result<&Remembered, PlanError> {
         self.toolchain(go, compiler).map(|toolchain| &*toolchain)
+    }
+
+    /// What the identities of these compilers cover: all of them are in the key of an action that runs one.
+    pub fn system(
+        &mut self,
+        go: &GoCommand,
+        compilers: &[Vec<String>],
+    ) -> Result<System, PlanError> {
+        let mut system = System::default();
+        for compiler in compilers {
+            system.add(self.toolchain(go, compiler)?);
+        }
+        Ok(system)
     }
 
     /// What people call the toolchain of these compilers, which are [identified](Toolchains::identified).
@@ -107,6 +122,7 @@ impl Toolchains {
             compilers: Vec::new(),
             files: Vec::new(),
             listings: Vec::new(),
+            searched: Vec::new(),
         };
         let mut records: Vec<Remembered> = Vec::new();
         for toolchain in self.used.into_values() {
@@ -117,10 +133,13 @@ impl Toolchains {
             used.files
                 .extend(files.map(|fact| path(&fact.path).to_owned()));
             used.listings.extend(toolchain.listings.iter().cloned());
+            used.searched.extend(toolchain.searched.iter().cloned());
             records.push(toolchain);
         }
         used.listings.sort_by(|a, b| a.path.cmp(&b.path));
         used.listings.dedup_by(|one, other| one.agrees(other));
+        used.searched.sort_unstable();
+        used.searched.dedup();
         if self.learned {
             let is_older = |old: &Remembered| {
                 !records.iter().any(|new| {
@@ -183,6 +202,7 @@ fn identify(
             .map(|file| MachineFact::of(file))
             .collect(),
         listings: found.listings.iter().map(ListingFact::from).collect(),
+        searched: found.searched.iter().map(SearchedFact::of).collect(),
         probes: Vec::new(),
         programs: found
             .programs

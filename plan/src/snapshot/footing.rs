@@ -61,6 +61,8 @@ impl Footing {
             .map(|fact| fact.path().to_owned())
             .collect();
         let owned = |bytes: &Vec<u8>| path(bytes).to_owned();
+        let searched = facts.searched.iter().map(|fact| owned(&fact.spelled));
+        footing.looks.extend(searched);
         footing.files = facts.files.iter().map(|fact| owned(&fact.path)).collect();
         footing.machine = facts.machine.iter().map(|fact| owned(&fact.path)).collect();
         footing
