@@ -51,6 +51,8 @@ pub struct Workplace {
     farm_settings: Option<FarmSettings>,
     /// The client's own part of the cache folder.
     folder: PathBuf,
+    /// Scripts that may be C compilers.
+    compilers: Vec<PathBuf>,
 }
 
 /// A build that has been done.
@@ -78,6 +80,7 @@ impl Workplace {
         let go = GoCommand::new(&cwd);
         let options = request.options(&go.flags()?, environment)?.rooted_at(&cwd);
         cli::require_declared(&go, options.toolexec.as_deref(), environment)?;
+        let compilers = cli::declared_compilers(&go, environment)?;
         let farm_settings = options.server.settings(&go.cwd, environment)?;
         check_place(&options, farm_settings.as_ref())?;
         let store = DiskStore::open(
@@ -94,6 +97,7 @@ impl Workplace {
             history: History::load(&folder.join("history"), now)?,
             farm_settings,
             folder,
+            compilers,
             store,
             options,
             go,
@@ -106,6 +110,7 @@ impl Workplace {
             output: self.options.output.clone(),
             packages: self.options.packages.clone(),
             trimpath: self.options.trimpath,
+            compilers: self.compilers.clone(),
         }
     }
 

@@ -191,6 +191,7 @@ pub(crate) fn interpret(
         wrapper,
         lookups,
         memory,
+        compilers: request.compilers.clone(),
     };
     let assembled = assemble(go, env, script, &graph, roots, choices)?;
     if assembled.wrapped {

@@ -40,7 +40,7 @@ pub use farm_settings::{FarmSettings, ServerChoice};
 pub use help::version;
 pub use options::{ProgressChoice, SandboxChoice, SubmitOptions};
 pub use request::{DEFAULT_CACHE_SIZE, SubmitRequest};
-pub use wrapper::require_declared;
+pub use wrapper::{declared_compilers, require_declared};
 
 use error::Usage;
 use nearest::nearest;

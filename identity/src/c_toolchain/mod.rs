@@ -8,7 +8,7 @@
 mod folders;
 
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -17,22 +17,31 @@ use crate::listing::{Listing, MAX_FILES};
 pub use folders::SearchedFolder;
 use folders::{of_headers, of_linker, of_loader, outermost, said};
 
-/// Variables that lead a C compiler to files which no action declares: a client refuses to build with them, and a worker
+/// Variables that lead a C compiler or linker to files and programs which no action declares, or to do something else: a client refuses to build with them, and a worker
 /// does not look through them.
-pub const PLACES: [&str; 9] = [
+pub const PLACES: [&str; 18] = [
+    "CCACHE_COMPILER",
+    "CCACHE_PATH",
+    "CCACHE_PREFIX",
+    "CCACHE_PREFIX_CPP",
+    "CCC_OVERRIDE_OPTIONS",
     "COMPILER_PATH",
     "CPATH",
     "CPLUS_INCLUDE_PATH",
     "C_INCLUDE_PATH",
     "DEPENDENCIES_OUTPUT",
+    "GCC_COMPARE_DEBUG",
     "GCC_EXEC_PREFIX",
+    "GNUTARGET",
+    "LDEMULATION",
     "LIBRARY_PATH",
     "OBJC_INCLUDE_PATH",
     "SDKROOT",
+    "SUNPRO_DEPENDENCIES",
 ];
 
 /// A compiler's parts that end up in, or decide over, what it writes. collect2 prefers linkers of the two last names.
-const PROGRAMS: [&str; 11] = [
+const PROGRAMS: [&str; 14] = [
     "cc1",
     "cc1plus",
     "f951",
@@ -41,7 +50,10 @@ const PROGRAMS: [&str; 11] = [
     "lto-wrapper",
     "as",
     "ld",
+    "ld.bfd",
     "ld.gold",
+    "ld.lld",
+    "ld.mold",
     "real-ld",
     "collect-ld",
 ];
@@ -70,6 +82,10 @@ pub struct CToolchain {
     pub listings: Vec<Listing>,
     /// The names of these folders, and where they lead. What is in no such folder the identity does not cover.
     pub searched: Vec<SearchedFolder>,
+    /// Those of its programs that are no binaries: what they read besides, nobody can say.
+    pub scripts: Vec<PathBuf>,
+    /// The first program of the command line, where that is no compiler but starts one.
+    pub launcher: Option<PathBuf>,
 }
 
 /// Why a C toolchain has no identity.
@@ -252,7 +268,17 @@ pub fn identify(
             listings.push(listing);
         }
     }
+    let scripts = files.iter().filter(|path| is_program(path));
+    let scripts = BTreeSet::from_iter(scripts.filter(|path| !is_binary(path)).cloned());
+    let is_launcher = compiler.len() > 1 && {
+        let argv = ["-E", "-v", "-x", "c", "/dev/null"].map(str::to_owned);
+        let argv = std::iter::once(program.to_string_lossy().into_owned()).chain(argv);
+        let argv: Vec<String> = argv.collect();
+        run(&argv).map_or(true, |(_, said)| of_headers(&text(said)).is_empty())
+    };
     Ok(CToolchain {
+        scripts: scripts.into_iter().collect(),
+        launcher: is_launcher.then(|| program.clone()),
         name: called,
         identity: hasher.finalize().to_hex().to_string(),
         programs,
@@ -320,6 +346,21 @@ fn look_up(path: &str, name: &str) -> Result<PathBuf, CToolchainError> {
 fn is_program(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// Whether a program is code of the machine, in ELF, Mach-O or PE, and no script.
+fn is_binary(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    let is_known = matches!(
+        magic,
+        [0x7f, b'E', b'L', b'F']
+            | [0xfe, 0xed, 0xfa, 0xce | 0xcf]
+            | [0xce | 0xcf, 0xfa, 0xed, 0xfe]
+            | [0xca, 0xfe, 0xba, 0xbe]
+            | [b'M', b'Z', _, _]
+    );
+    read.is_ok() && is_known
 }
 
 fn hash_file(path: &Path) -> Result<[u8; 32], CToolchainError> {

@@ -85,6 +85,8 @@ pub(crate) struct Choices<'a> {
     pub lookups: Lookups,
     /// What is known of C toolchains.
     pub memory: Memory,
+    /// See [`PlanRequest::compilers`](crate::PlanRequest::compilers).
+    pub compilers: Vec<PathBuf>,
 }
 
 /// Puts a dry run together.
@@ -112,7 +114,7 @@ pub(crate) fn assemble(
         overlay: choices.overlay,
         wrapper: choices.wrapper,
         wrapped: BTreeSet::new(),
-        toolchains: Toolchains::new(choices.memory),
+        toolchains: Toolchains::new(choices.memory, choices.compilers),
         hashes: identity::by_action_id(script.hashes)?,
         packages: HashMap::new(),
         profiles: HashMap::new(),

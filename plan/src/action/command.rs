@@ -12,7 +12,7 @@ use crate::action::package::{DYNIMPORT_FAIL, Draft, EXPORT_HEADER, step};
 use crate::cc::arguments::{self, Named};
 use crate::cc::flags::{self, PackageFlags};
 use crate::cc::system::is_shown;
-use crate::cc::{includes, linking};
+use crate::cc::{includes, linking, unseen};
 use crate::dryrun::command::Command;
 use crate::dryrun::quote::quote;
 use crate::error::PlanError;
@@ -265,13 +265,7 @@ impl Assembly<'_> {
 
     /// Declares what a C compiler's arguments name.
     fn declare_named(&mut self, draft: &mut Draft<'_>, command: &Command) -> Result<(), PlanError> {
-        if let Some(flag) = arguments::hidden(&command.argv) {
-            return Err(PlanError::Unsupported {
-                what: format!("the C compiler flag {flag}"),
-                why: "where it leads is not looked at; name folders of headers with -I or -isystem"
-                    .to_owned(),
-            });
-        }
+        unseen::refuse(&command.argv[1..])?;
         let system = self.toolchains.system(self.go, &draft.compilers)?;
         for named in arguments::named(&self.lookups, &command.argv, &command.cwd) {
             match &named {

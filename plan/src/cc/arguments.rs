@@ -6,7 +6,7 @@ use crate::cc::includes::normalise;
 use crate::lookups::Lookups;
 
 /// Options with a folder or file behind them, in the same word or in the next.
-pub(crate) const OPTIONS: [&str; 8] = [
+pub(crate) const OPTIONS: [&str; 7] = [
     "-I",
     "-isystem",
     "-iquote",
@@ -14,7 +14,6 @@ pub(crate) const OPTIONS: [&str; 8] = [
     "-include",
     "-imacros",
     "-isysroot",
-    "-B",
 ];
 
 /// Where headers are below the folder that stands for the root of the system.
@@ -31,30 +30,6 @@ pub(crate) enum Named {
     Folder(PathBuf),
     /// Headers would be looked for here, but there is nothing.
     Absent(PathBuf),
-}
-
-/// An argument that leads a compiler to files in a way that [`named`] does not follow: what is found there would be in no key.
-pub(crate) fn hidden(argv: &[String]) -> Option<&str> {
-    const FLAGS: [&str; 5] = [
-        "-iprefix",
-        "-iwithprefix",
-        "--include",
-        "--imacros",
-        "--prefix",
-    ];
-    let leads = |word: &str| {
-        ["-I", "-i", "-B", "--i"]
-            .iter()
-            .any(|flag| word.starts_with(flag))
-    };
-    let mut previous = "";
-    argv.iter().skip(1).map(String::as_str).find(|argument| {
-        let before = std::mem::replace(&mut previous, argument);
-        let handed = argument.strip_prefix("-Wp,");
-        FLAGS.iter().any(|flag| argument.starts_with(flag))
-            || handed.is_some_and(|words| words.split(',').any(leads))
-            || (before == "-Xpreprocessor" && leads(argument))
-    })
 }
 
 /// What the arguments of a compiler that runs in `cwd` name and what is there.
@@ -118,36 +93,4 @@ fn resolve(text: &str, cwd: &str) -> Option<PathBuf> {
     }
     (cwd.starts_with('/') && !text.starts_with(['$', '-']))
         .then(|| normalise(&Path::new(cwd).join(text)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_flag_that_leads_to_files_unseen_is_found() {
-        for flag in [
-            "-Wp,-I,/x",
-            "-Wp,-DA,-I/x",
-            "--include-directory=/x",
-            "-iprefix",
-            "-iwithprefixbefore",
-        ] {
-            let argv = ["gcc", "-c", flag].map(str::to_owned);
-            assert_eq!(hidden(&argv), Some(flag));
-        }
-        let handed = |flag| ["gcc", "-Xpreprocessor", flag].map(str::to_owned);
-        assert_eq!(hidden(&handed("-I/x")), Some("-I/x"));
-        assert_eq!(hidden(&handed("-fopenmp")), None);
-        let argv = [
-            "gcc",
-            "-Wp,-D_FORTIFY_SOURCE=2",
-            "-I/x",
-            "-include",
-            "a.h",
-            "-isystem",
-        ]
-        .map(str::to_owned);
-        assert_eq!(hidden(&argv), None);
-    }
 }

@@ -18,6 +18,7 @@ use crate::cc::includes::normalise;
 use crate::cc::linker_words::{self, Word};
 use crate::cc::response_file;
 use crate::cc::system::{System, is_shown};
+use crate::cc::unseen;
 use crate::error::PlanError;
 use crate::lookups::Lookups;
 use crate::roots::Roots;
@@ -100,6 +101,7 @@ pub(crate) fn link(
     roots: &mut Roots,
     system: &System,
 ) -> Result<Linked, PlanError> {
+    unseen::refuse(flags)?;
     let words = linker_words::read(flags);
     let mut reader = Reader {
         lookups,
@@ -119,6 +121,12 @@ pub(crate) fn link(
             Word::Linker(arguments) => (arguments.as_slice(), &mut previous.1),
         };
         let of_linker = matches!(word, Word::Linker(_));
+        if of_linker {
+            for argument in arguments {
+                unseen::refuse_linkers(argument)?;
+                refuse_own_id(argument)?;
+            }
+        }
         let mut replaced = Vec::with_capacity(arguments.len());
         for argument in arguments {
             refuse_response_file(lookups, argument, cwd)?;
@@ -170,7 +178,7 @@ impl Reader<'_> {
                 self.libraries.push(argument.to_owned());
                 return one(argument.to_owned());
             }
-            if SEARCH.contains(&option) || SYSROOT.contains(&option) || option == "-B" {
+            if SEARCH.contains(&option) || SYSROOT.contains(&option) {
                 return one(self.folder(option, argument));
             }
         }
@@ -185,14 +193,9 @@ impl Reader<'_> {
             self.libraries.push(library.to_owned());
             return one(argument.to_owned());
         }
-        for flag in ["-L", "-B"] {
-            // -Bstatic is the linker's.
-            let value = argument
-                .strip_prefix(flag)
-                .filter(|_| flag == "-L" || !of_linker);
-            if let Some(value) = value.filter(|value| !value.is_empty()) {
-                return one(format!("{flag}{}", self.folder(flag, value)));
-            }
+        let value = argument.strip_prefix("-L");
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            return one(format!("-L{}", self.folder("-L", value)));
         }
         if let Some((name, value)) = argument.split_once('=') {
             let option = self::option(name);
@@ -254,12 +257,6 @@ impl Reader<'_> {
         // What needs a library there may be one of the system's, which is not read.
         self.shared |= is_shown(&folder);
         match option {
-            "-B" => self.files.extend(
-                self.lookups
-                    .paths(&folder)
-                    .into_iter()
-                    .filter(|path| self.lookups.is_file(path)),
-            ),
             option if SYSROOT.contains(&option) => self.files.extend(tree(self.lookups, &folder)),
             _ => self.folders.push(folder),
         }
@@ -404,6 +401,21 @@ fn refuse_response_file(lookups: &Lookups, argument: &str, cwd: &Path) -> Result
             why: "it names a file of further flags; give the flags themselves".to_owned(),
         }),
         None => Ok(()),
+    }
+}
+
+/// A build ID that the linker makes of all that it links is one of gofarm's placeholder, too, which stands there instead of Go's.
+fn refuse_own_id(argument: &str) -> Result<(), PlanError> {
+    let (name, value) = argument.split_once('=').unwrap_or((argument, ""));
+    let is_fixed = value == "none" || value.starts_with("0x") || value.starts_with("0X");
+    match option(name) == "-build-id" && !is_fixed {
+        true => Err(PlanError::Unsupported {
+            what: format!("the linker flag {argument}"),
+            why: "the linker would make the build ID of what is linked, in which Go's own ID is a placeholder yet; leave it out, \
+                  so that it is made of Go's ID, or give one with -ldflags=-B=0x..."
+                .to_owned(),
+        }),
+        false => Ok(()),
     }
 }
 

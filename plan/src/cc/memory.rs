@@ -40,6 +40,12 @@ pub(crate) struct Remembered {
     /// The folders that it searches.
     #[prost(message, repeated, tag = "10")]
     pub searched: Vec<SearchedFact>,
+    /// Those of its programs that are scripts.
+    #[prost(string, repeated, tag = "11")]
+    pub scripts: Vec<String>,
+    /// What starts the compiler.
+    #[prost(string, optional, tag = "12")]
+    pub launcher: Option<String>,
 }
 
 /// Whether the compiler knows a flag.

@@ -10,6 +10,7 @@ use gofarm_identity::c_toolchain::joined_names;
 
 use super::memory::{Memory, Probe, Remembered};
 use super::system::System;
+use super::unseen;
 use crate::error::PlanError;
 use crate::gocmd::GoCommand;
 use crate::machine::{ListingFact, MachineFact, ProgramFact, SearchedFact, bytes, path};
@@ -23,6 +24,8 @@ pub(crate) struct Toolchains {
     /// By the compiler's command line.
     used: HashMap<Vec<String>, Remembered>,
     learned: bool,
+    /// Programs that are declared: they do nothing but by their own file and what they are given.
+    declared: Vec<PathBuf>,
 }
 
 /// What a plan rests on that used toolchains.
@@ -35,9 +38,10 @@ pub(crate) struct Used {
 }
 
 impl Toolchains {
-    pub fn new(memory: Memory) -> Toolchains {
+    pub fn new(memory: Memory, declared: Vec<PathBuf>) -> Toolchains {
         Toolchains {
             memory,
+            declared,
             remembered: None,
             used: HashMap::new(),
             learned: false,
@@ -160,6 +164,7 @@ impl Toolchains {
         compiler: &[String],
     ) -> Result<&mut Remembered, PlanError> {
         if !self.used.contains_key(compiler) {
+            unseen::refuse(compiler.get(1..).unwrap_or_default())?;
             let surroundings = surroundings(go);
             let remembered = self.remembered.get_or_insert_with(|| self.memory.read());
             let known = remembered.iter().find(|known| {
@@ -172,10 +177,49 @@ impl Toolchains {
                     identify(go, compiler, surroundings)?
                 }
             };
+            self.refuse_undeclared(&record)?;
             self.used.insert(compiler.to_vec(), record);
         }
         self.used.get_mut(compiler).ok_or_else(|| {
             PlanError::Inconsistent(format!("{compiler:?} is a compiler that is not known"))
+        })
+    }
+}
+
+impl Toolchains {
+    /// Refuses programs of which nobody can say what they read: scripts, and those that start a compiler.
+    fn refuse_undeclared(&self, toolchain: &Remembered) -> Result<(), PlanError> {
+        let real = |path: &Path| path.canonicalize().ok();
+        let is_declared = |path: &Path| {
+            let path = real(path);
+            self.declared.iter().any(|known| real(known) == path)
+        };
+        let scripts = toolchain.scripts.iter().map(|script| (script, true));
+        let launcher = toolchain.launcher.iter().map(|launcher| (launcher, false));
+        let refused = scripts
+            .chain(launcher)
+            .find(|(program, _)| !is_declared(Path::new(program)));
+        let Some((program, is_script)) = refused else {
+            return Ok(());
+        };
+        let what = match is_script {
+            true => {
+                "it is a script, and what it reads besides its own file and its arguments is in no key"
+            }
+            false => "it is no C compiler but starts one, and what it reads besides is in no key",
+        };
+        let instead = match is_script {
+            true => "set CC and CXX to the compiler itself",
+            false => {
+                "set CC and CXX to the compiler alone (results are kept by gofarm itself, as ccache keeps them)"
+            }
+        };
+        Err(PlanError::Unsupported {
+            what: format!("the C compiler {}", toolchain.compiler.join(" ")),
+            why: format!(
+                "{program} has a part in it: {what}; {instead}, set CGO_ENABLED=0, or, if it reads nothing else, say so in \
+                 gofarm.toml:\n\tcompilers = [{program:?}]"
+            ),
         })
     }
 }
@@ -190,6 +234,7 @@ fn identify(
         Ok((output.stdout, output.stderr))
     };
     let found = c_toolchain::identify(compiler, &go.var("PATH"), &run).map_err(PlanError::from)?;
+    let text = |path: &Path| path.to_string_lossy().into_owned();
     Ok(Remembered {
         compiler: compiler.to_vec(),
         surroundings,
@@ -204,6 +249,8 @@ fn identify(
         listings: found.listings.iter().map(ListingFact::from).collect(),
         searched: found.searched.iter().map(SearchedFact::of).collect(),
         probes: Vec::new(),
+        scripts: found.scripts.iter().map(|path| text(path)).collect(),
+        launcher: found.launcher.as_deref().map(text),
         programs: found
             .programs
             .iter()

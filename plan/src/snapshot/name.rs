@@ -27,6 +27,7 @@ pub(super) fn of(go: &GoCommand, request: &PlanRequest) -> Option<String> {
     }
     add(&format!("{:?}", request.packages));
     add(&request.trimpath.to_string());
+    add(&format!("{:?}", request.compilers));
     let flags = request.flags_behind(&goflags);
     if flags.iter().any(|flag| is(flag, "buildmode")) {
         // The linker writes the name of a library into it.

@@ -2,6 +2,7 @@
 //! program that it has never seen.
 
 mod machine;
+mod programs;
 mod system_folders;
 
 use machine::{Machine, Shown};
