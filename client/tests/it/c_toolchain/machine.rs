@@ -13,6 +13,8 @@ pub enum Shown {
     Instead,
     /// Over the folder: what is in it comes to what is there.
     Over,
+    /// In the place of the folder, below another layer, which is empty.
+    Below,
 }
 
 /// A source tree, and what its builds see of the machine. Mounts are made in a namespace of each command.
@@ -77,6 +79,9 @@ impl Machine {
                 Shown::Instead => format!("mount --bind {from}/files {at} && "),
                 Shown::Over => format!(
                     "mount -t overlay overlay -o lowerdir={at},upperdir={from}/files,workdir={from}/work {at} && "
+                ),
+                Shown::Below => format!(
+                    "mount -t overlay overlay -o ro,lowerdir={from}/work:{from}/files {at} && "
                 ),
             };
         }

@@ -225,3 +225,27 @@ fn a_folder_that_the_linker_searches_by_itself_comes_into_being() {
         assert_eq!(machine.same(&[]), "84");
     }
 }
+
+/// A folder of overlayfs has the time of its uppermost layer, which does not change with what comes to another.
+#[test]
+fn a_name_comes_to_a_lower_layer_of_a_folder_that_the_compiler_searches() {
+    let text = program_with(
+        "CFLAGS: -DX",
+        "#if __has_include(<v.h>)\n// #include <v.h>\n// #endif",
+    );
+    let Some(mut machine) = Machine::new(&[("main.go", &text)]) else {
+        return;
+    };
+    let lower = machine.mount("/usr/local/include", Shown::Below);
+    if !machine.command("true", &[]).run().status.success() {
+        eprintln!("skipped: no overlay");
+        return;
+    }
+    // What changed a moment ago is not believed anyway.
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    machine.keep(&[]);
+    assert_eq!(machine.same(&[]), "0");
+    machine.keep(&[]);
+    define(&lower, "v.h", 75);
+    assert_eq!(machine.same(&[]), "75");
+}
