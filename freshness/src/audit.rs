@@ -234,6 +234,8 @@ impl Planning {
             .iter()
             .filter(|asked| {
                 surroundings.reason(asked).is_none()
+                    // `go env` asks it, too, and nothing that it says then is used.
+                    && (footing.rests_on_c() || !exceptions::is_of_c_toolchain(asked))
                     && !footing.asks(&asked.program)
                     && !is_covered(&asked.access, footing, &names)
             })

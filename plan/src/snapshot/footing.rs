@@ -117,6 +117,11 @@ impl Footing {
         self.programs.contains(program)
     }
 
+    /// Whether an action of the plan runs a C compiler.
+    pub fn rests_on_c(&self) -> bool {
+        !self.listings.is_empty()
+    }
+
     fn is_looked_at(&self, path: &Path) -> bool {
         let listed = || {
             let patterns = path.parent().and_then(|parent| self.folders.get(parent))?;
