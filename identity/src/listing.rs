@@ -242,6 +242,10 @@ impl FileSystems {
         if let Some((_, tell)) = self.0.iter().find(|(known, _)| *known == device) {
             return *tell;
         }
+        #[allow(
+            clippy::unnecessary_cast,
+            reason = "on other processors it is of another type"
+        )]
         let tell = rustix::fs::fstatfs(folder)
             .is_ok_and(|system| LOCAL.contains(&(system.f_type as i64 & 0xffff_ffff)));
         self.0.push((device, tell));

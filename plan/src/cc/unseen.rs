@@ -129,8 +129,8 @@ pub(crate) fn refuse(flags: &[String]) -> Result<(), PlanError> {
 /// Refuses an argument of the linker.
 pub(crate) fn refuse_linkers(argument: &str) -> Result<(), PlanError> {
     let bare = argument.strip_prefix('-').unwrap_or(argument);
-    let one = |name: &&str| argument.starts_with(*name) || bare.starts_with(*name);
-    match OF_LINKER.iter().any(|name| one(&name)) {
+    let one = |name: &str| argument.starts_with(name) || bare.starts_with(name);
+    match OF_LINKER.iter().any(|name| one(name)) {
         true => Err(refused(argument, Leads::Programs)),
         false => Ok(()),
     }
