@@ -12,7 +12,7 @@ use crate::dryrun::{actiongraph, script};
 use crate::error::PlanError;
 use crate::gocmd::{Answer, GoCommand, GoEnv};
 use crate::lookups::{Lookups, Question};
-use crate::machine::ListingFact;
+use crate::machine::{ListingFact, SearchedFact};
 use crate::node::PlannedNode;
 use crate::overlay::Overlay;
 use crate::request::{PlanRequest, last_value};
@@ -47,6 +47,8 @@ pub(crate) struct Grounds {
     pub machine_files: Vec<PathBuf>,
     /// And folders.
     pub listings: Vec<ListingFact>,
+    /// And where their names lead.
+    pub searched: Vec<SearchedFact>,
     /// The names of the C compilers that were looked up on PATH.
     pub compilers: Vec<String>,
     /// Through which cmd/go saw the file system.
@@ -189,6 +191,7 @@ pub(crate) fn interpret(
         wrapper,
         lookups,
         memory,
+        compilers: request.compilers.clone(),
     };
     let assembled = assemble(go, env, script, &graph, roots, choices)?;
     if assembled.wrapped {
@@ -208,6 +211,7 @@ pub(crate) fn interpret(
         answers: assembled.answers,
         machine_files: assembled.machine_files,
         listings: assembled.listings,
+        searched: assembled.searched,
         compilers: assembled.compilers,
         overlay: assembled.overlay,
     };

@@ -13,9 +13,17 @@ use super::server_choice::ServerChoice;
 /// The name of both files.
 const FILE: &str = "gofarm.toml";
 /// What may stand in them.
-const KEYS: [&str; 6] = ["server", "token-file", "ca", "user", "pool", "toolexec"];
+const KEYS: [&str; 7] = [
+    "server",
+    "token-file",
+    "ca",
+    "user",
+    "pool",
+    "toolexec",
+    "compilers",
+];
 /// Those whose value may be a list.
-const LISTS: [&str; 2] = ["server", "toolexec"];
+const LISTS: [&str; 3] = ["server", "toolexec", "compilers"];
 
 /// What a file says.
 #[derive(Debug, Default)]
@@ -24,6 +32,8 @@ pub(super) struct SettingsFile {
     pub farm: ServerChoice,
     /// The programs that -toolexec may name: what they do depends on nothing but their own file and what they are given.
     pub wrappers: Vec<PathBuf>,
+    /// The scripts, and the programs that start others, that may be C compilers, for which the same is so.
+    pub compilers: Vec<PathBuf>,
 }
 
 /// What the files say: the repository's first, then the user's.
@@ -144,6 +154,7 @@ pub(super) fn understand(text: &str, file: &Path) -> Result<SettingsFile, UsageE
             "ca" => farm.ca = path(&text),
             "user" => farm.user = Some(text),
             "pool" => farm.pool = Some(text),
+            "compilers" => said.compilers = texts.iter().filter_map(path).collect(),
             _ => said.wrappers = texts.iter().filter_map(path).collect(),
         }
     }

@@ -26,6 +26,7 @@ pub fn open(request: &SubmitRequest, environment: &Environment) -> anyhow::Resul
     let go = GoCommand::new(&cwd);
     let options = request.options(&go.flags()?, environment)?.rooted_at(&cwd);
     cli::require_declared(&go, options.toolexec.as_deref(), environment)?;
+    let compilers = cli::declared_compilers(&go, environment)?;
     let farm = options.server.settings(&go.cwd, environment)?;
     if options.detach && farm.is_none() {
         return Err(UsageError::new(
@@ -39,6 +40,7 @@ pub fn open(request: &SubmitRequest, environment: &Environment) -> anyhow::Resul
             output: options.output.clone(),
             packages: options.packages.clone(),
             trimpath: options.trimpath,
+            compilers,
         },
         session: Session::open(go, session_options(&options, farm))?,
         options,

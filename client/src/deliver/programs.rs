@@ -104,7 +104,15 @@ fn write(
     let bytes = if is_program {
         let digest = output(identities.outline, node, result, "binary")?;
         let mut bytes = identities.blobs.read(&digest)?;
-        stamp_binary(&mut bytes, BINARY_BUILD_ID, &build_id)
+        // Flags of the linker are in what Go's identity is made of.
+        let identity = &identities.outline.nodes[node].identity;
+        let named = |digits: &str| {
+            let parts = identity.iter().flat_map(|identity| identity.literals());
+            parts
+                .into_iter()
+                .any(|text| text.to_ascii_lowercase().contains(digits))
+        };
+        stamp_binary(&mut bytes, BINARY_BUILD_ID, &build_id, &named)
             .with_context(|| format!("stamping {}", target.display()))?;
         bytes
     } else {

@@ -35,6 +35,11 @@ const MODULE: [(&str, &str); 1] = [(
     "package lib\n\n// int f(void) { return 7; }\nimport \"C\"\n\nfunc F() int { return int(C.f()) }\n",
 )];
 
+/// Scripts are compilers where they are declared.
+fn declare(site: &Site, programs: &[String]) {
+    site.write("gofarm.toml", &format!("compilers = {programs:?}\n"));
+}
+
 fn in_front(folder: &Path) -> String {
     format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
 }
@@ -53,6 +58,8 @@ fn a_wrapper_or_a_link_in_a_folder_of_path_leaves_the_sandbox_on() {
     fs::create_dir(place.path("l")).unwrap();
     symlink("/usr/bin/gcc", place.path("l/gcc")).unwrap();
     symlink("t", place.path("also")).unwrap();
+    let env = "/usr/bin/env".to_owned();
+    declare(&site, &[place.text("t/gcc"), place.text("t/mycc"), env]);
     build(&site)
         .env("PATH", &in_front(&place.path("t")))
         .run()
@@ -79,6 +86,7 @@ fn a_compiler_in_the_users_home_does_not_show_the_home() {
         place.text("")
     );
     place.script("home/bin/mycc", &spy);
+    declare(&site, &[place.text("home/bin/mycc")]);
     fs::create_dir_all(place.path("home/lib")).unwrap();
     fs::create_dir_all(place.path("home/.ssh")).unwrap();
     fs::write(place.path("home/.ssh/key"), "secret").unwrap();
@@ -108,6 +116,7 @@ fn a_fortran_compiler_is_shown_by_path_and_by_name() {
     ]);
     let place = Elsewhere::new();
     place.script("t/myfc", "exec /usr/bin/gcc -x c \"$@\"");
+    declare(&site, &[place.text("t/myfc")]);
     build(&site).env("FC", &place.text("t/myfc")).run().ok();
     let build = build(&site).env("PATH", &in_front(&place.path("t")));
     build.env("FC", "myfc").run().ok();

@@ -14,6 +14,7 @@
     reason = "outside of test functions too, a test fails where it stands"
 )]
 
+mod c_toolchain;
 mod code_errors;
 mod compilers;
 mod damage;

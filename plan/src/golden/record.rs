@@ -273,11 +273,25 @@ impl Host for Recorder {
         compiler: &[String],
     ) -> Result<CToolchain, CToolchainError> {
         let found = ThisHost.c_toolchain(go, compiler)?;
+        let listed = |deep: bool| {
+            let folders = found.listings.iter().filter(|found| found.deep == deep);
+            folders.map(|found| text(&found.folder)).collect()
+        };
+        let searched = found.searched.iter();
+        let searched = searched.map(|folder| {
+            let leads_to = folder.leads_to.as_deref().map(text);
+            (text(&folder.spelled), leads_to)
+        });
+        // Neither is planned with in any case.
+        assert_eq!((&*found.scripts, &found.launcher), (&[][..], &None));
         self.answers.lock().unwrap().toolchains.push(Toolchain {
             compiler: compiler.to_vec(),
             identity: found.identity.clone(),
             name: found.name.clone(),
             folder: text(&found.folder),
+            headers: listed(true),
+            libraries: listed(false),
+            searched: searched.collect(),
         });
         Ok(found)
     }
