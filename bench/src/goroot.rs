@@ -30,6 +30,8 @@ impl GoInstall {
     pub fn find(go: &Path) -> anyhow::Result<GoInstall> {
         let mut ask = Process::new(go, Path::new(".")).args(["env", "GOROOT", "GOVERSION"]);
         ask.env.push(("GOTOOLCHAIN".into(), Some("local".into())));
+        // Of no flags, and not of those in the user's settings, either: `go env` has some that change what it does.
+        ask.env.push(("GOFLAGS".into(), Some(" ".into())));
         let answer = ask
             .run()
             .context("gofarm-bench needs a go command; install Go or name one with --go")?;

@@ -43,6 +43,7 @@ pub fn explain(error: &anyhow::Error) -> (ExitCode, String) {
         let text = match plan {
             // cmd/go's own words, as go build prints them.
             PlanError::Go { text, .. } => text.clone(),
+            PlanError::NoRoom { .. } | PlanError::NoWorkFolder { .. } => plan.to_string(),
             other => format!("gofarm: {other}"),
         };
         return (code, text);

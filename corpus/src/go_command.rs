@@ -32,6 +32,8 @@ impl Release {
         let mut ask =
             Process::new(named, Path::new(".")).args(["env", "GOROOT", "GOVERSION", "GOMODCACHE"]);
         ask.env.push(("GOTOOLCHAIN".into(), Some("local".into())));
+        // Of no flags, and not of those in the user's settings, either: `go env` has some that change what it does.
+        ask.env.push(("GOFLAGS".into(), Some(" ".into())));
         let answer = ask
             .run()
             .context("gofarm-corpus needs a go command; install Go or name one with --go")?;

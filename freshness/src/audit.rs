@@ -140,6 +140,7 @@ pub fn plan_alone(args: &[String]) -> u8 {
         output: Some(output.clone()).filter(|output| !output.is_empty()),
         packages,
         trimpath: true,
+        compilers: declared(&std::env::var("PATH").unwrap_or_default()),
     };
     let planner = Planner::new(GoCommand::new(folder), plans);
     match planner.plan_only(&request) {
@@ -149,6 +150,13 @@ pub fn plan_alone(args: &[String]) -> u8 {
             1
         }
     }
+}
+
+/// The compilers that a specimen may have of its own, which are scripts.
+fn declared(path: &str) -> Vec<PathBuf> {
+    let own = std::env::split_paths(path).next().into_iter();
+    own.flat_map(|folder| ["gcc", "g++"].map(|name| folder.join(name)))
+        .collect()
 }
 
 /// The facts of the kept plan of a specimen, from the planner in this process.
@@ -168,6 +176,7 @@ fn footing(written: &Written, gocache: &Path, plans: &Path) -> Result<Footing, S
         output: Some(planned_output(written)).filter(|output| !output.is_empty()),
         packages: written.packages.clone(),
         trimpath: true,
+        compilers: declared(written.var("PATH").unwrap_or_default()),
     };
     let index = FileIndex::load(&plans.with_extension("files"), SystemTime::now())
         .map_err(|error| error.to_string())?;
@@ -225,6 +234,8 @@ impl Planning {
             .iter()
             .filter(|asked| {
                 surroundings.reason(asked).is_none()
+                    // `go env` asks it, too, and nothing that it says then is used.
+                    && (footing.rests_on_c() || !exceptions::is_of_c_toolchain(asked))
                     && !footing.asks(&asked.program)
                     && !is_covered(&asked.access, footing, &names)
             })

@@ -30,6 +30,13 @@ pub enum BinaryError {
          ID; link it with the real -buildid instead"
     )]
     ForeignSignature,
+    /// The C linker made a build ID of its own, of all that it linked.
+    #[error(
+        "cannot stamp the binary: its GNU build ID is neither made of Go's nor named by a flag, so the C linker made it of what \
+         it linked, in which Go's ID was a placeholder; when CC is several words, the first of them not the compiler (env, \
+         ccache), set it to the compiler alone"
+    )]
+    ForeignBuildId,
     /// The binary has a PE checksum of a kind that is not known here.
     #[error(
         "cannot stamp the binary: its PE checksum does not fit its length, so it cannot be brought up to date; link it with \
@@ -68,13 +75,15 @@ pub fn binary_content_id(binary: &[u8], id: &str) -> Result<String, BinaryError>
 /// `prefix` is `linkActionID/mainActionID/mainContentID`. cmd/go links with the initial ID `prefix/linkActionID` and then
 /// writes `prefix/contentID` over it. This does what both steps would have done: the ID wherever it stands, the GNU build ID
 /// or Mach-O UUID that the linker derives from the *initial* ID, a PE checksum, and a signature as the Go linker makes them.
-/// What the linker did not derive from the placeholder (`-B` of the user's own) stays.
+/// What the linker did not derive from the placeholder stays, if `named` says that a flag names it in hexadecimal digits (`-B` of
+/// the user's own). A GNU build ID that is neither is a hash of what was linked.
 ///
 /// On an error the binary must be thrown away.
 pub fn stamp_binary(
     binary: &mut [u8],
     placeholder: &str,
     prefix: &str,
+    named: &dyn Fn(&str) -> bool,
 ) -> Result<Stamped, BinaryError> {
     let bad_id = |problem| BinaryError::BuildId {
         prefix: prefix.to_owned(),
@@ -97,6 +106,13 @@ pub fn stamp_binary(
             build_id: format!("{prefix}/{}", hash_to_string(&content.hash)),
             places: 0,
         });
+    }
+    if host_id.is_none()
+        && elf::is_elf(binary)
+        && let Some(place) = elf::gnu_build_id(binary).map_err(BinaryError::Malformed)?
+        && !named(&digits(&binary[place]))
+    {
+        return Err(BinaryError::ForeignBuildId);
     }
     let mut checksum = pe::checksum(binary).map_err(|()| BinaryError::ForeignChecksum)?;
     for &at in &places {
@@ -128,6 +144,10 @@ pub fn stamp_binary(
         build_id,
         places: content.matches.len(),
     })
+}
+
+fn digits(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Makes the code signature of a Mach-O file anew, if it has one.
@@ -196,7 +216,7 @@ mod tests {
     fn an_id_of_the_wrong_form_is_refused() {
         let mut binary = BINARY_BUILD_ID.as_bytes().to_vec();
         for bad in ["", "no slash", "too/short/by far"] {
-            let error = stamp_binary(&mut binary, BINARY_BUILD_ID, bad).unwrap_err();
+            let error = stamp_binary(&mut binary, BINARY_BUILD_ID, bad, &|_| true).unwrap_err();
             assert!(matches!(error, BinaryError::BuildId { .. }), "{error}");
         }
         assert_eq!(binary, BINARY_BUILD_ID.as_bytes());
@@ -207,7 +227,7 @@ mod tests {
     #[test]
     fn an_unknown_format() {
         let mut binary = format!("before {BINARY_BUILD_ID} after").into_bytes();
-        let stamped = stamp_binary(&mut binary, BINARY_BUILD_ID, &prefix()).unwrap();
+        let stamped = stamp_binary(&mut binary, BINARY_BUILD_ID, &prefix(), &|_| true).unwrap();
         let zeros = "\0".repeat(BINARY_BUILD_ID.len());
         let content = crate::file_hash(format!("before {zeros} after").as_bytes());
         assert_eq!(stamped.build_id, format!("{}/{content}", prefix()));
@@ -235,7 +255,7 @@ mod tests {
     #[test]
     fn a_signature_of_another_linker_is_refused() {
         let mut binary = macho_signed(1000);
-        let error = stamp_binary(&mut binary, BINARY_BUILD_ID, &prefix()).unwrap_err();
+        let error = stamp_binary(&mut binary, BINARY_BUILD_ID, &prefix(), &|_| true).unwrap_err();
         assert_eq!(error, BinaryError::ForeignSignature);
     }
 
@@ -248,7 +268,7 @@ mod tests {
         ) {
             rest.extend_from_slice(BINARY_BUILD_ID.as_bytes());
             let mut file = [start, &rest].concat();
-            let _ = stamp_binary(&mut file, BINARY_BUILD_ID, &prefix());
+            let _ = stamp_binary(&mut file, BINARY_BUILD_ID, &prefix(), &|_| true);
         }
     }
 }

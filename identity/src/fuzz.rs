@@ -17,7 +17,7 @@ const PREFIX: &str = "aaaaaaaaaaaaaaaaaaaa/bbbbbbbbbbbbbbbbbbbb/cccccccccccccccc
 fn binary() {
     check!().for_each(|input: &[u8]| {
         let mut binary = input.to_vec();
-        let Ok(stamped) = stamp_binary(&mut binary, BINARY_BUILD_ID, PREFIX) else {
+        let Ok(stamped) = stamp_binary(&mut binary, BINARY_BUILD_ID, PREFIX, &|_| true) else {
             return;
         };
         assert_eq!(binary.len(), input.len());

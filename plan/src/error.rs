@@ -63,6 +63,42 @@ pub enum PlanError {
         /// Why.
         source: std::io::Error,
     },
+    /// A part of a C compiler cannot be read, or is no program.
+    #[error(
+        "cannot read {path}, which CC, CXX or FC names as a compiler, or which one uses: {source}; name a compiler that is there, or set CGO_ENABLED=0"
+    )]
+    Compiler {
+        /// The path.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// There can be no temporary folder.
+    #[error(
+        "cannot make a temporary folder in {folder}: {source}; make room there, or name another folder with TMPDIR"
+    )]
+    Temporary {
+        /// Where.
+        folder: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// cmd/go found no room for a file of its own.
+    #[error(
+        "{text}\ngofarm: a disk is full: make room on it, or name another folder for temporary files with TMPDIR, or for Go's own caches with GOCACHE and GOMODCACHE"
+    )]
+    NoRoom {
+        /// cmd/go's own words.
+        text: String,
+    },
+    /// cmd/go could make no folder for its own work.
+    #[error(
+        "{text}\ngofarm: go has no folder for temporary files: name one that is there and can be written to with TMPDIR, or with GOTMPDIR where that is set"
+    )]
+    NoWorkFolder {
+        /// cmd/go's own words.
+        text: String,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] gofarm_store::StoreError),
@@ -79,7 +115,7 @@ impl From<CToolchainError> for PlanError {
                 program,
                 detail: source.to_string(),
             },
-            CToolchainError::File { path, source } => PlanError::File {
+            CToolchainError::File { path, source } => PlanError::Compiler {
                 path: path.display().to_string(),
                 source,
             },
@@ -103,6 +139,20 @@ pub enum Class {
 }
 
 impl PlanError {
+    /// What cmd/go has to say: about what it was asked for, or about the machine. A disk without room is told in the words of Go's
+    /// syscall package, a folder for its work in those of `NewBuilder` in cmd/go/internal/work/action.go.
+    pub(crate) fn said_by_go(text: String, exit_code: i32) -> PlanError {
+        const FULL: [&str; 2] = ["no space left on device", "disk quota exceeded"];
+        let own = || text.lines().filter_map(|line| line.strip_prefix("go: "));
+        if own().any(|line| FULL.iter().any(|end| line.ends_with(end))) {
+            return PlanError::NoRoom { text };
+        }
+        if own().any(|line| line.starts_with("creating work dir: ")) {
+            return PlanError::NoWorkFolder { text };
+        }
+        PlanError::Go { text, exit_code }
+    }
+
     /// Decides the exit code.
     pub fn class(&self) -> Class {
         match self {
@@ -111,8 +161,34 @@ impl PlanError {
             | PlanError::UnsupportedGo { .. }
             | PlanError::Tool { .. }
             | PlanError::Store(_)
+            | PlanError::Compiler { .. }
+            | PlanError::Temporary { .. }
+            | PlanError::NoRoom { .. }
+            | PlanError::NoWorkFolder { .. }
             | PlanError::File { .. } => Class::Environment,
             PlanError::Script(_) | PlanError::Inconsistent(_) => Class::Bug,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_or_a_folder_that_go_complains_of_is_the_machines_trouble() {
+        let class = |text: &str| PlanError::said_by_go(text.to_owned(), 1).class();
+        let full = "go: writing action graph: write /tmp/graph.json: no space left on device";
+        assert_eq!(class(full), Class::Environment);
+        assert_eq!(class(&format!("go: note\n{full}")), Class::Environment);
+        for other in [
+            "go: no such thing",
+            "main.go:1:2: no space left on device",
+            "",
+        ] {
+            assert_eq!(class(other), Class::User, "{other}");
+        }
+        let text = PlanError::said_by_go(full.to_owned(), 1).to_string();
+        assert!(text.starts_with(full) && text.contains("TMPDIR"), "{text}");
     }
 }

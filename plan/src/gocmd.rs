@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use crate::error::PlanError;
+use crate::goflags::{self, MARK};
 
 /// What a program that a plan depends on has said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,8 +78,27 @@ impl GoCommand {
             .find(|path| is_program(path))
     }
 
-    /// Runs `go` to its end.
-    pub fn run(&self, args: &[String], env: &[(&str, String)]) -> Result<Output, PlanError> {
+    /// Runs `go build` to its end, with the user's GOFLAGS.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn build(&self, args: &[String], env: &[(&str, String)]) -> Result<Output, PlanError> {
+        let mut words = vec!["build".to_owned()];
+        words.extend_from_slice(args);
+        self.run(&words, env)
+    }
+
+    /// Runs a command of `go` that answers a question, to its end. GOFLAGS is not for it (`goflags.rs`): `go env` would
+    /// take from it what it is to print, or that it is to forget a setting.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn ask(&self, words: &[&str]) -> Result<Output, PlanError> {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        self.run(&words, &[("GOFLAGS", MARK.to_owned())])
+    }
+
+    fn run(&self, args: &[String], env: &[(&str, String)]) -> Result<Output, PlanError> {
         let mut command = process(&self.program, &self.cwd);
         command
             .args(args)
@@ -112,24 +132,39 @@ impl GoCommand {
         Answer::of(argv, cwd, output)
     }
 
-    /// The settings that apply to every command: GOFLAGS, from the environment or `go env -w`.
+    /// The flags that apply to every command: GOFLAGS, from the environment or `go env -w`.
+    ///
+    /// # Errors
+    /// `go env` failed.
     pub fn flags(&self) -> Result<String, PlanError> {
-        let output = self.run(&["env".into(), "GOFLAGS".into()], &[])?;
-        if !output.status.success() {
-            return Err(refused(&output));
-        }
-        Ok(String::from_utf8_lossy(&output.stdout)
-            .trim_end_matches('\n')
-            .to_owned())
+        let env = self.ask_env(&["GOFLAGS", "GOENV", "GOROOT"])?;
+        Ok(env.get("GOFLAGS").to_owned())
     }
 
     /// `go env -json`.
+    ///
+    /// # Errors
+    /// `go env` failed.
     pub fn go_env(&self) -> Result<GoEnv, PlanError> {
-        let output = self.run(&["env".into(), "-json".into()], &[])?;
+        self.ask_env(&[])
+    }
+
+    /// `go env -json`, of these variables or of all.
+    fn ask_env(&self, names: &[&str]) -> Result<GoEnv, PlanError> {
+        let output = self.ask(&[&["env", "-json"], names].concat())?;
         if !output.status.success() {
             return Err(refused(&output));
         }
-        GoEnv::read(&output.stdout)
+        let mut env = GoEnv::read(&output.stdout)?;
+        let value = goflags::Asked {
+            answer: env.get("GOFLAGS"),
+            environment: &self.var("GOFLAGS"),
+            settings_file: env.get("GOENV"),
+            goroot: env.get("GOROOT"),
+        }
+        .value();
+        env.vars.insert("GOFLAGS".to_owned(), value);
+        Ok(env)
     }
 }
 
@@ -140,12 +175,11 @@ fn is_program(path: &Path) -> bool {
 }
 
 fn refused(output: &Output) -> PlanError {
-    PlanError::Go {
-        text: String::from_utf8_lossy(&output.stderr)
-            .trim_end()
-            .to_owned(),
-        exit_code: output.status.code().unwrap_or(1),
-    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    PlanError::said_by_go(
+        text.trim_end().to_owned(),
+        output.status.code().unwrap_or(1),
+    )
 }
 
 #[allow(clippy::disallowed_methods, reason = "this is the planner's wrapper")]

@@ -61,6 +61,16 @@ pub trait Identities {
 }
 
 impl IdentityTemplate {
+    /// Those of the parts that are known beforehand, as text.
+    pub fn literals(&self) -> impl Iterator<Item = String> {
+        self.parts
+            .iter()
+            .filter_map(|part| match part.kind.as_ref()? {
+                PartKind::Literal(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+                _ => None,
+            })
+    }
+
     /// The Go action ID; `None` while something that it depends on is not known.
     pub fn evaluate(&self, identities: &dyn Identities) -> Option<String> {
         let mut pieces: Vec<Vec<u8>> = Vec::with_capacity(self.parts.len());

@@ -15,6 +15,7 @@ mod files;
 #[cfg(test)]
 mod fuzz;
 mod gocmd;
+mod goflags;
 #[cfg(test)]
 mod golden;
 mod host;

@@ -78,6 +78,12 @@ impl Lookups {
         self.host.kind(path) == Some(Kind::Folder)
     }
 
+    /// Whether there is anything, links followed.
+    pub fn is_there(&self, path: &Path) -> bool {
+        self.ask(Question::Kind(path.to_owned()));
+        self.host.kind(path).is_some()
+    }
+
     /// Whether there is a link.
     pub fn is_link(&self, path: &Path) -> bool {
         self.ask(Question::Entry(path.to_owned()));

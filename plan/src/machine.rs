@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use gofarm_identity::c_toolchain::SearchedFolder;
 use gofarm_identity::{FolderState, Listing};
 use prost::Message;
 
@@ -70,6 +71,29 @@ impl ProgramFact {
 
     pub fn holds(&self, go: &GoCommand) -> bool {
         ProgramFact::of(go, &self.name) == *self
+    }
+}
+
+/// [`SearchedFolder`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Message)]
+pub(crate) struct SearchedFact {
+    #[prost(bytes = "vec", tag = "1")]
+    pub spelled: Vec<u8>,
+    /// Nothing where there is none.
+    #[prost(bytes = "vec", tag = "2")]
+    pub leads_to: Vec<u8>,
+}
+
+impl SearchedFact {
+    pub fn of(folder: &SearchedFolder) -> SearchedFact {
+        SearchedFact {
+            spelled: bytes(&folder.spelled),
+            leads_to: folder.leads_to.as_deref().map(bytes).unwrap_or_default(),
+        }
+    }
+
+    pub fn holds(&self) -> bool {
+        SearchedFact::of(&SearchedFolder::of(path(&self.spelled))) == *self
     }
 }
 

@@ -12,7 +12,7 @@ use crate::dryrun::{actiongraph, script};
 use crate::error::PlanError;
 use crate::gocmd::{Answer, GoCommand, GoEnv};
 use crate::lookups::{Lookups, Question};
-use crate::machine::ListingFact;
+use crate::machine::{ListingFact, SearchedFact};
 use crate::node::PlannedNode;
 use crate::overlay::Overlay;
 use crate::request::{PlanRequest, last_value};
@@ -47,6 +47,8 @@ pub(crate) struct Grounds {
     pub machine_files: Vec<PathBuf>,
     /// And folders.
     pub listings: Vec<ListingFact>,
+    /// And where their names lead.
+    pub searched: Vec<SearchedFact>,
     /// The names of the C compilers that were looked up on PATH.
     pub compilers: Vec<String>,
     /// Through which cmd/go saw the file system.
@@ -128,13 +130,13 @@ pub(crate) fn dry_run(
     let folder = tempfile::Builder::new()
         .prefix("gofarm-plan-")
         .tempdir()
-        .map_err(|source| PlanError::File {
-            path: std::env::temp_dir().display().to_string(),
+        .map_err(|source| PlanError::Temporary {
+            folder: std::env::temp_dir().display().to_string(),
             source,
         })?;
     let graph_file = folder.path().join("graph.json");
     let trace_file = folder.path().join("trace");
-    let output = go.run(
+    let output = go.build(
         &request.arguments(&graph_file.to_string_lossy()),
         &[(
             "GODEBUG",
@@ -164,10 +166,8 @@ pub(crate) fn interpret(
     let words = wrapper.as_ref().map_or(&[][..], Wrapper::words);
     let stderr = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        return Err(PlanError::Go {
-            text: script::said(&stderr, words),
-            exit_code: output.status.code().unwrap_or(1),
-        });
+        let code = output.status.code().unwrap_or(1);
+        return Err(PlanError::said_by_go(script::said(&stderr, words), code));
     }
     let script = script::parse(&stderr, env.get("GOVERSION"), words)?;
     let graph_text = dry_run.graph.map_err(|source| PlanError::File {
@@ -191,6 +191,7 @@ pub(crate) fn interpret(
         wrapper,
         lookups,
         memory,
+        compilers: request.compilers.clone(),
     };
     let assembled = assemble(go, env, script, &graph, roots, choices)?;
     if assembled.wrapped {
@@ -210,6 +211,7 @@ pub(crate) fn interpret(
         answers: assembled.answers,
         machine_files: assembled.machine_files,
         listings: assembled.listings,
+        searched: assembled.searched,
         compilers: assembled.compilers,
         overlay: assembled.overlay,
     };
@@ -226,14 +228,25 @@ impl Plan {
             .map(|(index, _)| index)
     }
 
-    /// The words of the command lines by which actions run C, C++ and Fortran compilers.
+    /// The words of the command lines by which actions run C, C++ and Fortran compilers: what they begin with, and what is named
+    /// to Go's own tools.
     pub fn compilers(&self) -> BTreeSet<String> {
         let actions = self.nodes.iter().map(|node| &node.action);
-        let compiling = actions.filter(|action| action.host_tools);
-        let vars = compiling.flat_map(|action| &action.env);
-        vars.filter(|var| matches!(var.name.as_str(), "CC" | "CXX" | "FC"))
-            .flat_map(|var| split_quoted(&var.value))
-            .collect()
+        let mut words = BTreeSet::new();
+        for action in actions.filter(|action| action.host_tools) {
+            let vars = action.env.iter();
+            let vars = vars.filter(|var| matches!(var.name.as_str(), "CC" | "CXX" | "FC"));
+            words.extend(vars.flat_map(|var| split_quoted(&var.value)));
+            for step in &action.steps {
+                if let Some(v1::step::Step::Run(run)) = &step.step {
+                    let of_the_machine = run.argv.iter().take_while(|word| {
+                        !word.starts_with('-') && !word.starts_with(gofarm_proto::EXEC_ROOT)
+                    });
+                    words.extend(of_the_machine.cloned());
+                }
+            }
+        }
+        words
     }
 }
 

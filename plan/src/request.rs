@@ -1,6 +1,6 @@
 //! What the user asked for, as the planner needs it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::action::assemble::split_quoted;
 
@@ -17,6 +17,9 @@ pub struct PlanRequest {
     /// False with -trimpath=false. On by default, unlike in `go build`: objects that name this machine's folders can be
     /// used on no other.
     pub trimpath: bool,
+    /// Programs that are declared to be C compilers, or parts of one, although they are scripts or start another program: what
+    /// they do depends on nothing but their own file and what they are given.
+    pub compilers: Vec<PathBuf>,
 }
 
 impl PlanRequest {
@@ -27,9 +30,9 @@ impl PlanRequest {
         flags
     }
 
-    /// The arguments of the dry run.
+    /// The arguments of the dry run, behind `go build`.
     pub(crate) fn arguments(&self, action_graph: &str) -> Vec<String> {
-        let mut args: Vec<String> = ["build", "-n", "-a"].map(str::to_owned).to_vec();
+        let mut args: Vec<String> = ["-n", "-a"].map(str::to_owned).to_vec();
         args.push(format!("-debug-actiongraph={action_graph}"));
         args.push(format!("-trimpath={}", self.trimpath));
         args.extend(self.flags.iter().cloned());

@@ -83,6 +83,18 @@ pub enum RpcError {
         /// What TLS said.
         reason: String,
     },
+    /// Something answers there, and it does not speak gRPC: the port of a scheduler's pages, say.
+    #[error(
+        "cannot {what} at {address}: no farm's gRPC port is there ({reason}); name the address that gofarm-scheduler has from --listen (port 8980 unless it says another), not the one from --http (8981)"
+    )]
+    NoFarm {
+        /// What was tried.
+        what: &'static str,
+        /// What was taken for a farm.
+        address: FarmAddresses,
+        /// What it answered.
+        reason: String,
+    },
     /// The farm wants a token, or another one.
     #[error("the farm {address} {}; set the farm's token with --token-file, GOFARM_TOKEN_FILE or GOFARM_TOKEN",
         if *sent { "refused the token" } else { "asks for a token, and none is set" })]
@@ -130,6 +142,7 @@ impl RpcError {
             | RpcError::Unreachable { .. }
             | RpcError::NotNow { .. }
             | RpcError::Full { .. }
+            | RpcError::NoFarm { .. }
             | RpcError::Certificate { .. } => ErrorClass::Environment,
             RpcError::Refused { status, .. } => match status.code() {
                 Code::Internal | Code::InvalidArgument | Code::Unimplemented => ErrorClass::Bug,
@@ -149,6 +162,13 @@ impl Connection {
         // With a source it is a failure of the connection, whatever code was made of it: no farm said so.
         if status.source().is_some() {
             return self.unreachable(what, said(&status));
+        }
+        if let Some(reason) = no_farm(&status) {
+            return RpcError::NoFarm {
+                what,
+                address,
+                reason,
+            };
         }
         match status.code() {
             Code::Unauthenticated => RpcError::Token {
@@ -200,6 +220,20 @@ fn said(status: &Status) -> String {
         text = format!("{text}: {innermost}");
     }
     text
+}
+
+/// What an answer was that is none of gRPC's. It has no code of its own, so tonic derives one (`infer_grpc_status` in its status.rs),
+/// or takes the first byte of a page for the flag of a message (`codec/decode.rs`). That of a gateway whose farm is away is not
+/// meant: it comes back.
+fn no_farm(status: &Status) -> Option<String> {
+    const DERIVED: &str = "grpc-status header missing, mapped from ";
+    const PAGE: &str = "invalid compression flag";
+    let message = status.message();
+    match status.code() {
+        Code::Unavailable => None,
+        _ if message.contains(PAGE) => Some("the answer is a page".to_owned()),
+        _ => message.strip_prefix(DERIVED).map(str::to_owned),
+    }
 }
 
 /// What TLS has against the peer, if that is why the connection failed. Trying again does not help.

@@ -179,6 +179,7 @@ impl Workshop {
     pub fn goroot(&self) -> io::Result<PathBuf> {
         let mut env = self.written.env.clone();
         env.push(("GOTOOLCHAIN".to_owned(), "local".to_owned()));
+        env.push(("GOFLAGS".to_owned(), " ".to_owned()));
         let said = ask("go", &["env", "GOROOT"], &self.written.root, &env)?;
         Ok(PathBuf::from(said.trim_end()))
     }

@@ -68,6 +68,7 @@ fn staging(criterion: &mut Criterion) {
         cpus: 1,
         tuning: Vec::new(),
         compilers: Vec::new(),
+        private: Vec::new(),
         default_timeout: Duration::from_secs(60),
         kept_work: None,
         launcher: Launcher {

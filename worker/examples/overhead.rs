@@ -46,6 +46,7 @@ fn measure(times: usize) -> Result<(), Box<dyn std::error::Error>> {
             cpus: 1,
             tuning: Vec::new(),
             compilers: Vec::new(),
+            private: Vec::new(),
             default_timeout: Duration::from_secs(60),
             kept_work: None,
             launcher,

@@ -19,6 +19,8 @@ pub struct FarmSettings {
     pub server: String,
     /// Sent with every call.
     pub token: Option<FarmToken>,
+    /// The file that it is from.
+    pub token_file: Option<PathBuf>,
     /// A file of certificates, PEM, that the farm's is checked against; the system's when there is none.
     pub ca: Option<PathBuf>,
     /// Whose builds these are.
@@ -91,6 +93,7 @@ impl ServerChoice {
         Ok(Some(FarmSettings {
             server,
             token,
+            token_file: choice.token_file,
             ca: choice.ca,
             user: choice.user.or_else(login).unwrap_or_default(),
             pool: choice.pool.unwrap_or_default(),
@@ -172,6 +175,7 @@ mod tests {
             FarmSettings {
                 server: "http://repo:1".into(),
                 token: Some(FarmToken::new(b"secret", "the test").unwrap()),
+                token_file: Some(place.0.path().join("home/.config/gofarm/token")),
                 ca: Some(place.0.path().join("repo/ca.pem")),
                 user: "ann".into(),
                 pool: "big".into(),

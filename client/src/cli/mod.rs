@@ -42,7 +42,7 @@ pub use help::version;
 pub use options::{ProgressChoice, SandboxChoice, SubmitOptions};
 pub use request::{DEFAULT_CACHE_SIZE, SubmitRequest};
 pub use server_choice::ServerChoice;
-pub use wrapper::require_declared;
+pub use wrapper::{declared_compilers, require_declared};
 
 use error::Usage;
 use nearest::nearest;

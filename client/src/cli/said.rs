@@ -9,6 +9,7 @@ use super::flag::{FLAGS, Flag, Role, Setting};
 use super::options::{ProgressChoice, SandboxChoice};
 use super::scan::{Given, Origin};
 use super::server_choice::ServerChoice;
+use super::value::ValueKind;
 
 /// All that was said, in the order of growing weight: environment, GOFLAGS, command line.
 pub(super) struct Said<'a> {
@@ -100,6 +101,15 @@ impl<'a> Said<'a> {
         let word = |setting| -> Result<Option<String>, UsageError> {
             Ok(self.text(setting)?.map(|(word, _)| word))
         };
+        // A script's variable that is not set, most likely: without the token the farm would refuse, for another reason.
+        if self
+            .go(Setting::TokenFile)
+            .is_some_and(|given| given.value.is_empty())
+        {
+            return Err(UsageError::new(
+                "gofarm: --token-file needs the name of a file, and none is given; leave the flag out if the farm asks for no token",
+            ));
+        }
         Ok(ServerChoice {
             server: self.text(Setting::Server)?,
             token_file: path(Setting::TokenFile)?,
@@ -176,7 +186,12 @@ impl<'a> Said<'a> {
             .to_str()
             .ok_or_else(|| "not UTF-8".to_owned())
             .and_then(|value| flag.value.check(value))
-        {
+            .map_err(|why| match flag.value {
+                // Go's words for a flag; a variable has no usage text that would say more.
+                ValueKind::Int => "must be a positive integer".to_owned(),
+                ValueKind::Bool => "must be true or false".to_owned(),
+                _ => why,
+            }) {
             Ok(value) => Ok(Some((value, variable.to_owned()))),
             Err(why) => Err(UsageError::new(format!(
                 "gofarm: invalid value {text:?} for {variable}: {why}"

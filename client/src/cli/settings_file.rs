@@ -13,9 +13,17 @@ use super::server_choice::ServerChoice;
 /// The name of both files.
 const FILE: &str = "gofarm.toml";
 /// What may stand in them.
-const KEYS: [&str; 6] = ["server", "token-file", "ca", "user", "pool", "toolexec"];
+const KEYS: [&str; 7] = [
+    "server",
+    "token-file",
+    "ca",
+    "user",
+    "pool",
+    "toolexec",
+    "compilers",
+];
 /// Those whose value may be a list.
-const LISTS: [&str; 2] = ["server", "toolexec"];
+const LISTS: [&str; 3] = ["server", "toolexec", "compilers"];
 
 /// What a file says.
 #[derive(Debug, Default)]
@@ -24,6 +32,8 @@ pub(super) struct SettingsFile {
     pub farm: ServerChoice,
     /// The programs that -toolexec may name: what they do depends on nothing but their own file and what they are given.
     pub wrappers: Vec<PathBuf>,
+    /// The scripts, and the programs that start others, that may be C compilers, for which the same is so.
+    pub compilers: Vec<PathBuf>,
 }
 
 /// What the files say: the repository's first, then the user's.
@@ -61,7 +71,7 @@ fn repository_file(cwd: &Path) -> Option<PathBuf> {
     cwd.ancestors()
         .take_while(|folder| folder.starts_with(root))
         .map(|folder| folder.join(FILE))
-        .find(|file| file.is_file() && trusted.contains(&owner(file)))
+        .find(|file| file.exists() && trusted.contains(&owner(file)))
 }
 
 fn repository_root(cwd: &Path) -> &Path {
@@ -83,7 +93,7 @@ fn user_file(environment: &Environment) -> Option<PathBuf> {
 
 /// What a file says; `None` when there is none. Relative paths are relative to the file's folder.
 pub(super) fn read(file: &Path) -> Result<Option<SettingsFile>, UsageError> {
-    let text = match fs::read_to_string(file) {
+    let text = match read_bounded(file) {
         Ok(text) => text,
         // A folder on the way that is a file: nothing can be below it.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -92,6 +102,20 @@ pub(super) fn read(file: &Path) -> Result<Option<SettingsFile>, UsageError> {
         Err(error) => return Err(cannot_read(file, &error)),
     };
     understand(&text, file).map(Some)
+}
+
+/// The text of a regular file. A pipe would be waited for, and a device may have no end.
+fn read_bounded(file: &Path) -> std::io::Result<String> {
+    const LONGEST: u64 = 1 << 20;
+    let metadata = fs::metadata(file)?;
+    let wrong = |why: &str| Err(std::io::Error::new(ErrorKind::InvalidInput, why));
+    if !metadata.is_file() {
+        return wrong("it is no regular file; remove it, or put a file in its place");
+    }
+    if metadata.len() > LONGEST {
+        return wrong("it is longer than 1 MiB");
+    }
+    fs::read_to_string(file)
 }
 
 /// What the text of a file says.
@@ -130,6 +154,7 @@ pub(super) fn understand(text: &str, file: &Path) -> Result<SettingsFile, UsageE
             "ca" => farm.ca = path(&text),
             "user" => farm.user = Some(text),
             "pool" => farm.pool = Some(text),
+            "compilers" => said.compilers = texts.iter().filter_map(path).collect(),
             _ => said.wrappers = texts.iter().filter_map(path).collect(),
         }
     }
@@ -172,5 +197,36 @@ mod tests {
             assert_eq!(repository_file(&mine), None);
             assert_eq!(repository_file(shared.path()), None);
         }
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_and_never_waited_for() {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("go.mod"), "module m\n").unwrap();
+        let file = place.path().join(FILE);
+        let refused = || {
+            assert_eq!(repository_file(place.path()), Some(file.clone()));
+            let error = read(&file).unwrap_err().to_string();
+            assert!(
+                error.contains(FILE) && error.contains("no regular file"),
+                "{error}"
+            );
+        };
+        fs::create_dir(&file).unwrap();
+        refused();
+        fs::remove_dir(&file).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &file).unwrap();
+        refused();
+        fs::remove_file(&file).unwrap();
+        nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        refused();
+        fs::remove_file(&file).unwrap();
+        fs::write(&file, " ".repeat(2 << 20)).unwrap();
+        assert!(read(&file).unwrap_err().to_string().contains("longer"));
+        // A link to nothing is no file, as one that is not there.
+        fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink("nothing", &file).unwrap();
+        assert_eq!(repository_file(place.path()), None);
+        assert!(read(&file).unwrap().is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! The program that `-toolexec` names: it must be declared.
+//! The program that `-toolexec` names, and C compilers that are scripts: they must be declared.
 
 use std::path::{Path, PathBuf};
 
@@ -39,6 +39,18 @@ pub fn require_declared(
         missing = missing(&file, program)?,
     ))
     .into())
+}
+
+/// The programs that may be C compilers although nobody can see what they read.
+///
+/// # Errors
+/// A file that cannot be understood.
+pub fn declared_compilers(
+    go: &GoCommand,
+    environment: &Environment,
+) -> Result<Vec<PathBuf>, UsageError> {
+    let said = said_in(&go.cwd, environment)?.into_iter();
+    Ok(said.flat_map(|file| file.compilers).collect())
 }
 
 /// What to add to a file that does not declare this program: the whole key, or one more text of its value, since a key stands

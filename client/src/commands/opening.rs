@@ -26,6 +26,7 @@ pub fn open(request: &SubmitRequest, environment: &Environment) -> anyhow::Resul
     let go = GoCommand::new(&cwd);
     let options = request.options(&go.flags()?, environment)?.rooted_at(&cwd);
     cli::require_declared(&go, options.toolexec.as_deref(), environment)?;
+    let compilers = cli::declared_compilers(&go, environment)?;
     let farm = options.server.settings(&go.cwd, environment)?;
     if options.detach && farm.is_none() {
         return Err(UsageError::new(
@@ -39,6 +40,7 @@ pub fn open(request: &SubmitRequest, environment: &Environment) -> anyhow::Resul
             output: options.output.clone(),
             packages: options.packages.clone(),
             trimpath: options.trimpath,
+            compilers,
         },
         session: Session::open(go, session_options(&options, farm))?,
         options,
@@ -46,7 +48,10 @@ pub fn open(request: &SubmitRequest, environment: &Environment) -> anyhow::Resul
 }
 
 fn session_options(options: &SubmitOptions, farm: Option<FarmSettings>) -> SessionOptions {
+    let token = farm.as_ref().map(|farm| &farm.token_file);
+    let token = token.unwrap_or(&options.server.token_file);
     SessionOptions {
+        private: token.iter().cloned().collect(),
         cache_dir: options.cache_dir.clone(),
         cache_size: options.cache_size,
         farm,

@@ -75,7 +75,6 @@ pub fn command(request: &SubmitRequest, environment: &Environment) -> anyhow::Re
 fn go_build(opened: &Opened, folder: &Path) -> anyhow::Result<()> {
     let options = &opened.options;
     let mut args = vec![
-        "build".to_owned(),
         format!("-trimpath={}", options.trimpath),
         format!("-o={}/", folder.display()),
     ];
@@ -88,7 +87,7 @@ fn go_build(opened: &Opened, folder: &Path) -> anyhow::Result<()> {
     );
     args.push("--".to_owned());
     args.extend(options.packages.iter().cloned());
-    let output = opened.session.go.run(&args, &[])?;
+    let output = opened.session.go.build(&args, &[])?;
     if !output.status.success() {
         return Err(PlanError::Go {
             text: String::from_utf8_lossy(&output.stderr)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -104,7 +104,15 @@ fn write(
     let bytes = if is_program {
         let digest = output(identities.outline, node, result, "binary")?;
         let mut bytes = identities.blobs.read(&digest)?;
-        stamp_binary(&mut bytes, BINARY_BUILD_ID, &build_id)
+        // Flags of the linker are in what Go's identity is made of.
+        let identity = &identities.outline.nodes[node].identity;
+        let named = |digits: &str| {
+            let parts = identity.iter().flat_map(|identity| identity.literals());
+            parts
+                .into_iter()
+                .any(|text| text.to_ascii_lowercase().contains(digits))
+        };
+        stamp_binary(&mut bytes, BINARY_BUILD_ID, &build_id, &named)
             .with_context(|| format!("stamping {}", target.display()))?;
         bytes
     } else {
@@ -118,8 +126,7 @@ fn write(
     if !is_there {
         let executable = is_program && !identities.outline.nodes[node].c_library;
         check_target(identities.outline, node, target)?;
-        write_atomically(target, &bytes, executable)
-            .with_context(|| format!("writing {}", target.display()))?;
+        write_atomically(target, &bytes, executable).map_err(|error| unwritten(target, error))?;
     }
     record.keep();
     Ok(header + if is_there { 0 } else { bytes.len() as u64 })
@@ -145,9 +152,29 @@ fn write_header(
     if fs::read(&target).is_ok_and(|there| there == bytes) {
         return Ok(0);
     }
-    write_atomically(&target, &bytes, false)
-        .with_context(|| format!("writing {}", target.display()))?;
+    write_atomically(&target, &bytes, false).map_err(|error| unwritten(&target, error))?;
     Ok(bytes.len() as u64)
+}
+
+/// What became of a program that could not be written, and what to do.
+fn unwritten(target: &Path, error: impl Into<anyhow::Error>) -> anyhow::Error {
+    let error = error.into();
+    let full = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|error| {
+            matches!(
+                error.kind(),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+            )
+        });
+    error.context(match full {
+        true => format!(
+            "there is no room for {}: make some, or name a folder on another disk with -o (what was built is in the cache)",
+            target.display()
+        ),
+        false => format!("writing {}", target.display()),
+    })
 }
 
 /// Writes what the nodes of a finished build have made to their targets, as far as there is anything. Returns what is

@@ -1,5 +1,6 @@
 //! A farm of one process.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct EmbeddedOptions {
     pub sandbox: SandboxMode,
     /// The compilers that the build names: see [`ExecutorOptions::compilers`].
     pub compilers: Vec<String>,
+    /// What actions see of only as inputs: see [`ExecutorOptions::private`].
+    pub private: Vec<PathBuf>,
     /// How to start this program as a launcher.
     pub launcher: Launcher,
     /// Where scratch folders are kept.
@@ -115,6 +118,7 @@ impl Embedded {
             cpus: machine.cpus,
             tuning: tuning(memory, slots),
             compilers: options.compilers.clone(),
+            private: options.private.clone(),
             default_timeout: ACTION_TIMEOUT,
             launcher: options.launcher.clone(),
             kept_work: options.kept_work.clone(),

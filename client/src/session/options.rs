@@ -27,6 +27,8 @@ pub struct SessionOptions {
     pub workers: Option<usize>,
     /// Whether the actions that this process runs see only what they declare.
     pub sandbox: SandboxMode,
+    /// Files that these see in no case, wherever they lie: the token of a farm.
+    pub private: Vec<PathBuf>,
     /// The scratch folders of actions are kept, and where is told.
     pub keep_work: bool,
     /// What does not depend on a failure goes on.

@@ -1,10 +1,11 @@
 //! Where a build is done: on the farm that was named, or in this process.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use gofarm_plan::Plan;
+use gofarm_proto::EXEC_ROOT;
 use gofarm_rpc::RpcError;
 use gofarm_worker::{KeptWork, Launcher};
 use tokio::runtime::Runtime;
@@ -90,6 +91,7 @@ impl Session {
                 workers: self.options.workers,
                 sandbox: self.options.sandbox,
                 compilers: plan.compilers().into_iter().collect(),
+                private: self.private(plan),
                 launcher: Launcher {
                     program,
                     args: vec![cli::SANDBOX_COMMAND.into()],
@@ -97,5 +99,12 @@ impl Session {
                 kept_work,
             },
         ))
+    }
+
+    /// What no action is to see but as its inputs.
+    fn private(&self, plan: &Plan) -> Vec<PathBuf> {
+        let module = plan.roots.to_real(&format!("{EXEC_ROOT}/main"));
+        let named = module.into_iter().chain([self.go.cwd.clone()]);
+        named.chain(self.options.private.iter().cloned()).collect()
     }
 }

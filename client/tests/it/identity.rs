@@ -175,6 +175,9 @@ fn cgo_with_a_compiler_that_is_not_on_path() {
     fs::write(&compiler, "#!/bin/sh\nexec gcc \"$@\"\n").unwrap();
     fs::set_permissions(&compiler, fs::Permissions::from_mode(0o755)).unwrap();
     let site = example("variants/cgopath");
+    // A script, of which only its author knows what it reads.
+    let declared = format!("compilers = {:?}\n", compiler.display().to_string());
+    site.write("gofarm.toml", &declared);
     let compiler = format!("'{}' -O1", compiler.display());
     verify(&site, &[("CC", &compiler)], &[], &["cgopath"]);
 }

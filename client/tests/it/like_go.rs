@@ -80,6 +80,30 @@ fn goflags_that_cannot_be_understood() {
 }
 
 #[test]
+fn flags_of_go_env_in_goflags_take_nothing_from_the_users_settings() {
+    let site = Site::new().module(&[("main.go", MAIN)]);
+    let settings = site.path("settings").display().to_string();
+    for flag in ["-u", "-w", "-changed", "-u=x"] {
+        for in_file in [false, true] {
+            let goflags = ["-mod=mod", flag][usize::from(in_file)];
+            let text = format!("GOFLAGS={goflags}\nGOPROXY=off\n");
+            std::fs::write(&settings, &text).unwrap();
+            for command in ["submit", "verify"] {
+                if command == "verify" && flag != "-u" {
+                    continue;
+                }
+                let ours = site.gofarm(&[command, "."]).env("GOENV", &settings);
+                match in_file {
+                    true => ours.run().ok(),
+                    false => ours.env("GOFLAGS", flag).run().ok(),
+                };
+                assert_eq!(std::fs::read_to_string(&settings).unwrap(), text, "{flag}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_plan_that_is_only_shown_has_a_summary_too() {
     let site = Site::cold().module(&[("main.go", MAIN)]);
     let file = site.path("summary.json");

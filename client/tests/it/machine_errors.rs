@@ -194,3 +194,17 @@ fn a_folder_in_the_way_of_the_program() {
     let finished = site.gofarm(&["submit"]).run();
     assert_snapshot!(shown(&site, &finished));
 }
+
+#[test]
+fn no_folder_for_temporary_files() {
+    let site = Site::cold().module(&[("main.go", "package main\n\nfunc main() {}\n")]);
+    let missing = site.path("none").display().to_string();
+    for (name, value) in [
+        ("TMPDIR", missing.as_str()),
+        ("GOTMPDIR", &missing),
+        ("TMPDIR", "/dev/null"),
+    ] {
+        let refused = site.gofarm(&["submit", "."]).env(name, value).run().code(3);
+        assert!(refused.stderr.contains("TMPDIR"), "{}", refused.stderr);
+    }
+}

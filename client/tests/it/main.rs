@@ -14,7 +14,9 @@
     reason = "outside of test functions too, a test fails where it stands"
 )]
 
+mod c_toolchain;
 mod code_errors;
+mod compilers;
 mod damage;
 mod ending;
 mod farm;

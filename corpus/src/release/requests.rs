@@ -85,6 +85,8 @@ impl Trial {
                 written.set_var("GOCACHE", Some(&cache));
                 request.flags.clone_from(&written.flags);
                 request.packages.clone_from(&written.packages);
+                let own = written.root.join("bin");
+                request.compilers = ["gcc", "g++"].map(|name| own.join(name)).to_vec();
                 GoCommand {
                     program: release.go.clone(),
                     cwd: written.folder.clone(),

@@ -10,7 +10,7 @@ use gofarm_specimens::Written;
 
 use super::Asked;
 
-/// Programs of a C toolchain. What they are given to compile are probes of the planner and of cmd/go.
+/// Programs of a C toolchain.
 const C_TOOLCHAIN: [&str; 8] = [
     "gcc", "g++", "clang", "cc1", "cc1plus", "as", "ld", "collect2",
 ];
@@ -52,9 +52,8 @@ impl Surroundings {
             env: written.vars_os(),
         };
         let names = ["GOROOT", "GOMODCACHE", "GOENV", "GOPATH", "GOPROXY"];
-        let mut words = vec!["env".to_owned()];
-        words.extend(names.map(str::to_owned));
-        let said = go.run(&words, &[]).map_err(io::Error::other)?;
+        let words = [&["env"], &names[..]].concat();
+        let said = go.ask(&words).map_err(io::Error::other)?;
         let said = String::from_utf8_lossy(&said.stdout).into_owned();
         let [goroot, modcache, goenv, gopath, proxy] = said.lines().collect::<Vec<_>>()[..] else {
             return Err(io::Error::other(format!("go env said {said:?}")));
@@ -111,10 +110,16 @@ impl Surroundings {
         {
             return Some("in which zone and language messages are");
         }
-        if C_TOOLCHAIN.contains(&asked.program.as_str()) {
-            return Some(
-                "a C toolchain is a fact as a whole: its programs, header and library folders",
-            );
+        // All else that a C toolchain asks for is in one of its folders, or a name under which it looks for a program.
+        if (is_of_c_toolchain(asked) || self.is_the_planner(asked)) && access.kind == Kind::ReadLink
+        {
+            return Some("a link on the way to what is asked for itself");
+        }
+        if access.kind == Kind::Execute && path.file_name() == Some(asked.program.as_ref()) {
+            return Some("a script that is declared, so that what it starts is not its to choose");
+        }
+        if asked.program == "collect2" && is_for_other_formats(&path) {
+            return Some("looked for by collect2, which runs it for no file in ELF");
         }
         if self.is_the_planner(asked) && below(&["/usr", "/lib"]) {
             return Some("the planner itself looks at the C toolchain, to make it a fact");
@@ -215,6 +220,18 @@ fn credentials(written: &Written) -> Vec<PathBuf> {
     let mut credentials = vec![home.join(".netrc")];
     credentials.extend(named.chain(system).map(PathBuf::from));
     credentials
+}
+
+/// Whether a program of a C toolchain asked.
+pub fn is_of_c_toolchain(asked: &Asked) -> bool {
+    C_TOOLCHAIN.contains(&asked.program.as_str())
+}
+
+fn is_for_other_formats(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    ["nm", "gnm", "strip", "gstrip"]
+        .iter()
+        .any(|known| name == *known)
 }
 
 fn is_shared_library(path: &Path) -> bool {

@@ -19,7 +19,7 @@ use crate::gocmd::Answer;
 use crate::gocmd::{GoCommand, GoEnv};
 use crate::identity::{self, IdentityTemplate};
 use crate::lookups::{Lookups, Question};
-use crate::machine::ListingFact;
+use crate::machine::{ListingFact, SearchedFact};
 use crate::node::PlannedNode;
 use crate::overlay::Overlay;
 use crate::roots::Roots;
@@ -65,6 +65,8 @@ pub(crate) struct Assembled {
     pub machine_files: Vec<PathBuf>,
     /// And the folders.
     pub listings: Vec<ListingFact>,
+    /// And where their names lead.
+    pub searched: Vec<SearchedFact>,
     /// The names of the C compilers.
     pub compilers: Vec<String>,
     pub overlay: Overlay,
@@ -84,6 +86,8 @@ pub(crate) struct Choices<'a> {
     pub lookups: Lookups,
     /// What is known of C toolchains.
     pub memory: Memory,
+    /// See [`PlanRequest::compilers`](crate::PlanRequest::compilers).
+    pub compilers: Vec<PathBuf>,
 }
 
 /// Puts a dry run together.
@@ -112,7 +116,7 @@ pub(crate) fn assemble(
         overlay: choices.overlay,
         wrapper: choices.wrapper,
         wrapped: BTreeSet::new(),
-        toolchains: Toolchains::new(host, choices.memory),
+        toolchains: Toolchains::new(host, choices.memory, choices.compilers),
         hashes: identity::by_action_id(script.hashes)?,
         packages: HashMap::new(),
         profiles: HashMap::new(),
@@ -144,6 +148,7 @@ pub(crate) fn assemble(
         compilers,
         files,
         listings,
+        searched,
     } = assembly.toolchains.finish();
     Ok(Assembled {
         nodes: assembly.nodes,
@@ -152,6 +157,7 @@ pub(crate) fn assemble(
         answers: assembly.answers,
         machine_files: files,
         listings,
+        searched,
         compilers,
         overlay: assembly.overlay,
         wrapped: !assembly.wrapped.is_empty(),
@@ -235,6 +241,14 @@ impl Assembly<'_> {
             let toolchain = self.toolchains.identified(self.go, compiler)?;
             identities.push(toolchain.identity.clone());
             folders.push(PathBuf::from(&toolchain.folder));
+            // `env mygcc`: what the first program starts is looked for on PATH again.
+            let named = compiler.iter().skip(1);
+            for word in named.take_while(|word| !word.starts_with('-')) {
+                let found = Some(word).filter(|word| !word.contains('/'));
+                let host = self.lookups.host();
+                let found = found.and_then(|word| host.look_up(self.go, Path::new(word)));
+                folders.extend(found.as_deref().and_then(Path::parent).map(PathBuf::from));
+            }
         }
         platform.c_toolchain = toolchain::joined(identities.iter().map(String::as_str));
         let env = environment::with_c_compiler(self.env, self.go, &self.roots, &folders);

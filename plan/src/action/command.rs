@@ -11,8 +11,8 @@ use crate::action::group::{is_go_tool, tool_name};
 use crate::action::package::{DYNIMPORT_FAIL, Draft, EXPORT_HEADER, step};
 use crate::cc::arguments::{self, Named};
 use crate::cc::flags::{self, PackageFlags};
-use crate::cc::system::is_system;
-use crate::cc::{includes, linking};
+use crate::cc::system::is_shown;
+use crate::cc::{includes, linking, unseen};
 use crate::dryrun::command::Command;
 use crate::dryrun::quote::quote;
 use crate::error::PlanError;
@@ -153,7 +153,7 @@ impl Assembly<'_> {
         if !is_go_tool(&command) || tool_name(&command) == "cgo" {
             self.declare_named(draft, &command)?;
         } else {
-            self.declare_paths(draft, &command);
+            self.declare_paths(draft, &command)?;
         }
         let is_tool = is_go_tool(&command);
         let led_out: Vec<LedOut> = command
@@ -265,33 +265,28 @@ impl Assembly<'_> {
 
     /// Declares what a C compiler's arguments name.
     fn declare_named(&mut self, draft: &mut Draft<'_>, command: &Command) -> Result<(), PlanError> {
-        if let Some(flag) = arguments::hidden(&command.argv) {
-            return Err(PlanError::Unsupported {
-                what: format!("the C compiler flag {flag}"),
-                why: "where it leads is not looked at; name folders of headers with -I or -isystem"
-                    .to_owned(),
-            });
-        }
+        unseen::refuse(&command.argv[1..])?;
+        let system = self.toolchains.system(self.go, &draft.compilers)?;
         for named in arguments::named(&self.lookups, &command.argv, &command.cwd) {
-            let (Named::Source(path) | Named::File(path) | Named::Folder(path)) = &named;
-            if is_system(&path.to_string_lossy(), &self.roots) {
-                continue;
-            }
             match &named {
-                Named::Folder(path) => {
-                    self.roots.cover(&self.lookups, path);
-                    if !draft.include_folders.contains(path) {
-                        draft.include_folders.push(path.clone());
-                    }
-                }
+                Named::Folder(path) | Named::Absent(path)
+                    if system.has_below(path, &self.roots) => {}
+                Named::Folder(path) => self.include_folder(draft, path)?,
+                // Another machine may have it, where no key would say so.
+                Named::Absent(path) if is_shown(path) => self.roots.cover(&self.lookups, path),
+                Named::Absent(_) => {}
+                Named::Source(path) | Named::File(path) if system.has(path, &self.roots) => {}
                 Named::Source(path) | Named::File(path) => {
                     self.roots
                         .cover(&self.lookups, path.parent().unwrap_or(Path::new("/")));
                     draft.inputs.file(&self.roots, &path.to_string_lossy());
                 }
             }
-            if let Named::Source(path) = named {
-                draft.includers.push(path);
+            match named {
+                Named::Source(path) if !system.has(&path, &self.roots) => {
+                    draft.includers.push(path);
+                }
+                _ => {}
             }
         }
         let after = command.argv.windows(2).filter(|pair| pair[0] == "-D");
@@ -302,8 +297,43 @@ impl Assembly<'_> {
         Ok(())
     }
 
+    /// Takes a folder for one in which headers are looked for. In one that lies in a folder of the system, headers of the system
+    /// find theirs, too (those of GLib their `glibconfig.h`), and these are not read: so all that is there is declared.
+    fn include_folder(&mut self, draft: &mut Draft<'_>, folder: &Path) -> Result<(), PlanError> {
+        let refused = |why: &str| PlanError::Unsupported {
+            what: format!("the folder of headers {}", folder.display()),
+            why: why.to_owned(),
+        };
+        if folder.parent().is_none() {
+            return Err(refused(
+                "every file of the machine would be an input; name the folder itself",
+            ));
+        }
+        let seen = self.roots.to_virtual(&folder.to_string_lossy());
+        let is_systems = is_shown(folder)
+            && seen.is_none_or(|seen| seen.starts_with(&format!("{EXEC_ROOT}/ext/")));
+        self.roots.cover(&self.lookups, folder);
+        if draft.include_folders.iter().any(|known| known == folder) {
+            return Ok(());
+        }
+        draft.include_folders.push(folder.to_owned());
+        if is_systems {
+            let files = includes::all_below(&self.lookups, folder).ok_or_else(|| {
+                refused(
+                    "it lies in a folder of the system, and holds too many files to make all of them inputs; name the folders \
+                     in it that hold the headers",
+                )
+            })?;
+            for file in files {
+                draft.inputs.file(&self.roots, &file.to_string_lossy());
+            }
+        }
+        Ok(())
+    }
+
     /// Declares the files that a Go tool's arguments name by absolute paths.
-    fn declare_paths(&mut self, draft: &mut Draft<'_>, command: &Command) {
+    fn declare_paths(&mut self, draft: &mut Draft<'_>, command: &Command) -> Result<(), PlanError> {
+        let system = self.toolchains.system(self.go, &draft.compilers)?;
         let mut previous = "";
         for arg in &command.argv[1..] {
             let path = arg
@@ -313,7 +343,7 @@ impl Assembly<'_> {
             if path.starts_with('/')
                 && !path.starts_with(EXEC_ROOT)
                 && !matches!(previous, "-D" | "-trimpath")
-                && !is_system(path, &self.roots)
+                && !system.has(Path::new(path), &self.roots)
             {
                 let path = includes::normalise(Path::new(path));
                 if self.lookups.is_file(&path) {
@@ -330,6 +360,7 @@ impl Assembly<'_> {
             }
             previous = arg;
         }
+        Ok(())
     }
 
     /// Prefix maps for a C compiler that put this machine's folders back where cmd/go does not trim them: without -trimpath,
@@ -390,7 +421,14 @@ impl Assembly<'_> {
             .strip_prefix("-ldflags=")
             .and_then(quoted_flags)
             .ok_or_else(|| PlanError::Inconsistent(format!("cgo's {argument}")))?;
-        let linked = linking::link(&self.lookups, &given, &self.go.cwd, &mut self.roots)?;
+        let system = self.toolchains.system(self.go, &[self.compiler("CC")])?;
+        let linked = linking::link(
+            &self.lookups,
+            &given,
+            &self.go.cwd,
+            &mut self.roots,
+            &system,
+        )?;
         draft.link_files(&self.roots, &linked);
         self.linker_flags
             .insert(draft.group.objdir.clone(), given.clone());
@@ -419,7 +457,8 @@ impl Assembly<'_> {
             .filter(|at| *at <= command.argv.len())
             .ok_or_else(|| PlanError::Inconsistent(format!("no -o in {:?}", command.argv)))?;
         let tail = command.argv.split_off(at);
-        let linked = linking::link(&self.lookups, &tail, &self.go.cwd, &mut self.roots)?;
+        let system = self.toolchains.system(self.go, &[self.compiler("CC")])?;
+        let linked = linking::link(&self.lookups, &tail, &self.go.cwd, &mut self.roots, &system)?;
         draft.link_files(&self.roots, &linked);
         command.argv.extend(linked.flags);
         Ok(())

@@ -12,7 +12,7 @@ use crate::action::inputs::Inputs;
 use crate::action::sources;
 use crate::cc::flags::PackageFlags;
 use crate::cc::linking::Linked;
-use crate::cc::system::is_system;
+use crate::cc::system::is_shown;
 use crate::cc::{includes, pkgconfig};
 use crate::dryrun::script::Entry;
 use crate::error::PlanError;
@@ -176,15 +176,16 @@ impl Assembly<'_> {
 
     /// Declares what the sources include, and says what has to be found by its absolute path.
     fn included(&mut self, draft: &mut Draft<'_>) -> Result<Vec<v1::Place>, PlanError> {
+        let system = self.toolchains.system(self.go, &draft.compilers)?;
         let included = includes::follow(
             &self.lookups,
             &draft.includers,
             &draft.include_folders,
             &draft.definitions,
+            system.searched(),
         );
         let mut elsewhere = included.elsewhere.iter();
-        if let Some(path) = elsewhere.find(|path| !is_system(&path.to_string_lossy(), &self.roots))
-        {
+        if let Some(path) = elsewhere.find(|path| !system.has(path, &self.roots)) {
             return Err(PlanError::Unsupported {
                 what: format!("including {}", path.display()),
                 why: "a folder in this path is a link, and .. leads up from where it leads; name the file by a path without \
@@ -192,8 +193,18 @@ impl Assembly<'_> {
                     .to_owned(),
             });
         }
+        // No input can be shown there.
+        let mut in_place = included.absolute.iter().chain(&included.beside);
+        if let Some(path) = in_place.find(|path| is_shown(path) && !system.has(path, &self.roots)) {
+            return Err(PlanError::Unsupported {
+                what: format!("including {}", path.display()),
+                why: "it lies in a folder of the system that is none of the C compiler's own, so it is not known to be the same \
+                      on every machine; include it by its name alone, and name its folder with -I"
+                    .to_owned(),
+            });
+        }
         for path in &included.files {
-            if is_system(&path.to_string_lossy(), &self.roots) {
+            if system.has(path, &self.roots) {
                 continue;
             }
             self.roots
@@ -201,15 +212,15 @@ impl Assembly<'_> {
             draft.inputs.file(&self.roots, &path.to_string_lossy());
         }
         // Only a C compiler reads them; Go's own assembler resolves nothing by itself but what cmd/go names.
-        let absolute = included.absolute.iter().map(|path| path.to_string_lossy());
-        let places = absolute
-            .filter(|path| !is_system(path, &self.roots))
-            .filter_map(|path| {
-                Some(v1::Place {
-                    input: self.roots.to_virtual(&path)?,
-                    path: path.into_owned(),
-                })
-            });
+        let absolute = included.absolute.iter();
+        let places = absolute.filter(|path| !system.has(path, &self.roots));
+        let places = places.filter_map(|path| {
+            let path = path.to_string_lossy();
+            Some(v1::Place {
+                input: self.roots.to_virtual(&path)?,
+                path: path.into_owned(),
+            })
+        });
         Ok(places.collect())
     }
 

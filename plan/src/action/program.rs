@@ -216,7 +216,9 @@ impl Assembly<'_> {
                 argv[at] = format!("{name}{}", join_quoted(&planned)?);
             }
         }
-        for file in linking::link(&self.lookups, &all, &self.go.cwd, &mut self.roots)?.files {
+        let system = self.toolchains.system(self.go, &[self.compiler("CC")])?;
+        let linked = linking::link(&self.lookups, &all, &self.go.cwd, &mut self.roots, &system)?;
+        for file in linked.files {
             inputs.file(&self.roots, &file.to_string_lossy());
         }
         Ok(files)
@@ -258,13 +260,14 @@ impl Assembly<'_> {
         files: &mut Vec<v1::WriteFile>,
     ) -> Result<Vec<String>, PlanError> {
         let cwd = &self.go.cwd;
+        let system = self.toolchains.system(self.go, &[self.compiler("CC")])?;
         let named = match flags {
             [flag] => response_file::named(&self.lookups, flag, cwd),
             _ => None,
         };
         let Some(path) = named else {
             all.extend_from_slice(flags);
-            return Ok(linking::link(&self.lookups, flags, cwd, &mut self.roots)?.flags);
+            return Ok(linking::link(&self.lookups, flags, cwd, &mut self.roots, &system)?.flags);
         };
         let bytes = self.lookups.read_whole(&path);
         let bytes = bytes.map_err(|source| PlanError::File {
@@ -279,7 +282,7 @@ impl Assembly<'_> {
                   such a file in different ways; write it without them, and in UTF-8"
                 .to_owned(),
         })?;
-        let linked = linking::link(&self.lookups, &flags, cwd, &mut self.roots)?;
+        let linked = linking::link(&self.lookups, &flags, cwd, &mut self.roots, &system)?;
         let name = format!("extldflags-{}", files.len());
         files.push(v1::WriteFile {
             path: format!("{WORK_DIR}/{name}"),

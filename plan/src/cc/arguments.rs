@@ -6,7 +6,7 @@ use crate::cc::includes::normalise;
 use crate::lookups::Lookups;
 
 /// Options with a folder or file behind them, in the same word or in the next.
-pub(crate) const OPTIONS: [&str; 8] = [
+pub(crate) const OPTIONS: [&str; 7] = [
     "-I",
     "-isystem",
     "-iquote",
@@ -14,7 +14,6 @@ pub(crate) const OPTIONS: [&str; 8] = [
     "-include",
     "-imacros",
     "-isysroot",
-    "-B",
 ];
 
 /// Where headers are below the folder that stands for the root of the system.
@@ -29,30 +28,8 @@ pub(crate) enum Named {
     File(PathBuf),
     /// Headers may be looked for here.
     Folder(PathBuf),
-}
-
-/// An argument that leads a compiler to files in a way that [`named`] does not follow: what is found there would be in no key.
-pub(crate) fn hidden(argv: &[String]) -> Option<&str> {
-    const FLAGS: [&str; 5] = [
-        "-iprefix",
-        "-iwithprefix",
-        "--include",
-        "--imacros",
-        "--prefix",
-    ];
-    let leads = |word: &str| {
-        ["-I", "-i", "-B", "--i"]
-            .iter()
-            .any(|flag| word.starts_with(flag))
-    };
-    let mut previous = "";
-    argv.iter().skip(1).map(String::as_str).find(|argument| {
-        let before = std::mem::replace(&mut previous, argument);
-        let handed = argument.strip_prefix("-Wp,");
-        FLAGS.iter().any(|flag| argument.starts_with(flag))
-            || handed.is_some_and(|words| words.split(',').any(leads))
-            || (before == "-Xpreprocessor" && leads(argument))
-    })
+    /// Headers would be looked for here, but there is nothing.
+    Absent(PathBuf),
 }
 
 /// What the arguments of a compiler that runs in `cwd` name and what is there.
@@ -80,9 +57,9 @@ pub(crate) fn named(lookups: &Lookups, argv: &[String], cwd: &str) -> Vec<Named>
                 named.extend(lookups.is_file(&path).then_some(Named::File(path)));
             }
         } else if let Some(value) = joined {
-            named.extend(resolve(value, cwd).and_then(|path| source_or_folder(lookups, path)));
+            named.extend(resolve(value, cwd).map(|path| source_or_folder(lookups, path)));
         } else if OPTIONS.contains(&before) || argument.starts_with('/') {
-            named.extend(resolve(argument, cwd).and_then(|path| source_or_folder(lookups, path)));
+            named.extend(resolve(argument, cwd).map(|path| source_or_folder(lookups, path)));
             if before == "-isysroot" {
                 let folder = resolve(argument, cwd).into_iter();
                 named.extend(
@@ -93,18 +70,19 @@ pub(crate) fn named(lookups: &Lookups, argv: &[String], cwd: &str) -> Vec<Named>
             }
         }
     }
-    named.retain(|name| match name {
-        Named::Folder(path) => lookups.is_dir(path),
-        Named::Source(_) | Named::File(_) => true,
+    let named = named.into_iter().filter_map(|named| match named {
+        Named::Folder(path) if !lookups.is_dir(&path) => {
+            (!lookups.is_there(&path)).then_some(Named::Absent(path))
+        }
+        other => Some(other),
     });
-    named
+    named.collect()
 }
 
-fn source_or_folder(lookups: &Lookups, path: PathBuf) -> Option<Named> {
-    if lookups.is_file(&path) {
-        Some(Named::Source(path))
-    } else {
-        lookups.is_dir(&path).then_some(Named::Folder(path))
+fn source_or_folder(lookups: &Lookups, path: PathBuf) -> Named {
+    match lookups.is_file(&path) {
+        true => Named::Source(path),
+        false => Named::Folder(path),
     }
 }
 
@@ -115,36 +93,4 @@ fn resolve(text: &str, cwd: &str) -> Option<PathBuf> {
     }
     (cwd.starts_with('/') && !text.starts_with(['$', '-']))
         .then(|| normalise(&Path::new(cwd).join(text)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_flag_that_leads_to_files_unseen_is_found() {
-        for flag in [
-            "-Wp,-I,/x",
-            "-Wp,-DA,-I/x",
-            "--include-directory=/x",
-            "-iprefix",
-            "-iwithprefixbefore",
-        ] {
-            let argv = ["gcc", "-c", flag].map(str::to_owned);
-            assert_eq!(hidden(&argv), Some(flag));
-        }
-        let handed = |flag| ["gcc", "-Xpreprocessor", flag].map(str::to_owned);
-        assert_eq!(hidden(&handed("-I/x")), Some("-I/x"));
-        assert_eq!(hidden(&handed("-fopenmp")), None);
-        let argv = [
-            "gcc",
-            "-Wp,-D_FORTIFY_SOURCE=2",
-            "-I/x",
-            "-include",
-            "a.h",
-            "-isystem",
-        ]
-        .map(str::to_owned);
-        assert_eq!(hidden(&argv), None);
-    }
 }

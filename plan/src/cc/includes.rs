@@ -14,6 +14,9 @@ use crate::lookups::Lookups;
 /// A header folder with more files than this is not listed to its end.
 const MOST: usize = 4000;
 
+/// Nor is one with more than this an input as a whole.
+const MOST_INPUTS: usize = 10_000;
+
 /// What sources include.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Included {
@@ -24,6 +27,8 @@ pub(crate) struct Included {
     pub absolute: BTreeSet<PathBuf>,
     /// Those that lie elsewhere than their paths say: up from where a link leads.
     pub elsewhere: BTreeSet<PathBuf>,
+    /// Those that are found by going up from a folder in which the compiler looks by itself.
+    pub beside: BTreeSet<PathBuf>,
 }
 
 /// A source that is read: where it is, and whether it is found by its absolute path.
@@ -32,16 +37,18 @@ type Source = (PathBuf, bool);
 /// All files that these sources may include, directly or through each other.
 ///
 /// `folders` are where they are looked for beside a source's own folder; `definitions` are `-D` arguments, which may hold
-/// names.
+/// names; `searched` are the folders in which the compiler looks by itself.
 pub(crate) fn follow(
     lookups: &Lookups,
     sources: &[PathBuf],
     folders: &[PathBuf],
     definitions: &[String],
+    searched: &[PathBuf],
 ) -> Included {
     let mut search = Search {
         lookups,
         folders,
+        searched,
         included: Included::default(),
         seen: sources.iter().map(|path| (path.clone(), false)).collect(),
         pending: sources.iter().map(|path| (path.clone(), false)).collect(),
@@ -94,6 +101,7 @@ pub(crate) fn follow(
 struct Search<'a> {
     lookups: &'a Lookups,
     folders: &'a [PathBuf],
+    searched: &'a [PathBuf],
     included: Included,
     seen: BTreeSet<Source>,
     pending: Vec<Source>,
@@ -109,6 +117,17 @@ impl Search<'_> {
         self.reach(&own.join(name), source.1, is_source);
         for folder in self.folders {
             self.reach(&folder.join(name), false, is_source);
+        }
+        if Path::new(name)
+            .components()
+            .any(|part| part == Component::ParentDir)
+        {
+            for folder in self.searched {
+                let path = folder.join(name);
+                if self.lookups.is_file(&path) {
+                    self.included.beside.insert(normalise(&path));
+                }
+            }
         }
     }
 
@@ -195,6 +214,33 @@ fn headers(lookups: &Lookups, folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// Every file below a folder, also by way of links to folders; nothing when there are too many to make each an input.
+pub(crate) fn all_below(lookups: &Lookups, folder: &Path) -> Option<Vec<PathBuf>> {
+    let mut folders = vec![folder.to_path_buf()];
+    let mut files = Vec::new();
+    let host = lookups.host();
+    let mut linked = BTreeSet::from_iter(host.real_path(folder));
+    while let Some(folder) = folders.pop() {
+        for (name, kind) in lookups.names(&folder).unwrap_or_default() {
+            let path = folder.join(name);
+            if kind == Kind::Folder {
+                folders.push(path);
+            } else if kind == Kind::File || (kind == Kind::Link && lookups.is_file(&path)) {
+                files.push(path);
+            } else if kind == Kind::Link
+                && lookups.is_dir(&path)
+                && host.real_path(&path).is_some_and(|to| linked.insert(to))
+            {
+                folders.push(path);
+            }
+            if files.len() + folders.len() > MOST_INPUTS {
+                return None;
+            }
+        }
+    }
+    Some(files)
+}
+
 /// Resolves `.` and `..` in the text, as the compiler's own path is not resolved through links either.
 pub(crate) fn normalise(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
@@ -230,7 +276,14 @@ mod tests {
     }
 
     fn files(source: &Path, folders: &[PathBuf]) -> BTreeSet<PathBuf> {
-        follow(&Lookups::default(), &[source.to_path_buf()], folders, &[]).files
+        follow(
+            &Lookups::default(),
+            &[source.to_path_buf()],
+            folders,
+            &[],
+            &[],
+        )
+        .files
     }
 
     #[test]
@@ -298,7 +351,13 @@ mod tests {
         std::os::unix::fs::symlink("../far/inc", folder.join("pkg/inc")).unwrap();
         assert_eq!(files(&source, &[]), [].into());
         tree.write("far/x.h", "");
-        let included = follow(&Lookups::default(), std::slice::from_ref(&source), &[], &[]);
+        let included = follow(
+            &Lookups::default(),
+            std::slice::from_ref(&source),
+            &[],
+            &[],
+            &[],
+        );
         assert_eq!(included.elsewhere, [folder.join("pkg/inc/../x.h")].into());
         std::fs::remove_file(folder.join("pkg/inc")).unwrap();
         std::os::unix::fs::symlink("sub/inc", folder.join("pkg/inc")).unwrap();
@@ -317,7 +376,7 @@ mod tests {
             &format!("#include \"{}\"\n#include \"z.h\"\n", x.display()),
         );
         let z = tree.write("z.h", "");
-        let included = follow(&Lookups::default(), &[source], &[], &[]);
+        let included = follow(&Lookups::default(), &[source], &[], &[], &[]);
         assert_eq!(included.absolute, [x.clone(), y.clone()].into());
         assert_eq!(included.files, [x, y, z].into());
     }

@@ -17,7 +17,8 @@ use gofarm_proto::EXEC_ROOT;
 use crate::cc::includes::normalise;
 use crate::cc::linker_words::{self, Word};
 use crate::cc::response_file;
-use crate::cc::system::is_system;
+use crate::cc::system::{System, is_shown};
+use crate::cc::unseen;
 use crate::error::PlanError;
 use crate::host::Kind;
 use crate::lookups::Lookups;
@@ -93,18 +94,21 @@ pub(crate) struct Linked {
 
 /// Turns a linker's flags into those of an action, which runs in its scratch folder.
 ///
-/// `cwd` is where cmd/go runs the linker: where the `go` command was started.
+/// `cwd` is where cmd/go runs the linker: where the `go` command was started; `system` is what the key tells of anyway.
 pub(crate) fn link(
     lookups: &Lookups,
     flags: &[String],
     cwd: &Path,
     roots: &mut Roots,
+    system: &System,
 ) -> Result<Linked, PlanError> {
+    unseen::refuse(flags)?;
     let words = linker_words::read(flags);
     let mut reader = Reader {
         lookups,
         cwd,
         roots,
+        system,
         files: BTreeSet::new(),
         folders: Vec::new(),
         libraries: Vec::new(),
@@ -118,6 +122,12 @@ pub(crate) fn link(
             Word::Linker(arguments) => (arguments.as_slice(), &mut previous.1),
         };
         let of_linker = matches!(word, Word::Linker(_));
+        if of_linker {
+            for argument in arguments {
+                unseen::refuse_linkers(argument)?;
+                refuse_own_id(argument)?;
+            }
+        }
         let mut replaced = Vec::with_capacity(arguments.len());
         for argument in arguments {
             refuse_response_file(lookups, argument, cwd)?;
@@ -137,6 +147,7 @@ struct Reader<'a> {
     lookups: &'a Lookups,
     cwd: &'a Path,
     roots: &'a mut Roots,
+    system: &'a System,
     files: BTreeSet<PathBuf>,
     /// Where libraries are looked for.
     folders: Vec<PathBuf>,
@@ -168,13 +179,13 @@ impl Reader<'_> {
                 self.libraries.push(argument.to_owned());
                 return one(argument.to_owned());
             }
-            if SEARCH.contains(&option) || SYSROOT.contains(&option) || option == "-B" {
+            if SEARCH.contains(&option) || SYSROOT.contains(&option) {
                 return one(self.folder(option, argument));
             }
         }
         if !argument.starts_with('-') {
             let path = self.absolute(argument);
-            if self.lookups.is_file(&path) && !is_system(&path.to_string_lossy(), self.roots) {
+            if self.lookups.is_file(&path) && !self.system.has(&path, self.roots) {
                 self.refuse_path_as_name(&path)?;
             }
             return one(self.place(argument));
@@ -183,14 +194,9 @@ impl Reader<'_> {
             self.libraries.push(library.to_owned());
             return one(argument.to_owned());
         }
-        for flag in ["-L", "-B"] {
-            // -Bstatic is the linker's.
-            let value = argument
-                .strip_prefix(flag)
-                .filter(|_| flag == "-L" || !of_linker);
-            if let Some(value) = value.filter(|value| !value.is_empty()) {
-                return one(format!("{flag}{}", self.folder(flag, value)));
-            }
+        let value = argument.strip_prefix("-L");
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            return one(format!("-L{}", self.folder("-L", value)));
         }
         if let Some((name, value)) = argument.split_once('=') {
             let option = self::option(name);
@@ -238,17 +244,20 @@ impl Reader<'_> {
     /// The value of an option that names a folder.
     fn folder(&mut self, option: &str, value: &str) -> String {
         let folder = self.absolute(value);
-        let seen = self.place(value);
+        let mut seen = self.place(value);
+        let is_covered = self.system.has_in(&folder, self.roots);
+        if seen == value && is_shown(&folder) && !is_covered && !self.lookups.is_dir(&folder) {
+            // Another machine may have it, where no key would say so.
+            self.roots.cover(self.lookups, &folder);
+            let mapped = self.roots.to_virtual(&folder.to_string_lossy());
+            seen = mapped.map_or(seen, |mapped| from_scratch(&mapped));
+        }
         if seen == value {
             return seen;
         }
+        // What needs a library there may be one of the system's, which is not read.
+        self.shared |= is_shown(&folder);
         match option {
-            "-B" => self.files.extend(
-                self.lookups
-                    .paths(&folder)
-                    .into_iter()
-                    .filter(|path| self.lookups.is_file(path)),
-            ),
             option if SYSROOT.contains(&option) => self.files.extend(tree(self.lookups, &folder)),
             _ => self.folders.push(folder),
         }
@@ -263,14 +272,17 @@ impl Reader<'_> {
     /// stays as it is.
     fn place(&mut self, text: &str) -> String {
         let path = self.absolute(text);
-        if is_system(&path.to_string_lossy(), self.roots) {
-            return text.to_owned();
-        }
         if self.lookups.is_file(&path) {
+            if self.system.has(&path, self.roots) {
+                return text.to_owned();
+            }
             self.roots
                 .cover(self.lookups, path.parent().unwrap_or(Path::new("/")));
             self.files.insert(path.clone());
         } else if !text.is_empty() && self.lookups.is_dir(&path) && path.parent().is_some() {
+            if self.system.has_in(&path, self.roots) {
+                return text.to_owned();
+            }
             self.roots.cover(self.lookups, &path);
         } else {
             return text.to_owned();
@@ -369,7 +381,7 @@ impl Reader<'_> {
                 let found: Vec<PathBuf> = folders
                     .map(|folder| normalise(&folder.join(name)))
                     .filter(|path| self.lookups.is_file(path))
-                    .filter(|path| !is_system(&path.to_string_lossy(), self.roots))
+                    .filter(|path| !self.system.has(path, self.roots))
                     .collect();
                 for path in found {
                     self.roots
@@ -390,6 +402,21 @@ fn refuse_response_file(lookups: &Lookups, argument: &str, cwd: &Path) -> Result
             why: "it names a file of further flags; give the flags themselves".to_owned(),
         }),
         None => Ok(()),
+    }
+}
+
+/// A build ID that the linker makes of all that it links is one of gofarm's placeholder, too, which stands there instead of Go's.
+fn refuse_own_id(argument: &str) -> Result<(), PlanError> {
+    let (name, value) = argument.split_once('=').unwrap_or((argument, ""));
+    let is_fixed = value == "none" || value.starts_with("0x") || value.starts_with("0X");
+    match option(name) == "-build-id" && !is_fixed {
+        true => Err(PlanError::Unsupported {
+            what: format!("the linker flag {argument}"),
+            why: "the linker would make the build ID of what is linked, in which Go's own ID is a placeholder yet; leave it out, \
+                  so that it is made of Go's ID, or give one with -ldflags=-B=0x..."
+                .to_owned(),
+        }),
+        false => Ok(()),
     }
 }
 

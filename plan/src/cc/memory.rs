@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use prost::Message;
 
 use crate::gocmd::GoCommand;
-use crate::machine::{ListingFact, MachineFact, ProgramFact};
+use crate::machine::{ListingFact, MachineFact, ProgramFact, SearchedFact};
 
 /// Toolchains remembered; the ones used longest ago go first.
 const KEPT: usize = 16;
@@ -37,6 +37,15 @@ pub(crate) struct Remembered {
     /// Where the compiler, and those of its parts that it leaves to PATH, were found.
     #[prost(message, repeated, tag = "9")]
     pub programs: Vec<ProgramFact>,
+    /// The folders that it searches.
+    #[prost(message, repeated, tag = "10")]
+    pub searched: Vec<SearchedFact>,
+    /// Those of its programs that are scripts.
+    #[prost(string, repeated, tag = "11")]
+    pub scripts: Vec<String>,
+    /// What starts the compiler.
+    #[prost(string, optional, tag = "12")]
+    pub launcher: Option<String>,
 }
 
 /// Whether the compiler knows a flag.
@@ -52,10 +61,12 @@ pub(crate) struct Probe {
 impl Remembered {
     /// Whether the toolchain is still the one that was asked.
     pub fn holds(&self, go: &GoCommand) -> bool {
-        // The compiler at least was found somewhere.
+        // The compiler at least was found somewhere, and searches something.
         !self.programs.is_empty()
+            && !self.searched.is_empty()
             && self.programs.iter().all(|fact| fact.holds(go))
             && self.files.iter().all(MachineFact::holds)
+            && self.searched.iter().all(SearchedFact::holds)
             && self.listings.iter().all(ListingFact::holds)
     }
 }

@@ -14,3 +14,4 @@ pub(crate) mod pkgconfig;
 pub(crate) mod response_file;
 pub(crate) mod system;
 pub(crate) mod toolchain;
+pub(crate) mod unseen;

@@ -9,10 +9,12 @@ pub(crate) use gofarm_identity::c_toolchain::joined;
 use gofarm_identity::c_toolchain::joined_names;
 
 use super::memory::{Memory, Probe, Remembered};
+use super::system::System;
+use super::unseen;
 use crate::error::PlanError;
 use crate::gocmd::GoCommand;
 use crate::host::Host;
-use crate::machine::{ListingFact, MachineFact, ProgramFact, bytes, path};
+use crate::machine::{ListingFact, MachineFact, ProgramFact, SearchedFact, bytes, path};
 use crate::snapshot::decides;
 
 /// The toolchains that a plan uses, each asked once, and not at all while it is the one that an earlier plan has asked.
@@ -24,6 +26,8 @@ pub(crate) struct Toolchains {
     /// By the compiler's command line.
     used: HashMap<Vec<String>, Remembered>,
     learned: bool,
+    /// Programs that are declared: they do nothing but by their own file and what they are given.
+    declared: Vec<PathBuf>,
 }
 
 /// What a plan rests on that used toolchains.
@@ -32,13 +36,15 @@ pub(crate) struct Used {
     pub compilers: Vec<String>,
     pub files: Vec<PathBuf>,
     pub listings: Vec<ListingFact>,
+    pub searched: Vec<SearchedFact>,
 }
 
 impl Toolchains {
-    pub fn new(host: Arc<dyn Host>, memory: Memory) -> Toolchains {
+    pub fn new(host: Arc<dyn Host>, memory: Memory, declared: Vec<PathBuf>) -> Toolchains {
         Toolchains {
             host,
             memory,
+            declared,
             remembered: None,
             used: HashMap::new(),
             learned: false,
@@ -52,6 +58,19 @@ impl Toolchains {
         compiler: &[String],
     ) -> Result<&Remembered, PlanError> {
         self.toolchain(go, compiler).map(|toolchain| &*toolchain)
+    }
+
+    /// What the identities of these compilers cover: all of them are in the key of an action that runs one.
+    pub fn system(
+        &mut self,
+        go: &GoCommand,
+        compilers: &[Vec<String>],
+    ) -> Result<System, PlanError> {
+        let mut system = System::default();
+        for compiler in compilers {
+            system.add(self.toolchain(go, compiler)?);
+        }
+        Ok(system)
     }
 
     /// What people call the toolchain of these compilers, which are [identified](Toolchains::identified).
@@ -112,6 +131,7 @@ impl Toolchains {
             compilers: Vec::new(),
             files: Vec::new(),
             listings: Vec::new(),
+            searched: Vec::new(),
         };
         let mut records: Vec<Remembered> = Vec::new();
         for toolchain in self.used.into_values() {
@@ -122,10 +142,13 @@ impl Toolchains {
             used.files
                 .extend(files.map(|fact| path(&fact.path).to_owned()));
             used.listings.extend(toolchain.listings.iter().cloned());
+            used.searched.extend(toolchain.searched.iter().cloned());
             records.push(toolchain);
         }
         used.listings.sort_by(|a, b| a.path.cmp(&b.path));
         used.listings.dedup_by(|one, other| one.agrees(other));
+        used.searched.sort_unstable();
+        used.searched.dedup();
         if self.learned {
             let is_older = |old: &Remembered| {
                 !records.iter().any(|new| {
@@ -146,6 +169,7 @@ impl Toolchains {
         compiler: &[String],
     ) -> Result<&mut Remembered, PlanError> {
         if !self.used.contains_key(compiler) {
+            unseen::refuse(compiler.get(1..).unwrap_or_default())?;
             let surroundings = surroundings(go);
             let remembered = self.remembered.get_or_insert_with(|| self.memory.read());
             let known = remembered.iter().find(|known| {
@@ -158,10 +182,49 @@ impl Toolchains {
                     identify(&*self.host, go, compiler, surroundings)?
                 }
             };
+            self.refuse_undeclared(&record)?;
             self.used.insert(compiler.to_vec(), record);
         }
         self.used.get_mut(compiler).ok_or_else(|| {
             PlanError::Inconsistent(format!("{compiler:?} is a compiler that is not known"))
+        })
+    }
+}
+
+impl Toolchains {
+    /// Refuses programs of which nobody can say what they read: scripts, and those that start a compiler.
+    fn refuse_undeclared(&self, toolchain: &Remembered) -> Result<(), PlanError> {
+        let real = |path: &Path| self.host.real_path(path);
+        let is_declared = |path: &Path| {
+            let path = real(path);
+            self.declared.iter().any(|known| real(known) == path)
+        };
+        let scripts = toolchain.scripts.iter().map(|script| (script, true));
+        let launcher = toolchain.launcher.iter().map(|launcher| (launcher, false));
+        let refused = scripts
+            .chain(launcher)
+            .find(|(program, _)| !is_declared(Path::new(program)));
+        let Some((program, is_script)) = refused else {
+            return Ok(());
+        };
+        let what = match is_script {
+            true => {
+                "it is a script, and what it reads besides its own file and its arguments is in no key"
+            }
+            false => "it is no C compiler but starts one, and what it reads besides is in no key",
+        };
+        let instead = match is_script {
+            true => "set CC and CXX to the compiler itself",
+            false => {
+                "set CC and CXX to the compiler alone (results are kept by gofarm itself, as ccache keeps them)"
+            }
+        };
+        Err(PlanError::Unsupported {
+            what: format!("the C compiler {}", toolchain.compiler.join(" ")),
+            why: format!(
+                "{program} has a part in it: {what}; {instead}, set CGO_ENABLED=0, or, if it reads nothing else, say so in \
+                 gofarm.toml:\n\tcompilers = [{program:?}]"
+            ),
         })
     }
 }
@@ -173,6 +236,7 @@ fn identify(
     surroundings: Vec<u8>,
 ) -> Result<Remembered, PlanError> {
     let found = host.c_toolchain(go, compiler)?;
+    let text = |path: &Path| path.to_string_lossy().into_owned();
     Ok(Remembered {
         compiler: compiler.to_vec(),
         surroundings,
@@ -185,7 +249,10 @@ fn identify(
             .map(|file| MachineFact::of(file))
             .collect(),
         listings: found.listings.iter().map(ListingFact::from).collect(),
+        searched: found.searched.iter().map(SearchedFact::of).collect(),
         probes: Vec::new(),
+        scripts: found.scripts.iter().map(|path| text(path)).collect(),
+        launcher: found.launcher.as_deref().map(text),
         programs: found
             .programs
             .iter()

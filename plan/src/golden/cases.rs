@@ -156,6 +156,7 @@ impl Case {
             output: self.output.map(place),
             packages: all(self.packages),
             trimpath: self.trimpath,
+            compilers: Vec::new(),
         }
     }
 }

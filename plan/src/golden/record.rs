@@ -101,9 +101,8 @@ impl Places {
             go.env.push((name.into(), self.to_real(value).into()));
         }
         let request = case.request(&|text| self.to_real(text));
-        let said = go
-            .run(&["env".to_owned(), "-json".to_owned()], &[])
-            .unwrap();
+        let argv = [&go.program.to_string_lossy(), "env", "-json"].map(str::to_owned);
+        let said = go.ask_tool(&argv, &go.cwd).unwrap();
         // Without the index of packages, the text is half as long.
         let run = dry_run(&go, &request, PackageIndex::Passed).unwrap();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
@@ -274,11 +273,25 @@ impl Host for Recorder {
         compiler: &[String],
     ) -> Result<CToolchain, CToolchainError> {
         let found = ThisHost.c_toolchain(go, compiler)?;
+        let listed = |deep: bool| {
+            let folders = found.listings.iter().filter(|found| found.deep == deep);
+            folders.map(|found| text(&found.folder)).collect()
+        };
+        let searched = found.searched.iter();
+        let searched = searched.map(|folder| {
+            let leads_to = folder.leads_to.as_deref().map(text);
+            (text(&folder.spelled), leads_to)
+        });
+        // Neither is planned with in any case.
+        assert_eq!((&*found.scripts, &found.launcher), (&[][..], &None));
         self.answers.lock().unwrap().toolchains.push(Toolchain {
             compiler: compiler.to_vec(),
             identity: found.identity.clone(),
             name: found.name.clone(),
             folder: text(&found.folder),
+            headers: listed(true),
+            libraries: listed(false),
+            searched: searched.collect(),
         });
         Ok(found)
     }

@@ -61,6 +61,11 @@ pub(super) struct Toolchain {
     pub identity: String,
     pub name: String,
     pub folder: String,
+    /// The folders in which headers are searched with all that is below, and libraries without.
+    pub headers: Vec<String>,
+    pub libraries: Vec<String>,
+    /// By each of their names where it leads, if anywhere.
+    pub searched: Vec<(String, Option<String>)>,
 }
 
 impl Answers {

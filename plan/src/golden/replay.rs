@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
 use std::sync::{Arc, Mutex};
 
-use gofarm_identity::c_toolchain::{CToolchain, CToolchainError};
+use gofarm_identity::Listing;
+use gofarm_identity::c_toolchain::{CToolchain, CToolchainError, SearchedFolder};
 
 use super::cases::{Case, ROOT};
 use super::recording::{Answers, Recorded};
@@ -161,7 +162,19 @@ impl Host for Replay {
                 folder: PathBuf::from(&known.folder),
                 programs: Vec::new(),
                 files: Vec::new(),
-                listings: Vec::new(),
+                listings: listed(&known.headers, true)
+                    .chain(listed(&known.libraries, false))
+                    .collect(),
+                searched: known
+                    .searched
+                    .iter()
+                    .map(|(spelled, leads_to)| SearchedFolder {
+                        spelled: PathBuf::from(spelled),
+                        leads_to: leads_to.as_ref().map(PathBuf::from),
+                    })
+                    .collect(),
+                scripts: Vec::new(),
+                launcher: None,
             }),
             None => {
                 self.unanswered(format!("the C toolchain of {compiler:?}"));
@@ -171,6 +184,16 @@ impl Host for Replay {
             }
         }
     }
+}
+
+/// Folders of a toolchain, of which only the names decide a plan.
+fn listed(folders: &[String], deep: bool) -> impl Iterator<Item = Listing> {
+    folders.iter().map(move |folder| Listing {
+        folder: PathBuf::from(folder),
+        deep,
+        digest: [0; 32],
+        folders: Vec::new(),
+    })
 }
 
 fn nothing() -> io::Error {

@@ -9,7 +9,7 @@ use prost::Message;
 use super::folders::FolderFact;
 use crate::files::{Recorded, SourceFiles};
 use crate::gocmd::{Answer, GoCommand};
-use crate::machine::{ListingFact, MachineFact, ProgramFact, bytes, path};
+use crate::machine::{ListingFact, MachineFact, ProgramFact, SearchedFact, bytes, path};
 
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, prost::Enumeration)]
@@ -167,6 +167,8 @@ pub(super) struct Facts {
     pub answers: Vec<AnswerFact>,
     #[prost(message, repeated, tag = "7")]
     pub listings: Vec<ListingFact>,
+    #[prost(message, repeated, tag = "8")]
+    pub searched: Vec<SearchedFact>,
 }
 
 impl Facts {
@@ -202,6 +204,11 @@ impl Facts {
         for fact in &self.machine {
             if !fact.holds() {
                 return changed(&fact.path);
+            }
+        }
+        for fact in &self.searched {
+            if !fact.holds() {
+                return changed(&fact.spelled);
             }
         }
         // What comes to a folder, goes or becomes something else, changes the folder's time.

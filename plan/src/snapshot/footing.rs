@@ -61,6 +61,8 @@ impl Footing {
             .map(|fact| fact.path().to_owned())
             .collect();
         let owned = |bytes: &Vec<u8>| path(bytes).to_owned();
+        let searched = facts.searched.iter().map(|fact| owned(&fact.spelled));
+        footing.looks.extend(searched);
         footing.files = facts.files.iter().map(|fact| owned(&fact.path)).collect();
         footing.machine = facts.machine.iter().map(|fact| owned(&fact.path)).collect();
         footing
@@ -113,6 +115,11 @@ impl Footing {
     /// Whether this program is asked again each time, so that what it read itself does not matter.
     pub fn asks(&self, program: &str) -> bool {
         self.programs.contains(program)
+    }
+
+    /// Whether an action of the plan runs a C compiler.
+    pub fn rests_on_c(&self) -> bool {
+        !self.listings.is_empty()
     }
 
     fn is_looked_at(&self, path: &Path) -> bool {

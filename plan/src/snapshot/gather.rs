@@ -128,6 +128,7 @@ impl Planner {
             return Err(changing(path));
         }
         facts.listings = grounds.listings.clone();
+        facts.searched = grounds.searched.clone();
 
         let questions = self
             .questions(request, plan, grounds, env)

@@ -12,7 +12,7 @@ use crate::machine::MachineFact;
 use crate::request::{PlanRequest, last_value};
 
 /// Changes with the meaning of what is in the file.
-const FORMAT: &str = "gofarm plan snapshot v3";
+const FORMAT: &str = "gofarm plan snapshot v4";
 
 /// The name under which the plan of this request is kept; `None` for requests that are planned anew each time.
 pub(super) fn of(go: &GoCommand, request: &PlanRequest) -> Option<String> {
@@ -27,6 +27,7 @@ pub(super) fn of(go: &GoCommand, request: &PlanRequest) -> Option<String> {
     }
     add(&format!("{:?}", request.packages));
     add(&request.trimpath.to_string());
+    add(&format!("{:?}", request.compilers));
     let flags = request.flags_behind(&goflags);
     if flags.iter().any(|flag| is(flag, "buildmode")) {
         // The linker writes the name of a library into it.

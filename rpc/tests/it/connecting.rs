@@ -167,3 +167,56 @@ async fn a_farm_without_tls_is_told_from_one_that_is_down() {
         .unwrap_err();
     assert!(error.to_string().contains("does not speak TLS"), "{error}");
 }
+
+/// As a scheduler's port for probes and pages does, or a gateway.
+async fn pages(status: u16, page: &'static str) -> (String, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let status = axum::http::StatusCode::from_u16(status).unwrap();
+    let router = axum::Router::new().fallback(move || async move { (status, page) });
+    let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (url, server)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_of_pages_is_no_farm() {
+    for (status, page) in [
+        (404, ""),
+        (404, "not here"),
+        (400, ""),
+        (401, ""),
+        (500, ""),
+        (200, "<html>"),
+    ] {
+        let (url, server) = pages(status, page).await;
+        let error = ask(&url, ConnectOptions::default(), soon())
+            .await
+            .unwrap_err();
+        server.abort();
+        assert!(
+            matches!(error, RpcError::NoFarm { .. }),
+            "{status} {error:?}"
+        );
+        assert_eq!(
+            (error.class(), error.is_transient()),
+            (ErrorClass::Environment, false)
+        );
+        let text = error.to_string();
+        let begins = format!("cannot find missing blobs at {url}: no farm's gRPC port is there (");
+        assert!(
+            text.starts_with(&begins) && text.contains("--listen"),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_whose_farm_is_away_is_asked_again() {
+    let (url, server) = pages(503, "").await;
+    let deadline = Instant::now() + Duration::from_millis(400);
+    let error = ask(&url, ConnectOptions::default(), deadline)
+        .await
+        .unwrap_err();
+    server.abort();
+    assert!(error.is_transient(), "{error:?}");
+}

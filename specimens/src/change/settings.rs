@@ -20,6 +20,9 @@ pub(super) fn variable(written: &Written, _: &Things, random: &mut Random) -> Op
         ("GOFLAGS", Some("-mod=mod")),
         ("GOFLAGS", Some("-nosuchflag")),
         ("GOFLAGS", Some("-insecure")),
+        // Flags of `go env`.
+        ("GOFLAGS", Some("-u")),
+        ("GOFLAGS", Some("-w -changed")),
         ("GOFLAGS", None),
         ("GO111MODULE", Some("off")),
         ("GO111MODULE", Some("auto")),
@@ -31,6 +34,12 @@ pub(super) fn variable(written: &Written, _: &Things, random: &mut Random) -> Op
         ("GOPATH", Some("ROOT/another:ROOT/gopath")),
         ("GODEBUG", Some("gotypesalias=0")),
         ("CC", Some("gcc -DTOOL=66")),
+        // What leads a compiler to programs and IDs that no key has.
+        ("CC", Some("env gcc")),
+        ("CGO_CFLAGS", Some("-BROOT/bin/")),
+        ("CGO_LDFLAGS", Some("-Wl,--build-id=sha1")),
+        ("COMPILER_PATH", Some("ROOT/bin")),
+        ("LDEMULATION", Some("elf_i386")),
         ("PKG_CONFIG_PATH", Some("ROOT/elsewhere")),
         ("PKG_CONFIG_PATH", None),
         ("LC_ALL", Some("C.UTF-8")),

@@ -87,6 +87,7 @@ pub(super) const ALL: &[Specimen] = &[
     }),
     quick("tools_of_its_own", |w| {
         w.tool("gcc", "exec /usr/bin/gcc -DTOOL=1 \"$@\"")?;
-        w.module(&[("main.go", "package main\n\n/*\n#ifndef TOOL\n#define TOOL 0\n#endif\n*/\nimport \"C\"\n\nfunc main() { println(int(C.TOOL)) }\n")])
+        let declared = ("gofarm.toml", "compilers = [\"../bin/gcc\"]\n");
+        w.module(&[declared, ("main.go", "package main\n\n/*\n#ifndef TOOL\n#define TOOL 0\n#endif\n*/\nimport \"C\"\n\nfunc main() { println(int(C.TOOL)) }\n")])
     }),
 ];

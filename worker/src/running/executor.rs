@@ -18,7 +18,9 @@ use crate::blocking::blocking;
 use crate::collection::collect;
 use crate::error::{ExecuteError, Result};
 use crate::logs::{Log, LogSink, PathsBack, TraceSink};
-use crate::sandbox::{Finished, SandboxView, Setup, Spawned, Tools, Workspace, Workspaces};
+use crate::sandbox::{
+    Finished, Private, SandboxView, Setup, Spawned, Tools, Workspace, Workspaces,
+};
 use crate::staging::{blobs_folder, references, require_inputs, shown, stage};
 use crate::task::{Execution, Task};
 use crate::tree::{ActionTree, StagedLinks, Trouble};
@@ -72,8 +74,11 @@ impl Executor {
     /// not one; and what the system says when a folder cannot be made.
     pub fn new(store: DiskStore, options: ExecutorOptions) -> Result<Executor> {
         let path = std::env::var("PATH").unwrap_or_default();
+        let mut private = options.private.clone();
+        private.push(store.root().to_owned());
+        let private = Private::of_this_process(&private);
         let mut inner = Inner {
-            view: SandboxView::of_this_machine(&path, &options.compilers),
+            view: SandboxView::of_this_machine(&path, &options.compilers, &private),
             path,
             workspaces: Workspaces::new(&store.scratch_dir())?,
             running: Arc::default(),

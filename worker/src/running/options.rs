@@ -1,5 +1,6 @@
 //! How an executor works, and what of it this machine allows.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::collection::KeptWork;
@@ -44,6 +45,9 @@ pub struct ExecutorOptions {
     /// Words of the command lines of compilers, for those that are not on PATH: actions with `host_tools` see the programs among
     /// them, and where they are installed.
     pub compilers: Vec<String>,
+    /// Folders and files of which no action may see anything but its inputs, and a compiler that lies there: what is built, a
+    /// token. That of the store and the user's own are known.
+    pub private: Vec<PathBuf>,
     /// How long an action may take that does not say so itself.
     pub default_timeout: Duration,
     /// Where scratch folders are kept; else they go with the action.

@@ -1,11 +1,12 @@
 //! The step that runs a program, and what its end means.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gofarm_proto::WORK_DIR;
 use gofarm_proto::v1::Run;
+use gofarm_proto::{EXEC_ROOT, WORK_DIR};
 use nix::errno::Errno;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +14,7 @@ use super::response_file;
 use super::response_file::ResponseFile;
 use super::staged_action::StagedAction;
 use super::tuning::{RunningActions, compiler_concurrency};
-use super::undeclared::{Known, undeclared_reads};
+use super::undeclared::{Known, undeclared_folders, undeclared_reads};
 use crate::action::VirtualPath;
 use crate::error::{ExecuteError, Result};
 use crate::logs::{Log, TraceSink, TracedCommand};
@@ -56,6 +57,7 @@ impl RunStep<'_> {
         if let Some(trace) = self.trace {
             trace.command(&self.traced(&command));
         }
+        let named = named_by(&command);
         let _arguments = self.shorten(tool, &mut command)?;
         let may_fail = !run.failure_marker.is_empty();
         log.begin_step(may_fail);
@@ -104,10 +106,11 @@ impl RunStep<'_> {
                 log: log.tail(),
             });
         }
-        let undeclared = self.undeclared(log);
+        let undeclared = self.undeclared(&named, log);
         for path in &undeclared {
+            // The tool may have meant to write it.
             log.note(&format!(
-                "gofarm: the action reads {path}, which is not among its declared inputs"
+                "gofarm: the action needs {path}, which is not among its declared inputs, so its sandbox does not show it; use one in the module or in the system's folders, or build with --sandbox=off"
             ));
         }
         let exit_code = finished.code;
@@ -214,12 +217,16 @@ impl RunStep<'_> {
         let (Some(view), Some(program)) = (self.view, command.argv.first()) else {
             return Ok(());
         };
-        if !action.host_tools || program.contains('/') {
+        if !action.host_tools {
             return Ok(());
         }
         let path = command.env.get("PATH").map_or("", String::as_str);
-        match find_in_path(program, path) {
-            Some(found) if !view.shows(&found, true) => Err(ExecuteError::Refused {
+        let found = match program.contains('/') {
+            false => find_in_path(program, path),
+            true => Some(PathBuf::from(program)).filter(|path| !path.starts_with(EXEC_ROOT)),
+        };
+        match found {
+            Some(found) if view.hides(&found) => Err(ExecuteError::Refused {
                 label: action.label.clone(),
                 problem: format!(
                     "{} is not seen in a sandbox; install it in another folder than /tmp, or build with --sandbox=off",
@@ -271,7 +278,7 @@ impl RunStep<'_> {
         trouble.into_error(&definition.action.label, root.folder())
     }
 
-    fn undeclared(&self, log: &Log<'_>) -> Vec<String> {
+    fn undeclared(&self, named: &[String], log: &Log<'_>) -> Vec<String> {
         let definition = &self.staged.definition;
         let known = Known {
             declared: &|path| definition.input(path).is_some(),
@@ -284,7 +291,12 @@ impl RunStep<'_> {
                     .is_none_or(|view| view.shows(path, definition.action.host_tools))
             },
         };
-        undeclared_reads(&log.said().not_there, &known)
+        let not_there = &log.said().not_there;
+        let mut found = undeclared_reads(not_there, &known);
+        if self.view.is_some() && definition.action.host_tools && !not_there.is_empty() {
+            found.extend(undeclared_folders(named, &known));
+        }
+        found
     }
 
     /// Adds what can be known about a program that was not found.
@@ -302,6 +314,15 @@ impl RunStep<'_> {
     fn label(&self) -> String {
         self.staged.definition.action.label.clone()
     }
+}
+
+/// The words of a command, and of the compilers that it runs itself: cgo does.
+fn named_by(command: &Command) -> Vec<String> {
+    let compilers = ["CC", "CXX", "FC"].iter();
+    let lines = compilers.filter_map(|name| command.env.get(*name));
+    let words = lines.flat_map(|line| line.split_whitespace());
+    let words = words.map(|word| word.trim_matches(['"', '\'']).to_owned());
+    command.argv.iter().cloned().chain(words).collect()
 }
 
 /// The last part of the program's name.

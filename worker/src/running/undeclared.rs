@@ -52,6 +52,44 @@ fn is_undeclared(path: &str, known: &Known<'_>) -> bool {
     }
 }
 
+/// The flags by which C compilers are told where to look.
+const SEARCHED: [&str; 13] = [
+    "-isystem",
+    "-isysroot",
+    "-iquote",
+    "-idirafter",
+    "-include",
+    "-imacros",
+    "-iprefix",
+    "--sysroot=",
+    "--sysroot",
+    "-I",
+    "-L",
+    "-B",
+    "-F",
+];
+
+/// As [`undeclared_reads`], of the files and folders of the machine that a command line names: who looks for a header in a folder
+/// that is not there only says the header's name.
+pub(crate) fn undeclared_folders(argv: &[String], known: &Known<'_>) -> Vec<String> {
+    let behind = |index: usize, word: &'_ str| -> Option<String> {
+        let rest = SEARCHED.iter().find_map(|flag| word.strip_prefix(flag))?;
+        let path = match rest {
+            "" => argv.get(index + 1)?,
+            rest => rest,
+        };
+        Some(path.to_owned())
+    };
+    let named = argv.iter().enumerate();
+    let named = named.filter_map(|(index, word)| behind(index, word));
+    let mut found: Vec<String> = named
+        .filter(|path| path.starts_with('/') && !path.starts_with(EXEC_ROOT))
+        .filter(|path| is_undeclared(path, known))
+        .collect();
+    found.dedup();
+    found
+}
+
 /// The absolute paths in a line: up to a closing quote where one was opened, else up to the next space; without the colon
 /// and the position that may follow.
 fn absolute_paths(line: &str) -> impl Iterator<Item = &str> {
@@ -126,6 +164,34 @@ mod tests {
             reads("/__gofarm__/main/b.go:3:10: fatal error: x.h: No such file or directory"),
             ["/__gofarm__/main/b.go"]
         );
+    }
+
+    #[test]
+    fn folders_that_a_compiler_is_to_search_are_named() {
+        let here = std::env::current_exe().unwrap();
+        let folder = here.parent().unwrap().to_str().unwrap();
+        let known = Known {
+            declared: &|_| false,
+            staged: &|_| false,
+            shown: &|path| path.starts_with("/usr"),
+        };
+        let found = |argv: &[&str]| {
+            let argv: Vec<String> = argv.iter().map(|&word| word.to_owned()).collect();
+            undeclared_folders(&argv, &known)
+        };
+        let glued = format!("-I{folder}");
+        assert_eq!(found(&["gcc", "-isystem", folder, "-c"]), [folder]);
+        assert_eq!(found(&["gcc", &glued, "-I", folder]), [folder]);
+        for none in [
+            "-I/usr/include",
+            "-I/not/there",
+            "-I/__gofarm__/main",
+            "-Irelative",
+            "-I",
+        ] {
+            assert!(found(&["gcc", none]).is_empty(), "{none}");
+        }
+        assert!(found(&["gcc", "-o", folder, &format!("-DX={folder}")]).is_empty());
     }
 
     #[test]

@@ -77,6 +77,10 @@ pub fn enter(sandbox: &Sandbox) -> Result<(), EnterError> {
     for entry in &sandbox.mounts {
         bind(root, entry)?;
     }
+    for folder in &sandbox.folders {
+        let path = inside(root, folder);
+        fs::create_dir_all(&path).tried(|| format!("making {}", path.display()))?;
+    }
     for link in &sandbox.links {
         let path = inside(root, &link.path);
         make_parent(&path)?;

@@ -5,6 +5,7 @@
 //! namespaces and starts tools. Between the two there is nothing but the messages of `protocol`.
 
 mod enter;
+mod host_tree;
 mod launcher;
 mod metering;
 mod protocol;
@@ -17,7 +18,7 @@ pub use launcher::launcher_main;
 pub(crate) use protocol::{Command, Finished, Setup};
 pub use tools::Launcher;
 pub(crate) use tools::{Interruption, Spawned, Tools};
-pub(crate) use view::SandboxView;
+pub(crate) use view::{Private, SandboxView};
 pub(crate) use workspace::{Workspace, Workspaces};
 
 // For fuzz targets.

@@ -32,6 +32,9 @@ pub struct Sandbox {
     /// Symbolic links to make in the new root.
     #[prost(message, repeated, tag = "3")]
     pub links: Vec<Link>,
+    /// Absolute paths of folders to make in the new root, where they are not there yet.
+    #[prost(string, repeated, tag = "4")]
+    pub folders: Vec<String>,
 }
 
 /// One file or folder of the machine, seen at a path of the sandbox.

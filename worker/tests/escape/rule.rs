@@ -32,6 +32,11 @@ type Exception = (&'static str, &'static [&'static str], &'static str);
 
 const EXCEPTIONS: &[Exception] = &[
     (
+        "sandbox/host_tree.rs",
+        &["std::fs", " fs::", ".is_dir()"],
+        "the way to a compiler or a folder of the system, before any action: nothing of the store is shown",
+    ),
+    (
         "sandbox/launcher.rs",
         &[
             "File::open",
@@ -87,8 +92,16 @@ const EXCEPTIONS: &[Exception] = &[
     ),
     (
         "sandbox/view.rs",
-        &["std::fs", " fs::", ".exists()", ".is_dir()", ".join("],
-        "the system's folders and compilers",
+        &[
+            "std::fs",
+            " fs::",
+            "unistd::",
+            ".exists()",
+            ".is_file()",
+            ".is_dir()",
+            ".join(",
+        ],
+        "the system's folders and compilers, and where the user's home is",
     ),
     (
         "staging/shown.rs",

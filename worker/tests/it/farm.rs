@@ -34,6 +34,7 @@ pub fn options(sandbox: SandboxMode) -> ExecutorOptions {
         cpus: 2,
         tuning: Vec::new(),
         compilers: Vec::new(),
+        private: Vec::new(),
         default_timeout: Duration::from_secs(60),
         kept_work: None,
         launcher: launcher(),

@@ -58,6 +58,20 @@ fn a_server_is_named_by_flag_or_variable() {
 }
 
 #[test]
+fn a_token_file_without_a_name_is_no_farm_without_a_token() {
+    for line in [
+        "submit --token-file= .",
+        "submit --token-file=t --token-file= .",
+    ] {
+        let refused = with(line, "", &[]).unwrap_err().to_string();
+        assert!(refused.contains("--token-file needs"), "{refused}");
+    }
+    // As every variable that is set to nothing.
+    let read = with("submit .", "", &[("GOFARM_TOKEN_FILE", "")]).unwrap();
+    assert_eq!(read.server.token_file, None);
+}
+
+#[test]
 fn what_only_an_embedded_build_heeds_is_known_when_it_was_asked_for_here() {
     let given = |line: &str, goflags: &str| {
         let read = with(line, goflags, &[("GOFARM_WORKERS", "3")]).unwrap();

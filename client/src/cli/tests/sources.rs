@@ -130,12 +130,17 @@ fn wrong_variables_are_named() {
         (
             "GOFARM_NO_CACHE",
             "yes",
-            "gofarm: invalid value \"yes\" for GOFARM_NO_CACHE: parse error",
+            "gofarm: invalid value \"yes\" for GOFARM_NO_CACHE: must be true or false",
         ),
         (
             "GOFARM_SANDBOX",
             "on",
             "gofarm: invalid value \"on\" for GOFARM_SANDBOX: valid values are auto, required, off",
+        ),
+        (
+            "GOFARM_WORKERS",
+            "x",
+            "gofarm: invalid value \"x\" for GOFARM_WORKERS: must be a positive integer",
         ),
         (
             "GOFARM_WORKERS",
@@ -150,7 +155,7 @@ fn wrong_variables_are_named() {
         (
             "GOFARM_FALLBACK",
             "no",
-            "gofarm: invalid value \"no\" for GOFARM_FALLBACK: parse error",
+            "gofarm: invalid value \"no\" for GOFARM_FALLBACK: must be true or false",
         ),
     ] {
         assert_eq!(with("submit .", "", &[(name, value)]).unwrap_err(), message);

@@ -194,6 +194,7 @@ pub(super) fn remote(farm: &TestFarm) -> Remote {
     Remote::new(&FarmSettings {
         server: format!("http://127.0.0.1:{}", farm.port),
         token: None,
+        token_file: None,
         ca: None,
         user: "ann".into(),
         pool: String::new(),

@@ -37,6 +37,7 @@ pub fn facts() -> &'static Facts {
         let output = Command::new("go")
             .args(["env", "-json"])
             .env("GOTOOLCHAIN", "local")
+            .env("GOFLAGS", " ")
             .output()
             .expect("these tests need a go command on PATH");
         Facts {

@@ -385,8 +385,11 @@ fn a_file_is_saved_between_its_hashing_and_its_staging() {
 
 #[test]
 fn a_compiler_appears_on_path_before_the_one_that_was_asked() {
-    let script = "echo 'no compiler today' >&2\nexit 1";
-    is_seen("cgo", &tool("gcc", script));
+    let script = "exec /usr/bin/gcc -DTOOL=7 \"$@\"";
+    let verdict = changed("cgo", &tool("gcc", script), When::Between);
+    // What a script reads nobody can say.
+    assert!(verdict.kept && verdict.refused.is_some(), "{verdict}");
+    is_seen("tools_of_its_own", &tool("gcc", script));
 }
 
 #[test]

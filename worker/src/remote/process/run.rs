@@ -82,6 +82,7 @@ pub async fn run(arguments: Arguments, launcher: Vec<OsString>) -> anyhow::Resul
                 .flatten()
                 .flat_map(|line| line.split_whitespace().map(str::to_owned))
                 .collect(),
+            private: arguments.token_file.iter().cloned().collect(),
             default_timeout: ACTION_TIMEOUT,
             kept_work: None,
             launcher: Launcher {

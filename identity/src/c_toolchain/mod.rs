@@ -5,38 +5,57 @@
 //! taken by content, and the folders in which they look for headers and libraries by the names, sizes and times of
 //! their files, which change with any package upgrade and are the same on machines of one image.
 
+mod folders;
+
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::listing::{Listing, MAX_FILES};
+pub use folders::SearchedFolder;
+use folders::{of_headers, of_linker, of_loader, outermost, said};
 
-/// Variables that lead a C compiler to files which no action declares: a client refuses to build with them, and a worker
+/// Variables that lead a C compiler or linker to files and programs which no action declares, or to do something else: a client refuses to build with them, and a worker
 /// does not look through them.
-pub const PLACES: [&str; 9] = [
+pub const PLACES: [&str; 18] = [
+    "CCACHE_COMPILER",
+    "CCACHE_PATH",
+    "CCACHE_PREFIX",
+    "CCACHE_PREFIX_CPP",
+    "CCC_OVERRIDE_OPTIONS",
     "COMPILER_PATH",
     "CPATH",
     "CPLUS_INCLUDE_PATH",
     "C_INCLUDE_PATH",
     "DEPENDENCIES_OUTPUT",
+    "GCC_COMPARE_DEBUG",
     "GCC_EXEC_PREFIX",
+    "GNUTARGET",
+    "LDEMULATION",
     "LIBRARY_PATH",
     "OBJC_INCLUDE_PATH",
     "SDKROOT",
+    "SUNPRO_DEPENDENCIES",
 ];
 
-/// A compiler's parts that end up in, or decide over, what it writes.
-const PROGRAMS: [&str; 8] = [
+/// A compiler's parts that end up in, or decide over, what it writes. collect2 prefers linkers of the two last names.
+const PROGRAMS: [&str; 14] = [
     "cc1",
     "cc1plus",
+    "f951",
     "collect2",
     "lto1",
     "lto-wrapper",
     "as",
     "ld",
+    "ld.bfd",
     "ld.gold",
+    "ld.lld",
+    "ld.mold",
+    "real-ld",
+    "collect-ld",
 ];
 const FILES: [&str; 6] = [
     "libgcc.a",
@@ -57,10 +76,16 @@ pub struct CToolchain {
     pub folder: PathBuf,
     /// The names under which the compiler and its parts were looked for: on PATH, those that are no paths.
     pub programs: Vec<String>,
-    /// Programs and libraries whose change may change the identity.
+    /// Programs and libraries whose change may change the identity, and places where none is.
     pub files: Vec<PathBuf>,
-    /// Its header and library folders.
+    /// Its header folders, with what is below them, and its library folders, without.
     pub listings: Vec<Listing>,
+    /// The names of these folders, and where they lead. What is in no such folder the identity does not cover.
+    pub searched: Vec<SearchedFolder>,
+    /// Those of its programs that are no binaries: what they read besides, nobody can say.
+    pub scripts: Vec<PathBuf>,
+    /// The first program of the command line, where that is no compiler but starts one.
+    pub launcher: Option<PathBuf>,
 }
 
 /// Why a C toolchain has no identity.
@@ -114,7 +139,7 @@ pub fn identify(
 ) -> Result<CToolchain, CToolchainError> {
     let name = compiler.first().map(String::as_str).unwrap_or_default();
     let program = look_up(path, name)?;
-    let mut hasher = blake3::Hasher::new_derive_key("gofarm C toolchain v3");
+    let mut hasher = blake3::Hasher::new_derive_key("gofarm C toolchain v4");
     let mut add = |name: &str, bytes: &[u8]| {
         hasher.update(&(name.len() as u64).to_le_bytes());
         hasher.update(name.as_bytes());
@@ -125,6 +150,20 @@ pub fn identify(
     add("driver", &hash_file(&program)?);
     let mut files = vec![program.clone()];
     let mut programs = vec![name.to_owned()];
+    // `ccache gcc`: the driver is another program.
+    for word in compiler
+        .iter()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'))
+    {
+        if let Ok(found) = look_up(path, word)
+            && is_program(&found)
+        {
+            add("driver", &hash_file(&found)?);
+            files.push(found);
+        }
+        programs.push(word.clone());
+    }
     let ask = |args: &[&str]| -> Result<Printed, CToolchainError> {
         let mut argv = vec![program.to_string_lossy().into_owned()];
         argv.extend(compiler.iter().skip(1).cloned());
@@ -134,6 +173,9 @@ pub fn identify(
             source,
         })
     };
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let search = text(ask(&["-print-search-dirs"])?.0);
+    let program_folders = BTreeSet::from_iter(self::said(&search, "programs"));
     for name in PROGRAMS {
         let (out, _) = ask(&[&format!("-print-prog-name={name}")])?;
         let said = String::from_utf8_lossy(&out).trim().to_owned();
@@ -144,6 +186,8 @@ pub fn identify(
         if !said.is_empty() {
             programs.push(said);
         }
+        // One that comes to an earlier folder is taken from then on.
+        files.extend(program_folders.iter().map(|folder| folder.join(name)));
     }
     for name in FILES {
         let (out, _) = ask(&[&format!("-print-file-name={name}")])?;
@@ -153,13 +197,58 @@ pub fn identify(
             files.push(found);
         }
     }
-    let (_, search) = ask(&["-E", "-v", "-x", "c", "/dev/null"])?;
-    let search = String::from_utf8_lossy(&search);
-    let called = name_of(name, &search);
+    let asked = text(ask(&["-E", "-v", "-x", "c", "/dev/null"])?.1);
+    let called = name_of(name, &asked);
+    // Which of several versions of gcc clang borrows from, it chooses by the names in these folders.
+    let chosen = asked
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Selected GCC installation: "));
+    files.extend(chosen.flat_map(|folder| {
+        Path::new(folder)
+            .ancestors()
+            .skip(1)
+            .take(2)
+            .map(Path::to_owned)
+    }));
+    let mut headers = of_headers(&asked);
+    // Nothing where it compiles no C++.
+    headers.extend(of_headers(&text(
+        ask(&["-E", "-v", "-x", "c++", "/dev/null"])?.1,
+    )));
+    // Fortran's, which it does not tell.
+    let install = self::said(&search, "install");
+    headers.extend(install.iter().map(|folder| folder.join("finclude")));
+    let link = [
+        "-shared",
+        "-nostdlib",
+        "-Wl,--verbose",
+        "-x",
+        "c",
+        "/dev/null",
+        "-o",
+        "/dev/null",
+    ];
+    let (loader, sources) = of_loader(Path::new("/etc/ld.so.conf"));
+    files.extend(sources);
+    let mut libraries = self::said(&search, "libraries");
+    libraries.extend(of_linker(&text(ask(&link)?.0)));
+    libraries.extend(["/usr/local/lib", "/usr/lib", "/lib"].map(PathBuf::from));
+    libraries.extend(loader);
+
+    let mut searched = BTreeSet::new();
+    let mut lead = |folders: Vec<PathBuf>| -> Vec<PathBuf> {
+        let mut led = Vec::new();
+        for folder in folders {
+            let folder = SearchedFolder::of(&folder);
+            led.extend(folder.leads_to.clone().filter(|to| !led.contains(to)));
+            searched.insert(folder);
+        }
+        led
+    };
+    let (headers, libraries) = (lead(headers), lead(libraries));
     let mut listings = Vec::new();
-    let searched = searched_folders(&search);
-    let outermost = outermost(&searched);
-    for folder in &searched {
+    let outermost = outermost(&headers);
+    for folder in &headers {
         // The order decides which of two headers is taken, and so does whether a folder below another is searched by itself.
         for (at, above) in outermost.iter().enumerate() {
             if let Ok(below) = folder.strip_prefix(above) {
@@ -168,25 +257,34 @@ pub fn identify(
             }
         }
     }
-    for folder in outermost {
-        let listing =
-            Listing::of(&folder, true).map_err(|_| CToolchainError::TooMany { folder })?;
-        add("headers", &listing.digest);
-        listings.push(listing);
+    for (what, deep, folders) in [
+        ("headers", true, outermost),
+        ("libraries", false, libraries),
+    ] {
+        for folder in folders {
+            let listing =
+                Listing::of(&folder, deep).map_err(|_| CToolchainError::TooMany { folder })?;
+            add(what, &listing.digest);
+            listings.push(listing);
+        }
     }
-    let (search, _) = ask(&["-print-search-dirs"])?;
-    for folder in library_folders(&String::from_utf8_lossy(&search)) {
-        let listing =
-            Listing::of(&folder, false).map_err(|_| CToolchainError::TooMany { folder })?;
-        add("libraries", &listing.digest);
-        listings.push(listing);
-    }
+    let scripts = files.iter().filter(|path| is_program(path));
+    let scripts = BTreeSet::from_iter(scripts.filter(|path| !is_binary(path)).cloned());
+    let is_launcher = compiler.len() > 1 && {
+        let argv = ["-E", "-v", "-x", "c", "/dev/null"].map(str::to_owned);
+        let argv = std::iter::once(program.to_string_lossy().into_owned()).chain(argv);
+        let argv: Vec<String> = argv.collect();
+        run(&argv).map_or(true, |(_, said)| of_headers(&text(said)).is_empty())
+    };
     Ok(CToolchain {
+        scripts: scripts.into_iter().collect(),
+        launcher: is_launcher.then(|| program.clone()),
         name: called,
         identity: hasher.finalize().to_hex().to_string(),
         programs,
         files,
         listings,
+        searched: searched.into_iter().collect(),
         folder: program.parent().map(Path::to_path_buf).unwrap_or_default(),
     })
 }
@@ -250,6 +348,21 @@ fn is_program(path: &Path) -> bool {
         .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
+/// Whether a program is code of the machine, in ELF, Mach-O or PE, and no script.
+fn is_binary(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    let is_known = matches!(
+        magic,
+        [0x7f, b'E', b'L', b'F']
+            | [0xfe, 0xed, 0xfa, 0xce | 0xcf]
+            | [0xce | 0xcf, 0xfa, 0xed, 0xfe]
+            | [0xca, 0xfe, 0xba, 0xbe]
+            | [b'M', b'Z', _, _]
+    );
+    read.is_ok() && is_known
+}
+
 fn hash_file(path: &Path) -> Result<[u8; 32], CToolchainError> {
     let bytes = std::fs::read(path).map_err(|source| CToolchainError::File {
         path: path.to_owned(),
@@ -258,66 +371,9 @@ fn hash_file(path: &Path) -> Result<[u8; 32], CToolchainError> {
     Ok(*blake3::hash(&bytes).as_bytes())
 }
 
-/// The folders between `search starts here` and `End of search list` of `cc -E -v`, in this order.
-fn searched_folders(text: &str) -> Vec<PathBuf> {
-    text.lines()
-        .skip_while(|line| !line.contains("search starts here"))
-        .take_while(|line| !line.starts_with("End of search list"))
-        .filter_map(|line| line.strip_prefix(' '))
-        .filter_map(|path| Path::new(path).canonicalize().ok())
-        .collect()
-}
-
-/// Those that are below no other one: a listing of a folder has what is below it.
-fn outermost(folders: &[PathBuf]) -> Vec<PathBuf> {
-    let folders: BTreeSet<&PathBuf> = folders.iter().collect();
-    let is_below = |folder: &Path| {
-        let mut above = folder.ancestors().skip(1);
-        above.any(|above| folders.iter().any(|known| *known == above))
-    };
-    folders
-        .iter()
-        .filter(|folder| !is_below(folder))
-        .map(|folder| (*folder).clone())
-        .collect()
-}
-
-/// The folders in which the linker looks for libraries.
-fn library_folders(text: &str) -> BTreeSet<PathBuf> {
-    text.lines()
-        .find_map(|line| line.strip_prefix("libraries: ="))
-        .into_iter()
-        .flat_map(|folders| folders.split(':'))
-        .chain(["/usr/local/lib", "/usr/lib", "/lib"])
-        .filter_map(|path| Path::new(path).canonicalize().ok())
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn header_folders_are_searched_in_their_order_and_listed_once() {
-        let place = tempfile::tempdir().unwrap();
-        let root = place.path().canonicalize().unwrap();
-        for name in ["lib/include", "usr/include/multi"] {
-            std::fs::create_dir_all(root.join(name)).unwrap();
-        }
-        let said = format!(
-            "#include \"...\" search starts here:\n#include <...> search starts here:\n {0}/usr/include/multi\n {0}/gone\n \
-             {0}/usr/include\n {0}/lib/include\nEnd of search list.\n {0}\n",
-            root.display()
-        );
-        let searched = searched_folders(&said);
-        let at =
-            |names: &[&str]| -> Vec<PathBuf> { names.iter().map(|name| root.join(name)).collect() };
-        assert_eq!(
-            searched,
-            at(&["usr/include/multi", "usr/include", "lib/include"])
-        );
-        assert_eq!(outermost(&searched), at(&["lib/include", "usr/include"]));
-    }
 
     #[test]
     fn a_compiler_is_called_by_its_version_and_target() {
