@@ -20,10 +20,12 @@ enum Leads {
     Profiles,
     /// To headers, in a way that is not followed.
     Headers,
+    /// To the processor that the compiler runs on.
+    Processor,
 }
 
 /// Flags by how they begin, of which the value follows in the same word or in the next.
-const BEGINNINGS: [(&str, Leads); 35] = [
+const BEGINNINGS: [(&str, Leads); 38] = [
     ("-B", Leads::Programs),
     ("--prefix", Leads::Programs),
     ("-specs", Leads::Flags),
@@ -59,6 +61,9 @@ const BEGINNINGS: [(&str, Leads); 35] = [
     ("-ivfsoverlay", Leads::Headers),
     ("-fmodule-", Leads::Headers),
     ("-fprebuilt-module-path", Leads::Headers),
+    ("-march=native", Leads::Processor),
+    ("-mcpu=native", Leads::Processor),
+    ("-mtune=native", Leads::Processor),
 ];
 
 /// Those of the linker itself.
@@ -148,6 +153,9 @@ fn refused(flag: &str, leads: Leads) -> PlanError {
         Leads::Profiles => "the profiles that are found by it are in no key; leave it out",
         Leads::Headers => {
             "where it leads is not looked at; name folders of headers with -I or -isystem"
+        }
+        Leads::Processor => {
+            "which processor a worker has is in no key; name one (`gcc -march=native -Q --help=target` says what yours is)"
         }
     };
     PlanError::Unsupported {
@@ -242,6 +250,13 @@ mod tests {
     }
 
     #[test]
+    fn a_flag_that_means_the_processor_at_hand_is_refused() {
+        for flag in ["-march=native", "-mcpu=native", "-mtune=native"] {
+            refuses(&["-O2", flag], Leads::Processor);
+        }
+    }
+
+    #[test]
     fn other_flags_are_not() {
         let flags = [
             "-Wp,-D_FORTIFY_SOURCE=2",
@@ -251,6 +266,7 @@ mod tests {
             "-include",
             "a.h",
             "-fuse-ld=gold",
+            "-march=x86-64-v3",
             "-D",
             "-Bx",
             "-Xlinker",
