@@ -16,6 +16,20 @@ use crate::host::{Host, Kind, ThisHost};
 /// Matches every name.
 pub(crate) const ANY: &str = "*";
 
+/// Matches the names that headers have, and folders of them. No pattern of one name has a slash.
+pub(crate) const HEADERS: &str = "headers/";
+
+/// Whether a name is such that others may include it: of a header, or without an extension, as those of C++ and folders are.
+pub(crate) fn is_header_name(name: &str) -> bool {
+    const EXTENSIONS: [&str; 10] = [
+        "h", "hh", "hpp", "hxx", "h++", "H", "inc", "inl", "def", "tcc",
+    ];
+    match name.rsplit_once('.') {
+        Some((_, extension)) => EXTENSIONS.contains(&extension),
+        None => true,
+    }
+}
+
 /// One question. Paths are absolute.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Question {
@@ -25,7 +39,7 @@ pub(crate) enum Question {
     Entry(PathBuf),
     /// Which of the names in this folder does cmd/go look at when it loads packages?
     Packages(PathBuf),
-    /// Which names in this folder match this pattern of one name? `*` is every name, those with a dot too.
+    /// Which names in this folder match this pattern of one name? `*` is every name, those with a dot too; see [`HEADERS`].
     Names(PathBuf, String),
     /// What does the file say, as far as planning depends on it?
     Content(PathBuf),
@@ -120,6 +134,18 @@ impl Lookups {
         let mut names = self.host.names(folder)?;
         names.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(names)
+    }
+
+    /// As [`names`](Lookups::names), of those that headers have and folders of them.
+    pub fn header_names(&self, folder: &Path) -> Vec<OsString> {
+        self.ask(Question::Names(folder.to_owned(), HEADERS.to_owned()));
+        let names = self.host.names(folder).unwrap_or_default().into_iter();
+        let mut names: Vec<OsString> = names
+            .map(|(name, _)| name)
+            .filter(|name| is_header_name(&name.to_string_lossy()))
+            .collect();
+        names.sort();
+        names
     }
 
     /// Everything that was asked.

@@ -53,6 +53,7 @@ pub(crate) fn follow(
         seen: sources.iter().map(|path| (path.clone(), false)).collect(),
         pending: sources.iter().map(|path| (path.clone(), false)).collect(),
     };
+    search.take_shadows();
     let mut computed = false;
     let mut scanned: Vec<Source> = Vec::new();
     loop {
@@ -164,6 +165,35 @@ impl Search<'_> {
         goes
     }
 
+    /// Takes what stands in a folder of `-I` under the name of a header of the system. No source need name it: headers of the
+    /// system, which are not read, include each other by their names, and find this one first.
+    fn take_shadows(&mut self) {
+        let is_searched =
+            |folder: &Path| self.searched.iter().any(|known| folder.starts_with(known));
+        let ours = self.folders.iter().filter(|folder| !is_searched(folder));
+        let mut pending: Vec<(PathBuf, Vec<PathBuf>)> = ours
+            .map(|folder| (folder.clone(), self.searched.to_vec()))
+            .collect();
+        let host = self.lookups.host().clone();
+        while let Some((folder, of_system)) = pending.pop() {
+            for name in self.lookups.header_names(&folder) {
+                let path = folder.join(&name);
+                let Some(kind) = host.kind(&path) else {
+                    continue;
+                };
+                let alike = of_system.iter().map(|folder| folder.join(&name));
+                // What the system has is in the identity of the toolchain.
+                let alike: Vec<PathBuf> =
+                    alike.filter(|path| host.kind(path) == Some(kind)).collect();
+                match kind {
+                    _ if alike.is_empty() => {}
+                    Kind::Folder => pending.push((path, alike)),
+                    _ => self.found(normalise(&path), false, true),
+                }
+            }
+        }
+    }
+
     fn take_headers(&mut self, source: &Source) {
         let own = source.0.parent().unwrap_or(Path::new("/")).to_path_buf();
         for folder in std::iter::once(&own).chain(self.folders) {
@@ -259,6 +289,7 @@ pub(crate) fn normalise(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lookups::{HEADERS, Question};
 
     struct Tree(tempfile::TempDir);
 
@@ -364,6 +395,31 @@ mod tests {
         std::fs::create_dir_all(folder.join("pkg/sub/inc")).unwrap();
         std::os::unix::fs::symlink("../x.h", folder.join("pkg/sub/x.h")).unwrap();
         assert_eq!(files(&source, &[]), [folder.join("pkg/x.h")].into());
+    }
+
+    #[test]
+    fn what_a_header_of_the_system_may_find_in_a_folder_of_a_flag_is_included_though_no_source_names_it()
+     {
+        let tree = Tree::new();
+        let source = tree.write("pkg/a.c", "#include <outer.h>\n");
+        for header in ["outer.h", "inner.h", "sys/deep.h", "sys/only.h"] {
+            tree.write(&format!("system/{header}"), "");
+        }
+        let inner = tree.write("inc/inner.h", "#include \"more.h\"\n");
+        let more = tree.write("inc/more.h", "");
+        let deep = tree.write("inc/sys/deep.h", "");
+        tree.write("inc/sys/other.h", "");
+        tree.write("inc/unused.h", "");
+        let folder = tree.0.path().to_owned();
+        let lookups = Lookups::default();
+        let folders = [folder.join("inc"), folder.join("system/sys")];
+        let included = follow(&lookups, &[source], &folders, &[], &[folder.join("system")]);
+        assert_eq!(included.files, [inner, more, deep].into());
+        let questions = lookups.into_questions();
+        for asked in ["inc", "inc/sys"] {
+            let names = Question::Names(folder.join(asked), HEADERS.to_owned());
+            assert!(questions.contains(&names), "{asked}: {questions:?}");
+        }
     }
 
     #[test]

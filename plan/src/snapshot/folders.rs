@@ -10,6 +10,7 @@ use gofarm_identity::{nanos, settled};
 
 use super::embed::matches;
 use super::fact::Kind;
+use crate::lookups::{HEADERS, is_header_name};
 use crate::machine::{bytes, changed, path};
 
 /// What a folder held when a plan was made.
@@ -80,6 +81,7 @@ fn listing(folder: &Path, pattern: Option<&str>) -> Option<Vec<u8>> {
             _ => kind,
         };
         let counts = match pattern {
+            Some(HEADERS) => is_header_name(&text),
             Some(pattern) => matches(pattern, &text),
             None if is_planned_file(&text) => true,
             None => match kind {

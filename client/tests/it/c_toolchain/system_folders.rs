@@ -108,6 +108,29 @@ fn a_header_that_only_headers_of_the_system_name_is_found() {
     assert_eq!(machine.same(&[]), "72");
 }
 
+/// A folder of the module stands before the system's, and what is in it has the name of a header of the system, which no source names.
+#[test]
+fn a_header_that_stands_before_one_of_the_system_counts_though_only_headers_of_the_system_name_it()
+{
+    let text = program_with("CFLAGS: -I${SRCDIR}/_inc", "#include <own.h>");
+    let Some(mut machine) = Machine::new(&[("main.go", &text)]) else {
+        return;
+    };
+    let own = machine.mount("/usr/local/include", Shown::Instead);
+    fs::write(own.join("own.h"), "#include <sub/v.h>\n").unwrap();
+    define(&own, "sub/v.h", 71);
+    machine.keep(&[]);
+    assert_eq!(machine.same(&[]), "71");
+    let ours = machine.site.src("_inc");
+    define(&ours, "sub/v.h", 72);
+    machine.keep(&[]);
+    assert_eq!(machine.same(&[]), "72");
+    define(&ours, "sub/v.h", 73);
+    assert_eq!(machine.same(&[]), "73");
+    fs::remove_dir_all(&ours).unwrap();
+    assert_eq!(machine.same(&[]), "71");
+}
+
 #[test]
 fn a_header_in_a_folder_of_the_compiler_counts() {
     let Some(mut machine) = Machine::new(&[("main.go", &program("CFLAGS: -DX"))]) else {
