@@ -128,9 +128,7 @@ async fn work(queue: Arc<dyn LeaseQueue>, store: DiskStore, allowed: Arc<Semapho
                 Outcome::Succeeded(result) => {
                     let result = v1::ActionResult::from(&**result);
                     let made = v1::Provenance::default();
-                    store
-                        .record_action(&lease.id.key, &result, &made)
-                        .unwrap();
+                    store.record_action(&lease.id.key, &result, &made).unwrap();
                 }
                 _ => allowed.add_permits(1),
             }
