@@ -6,8 +6,6 @@
 //! - [`live`] and [`Misuse`]: its whole life, and what an exit code says.
 
 mod backlog;
-#[cfg(feature = "collector")]
-pub mod collector;
 mod exit;
 mod exporter;
 mod log;

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use gofarm_testkit::built;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::process::{Ended, command, run};
 use crate::services::{Place, Service};
-use crate::{built, compose, root};
+use crate::{compose, root};
 
 const TOKEN: &str = "a-token-of-this-test";
 

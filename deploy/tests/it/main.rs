@@ -17,21 +17,11 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// Where cargo puts programs: beside the folder of this test.
-fn built(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.parent().unwrap().parent().unwrap();
-    present(folder.join(name))
-}
-
 /// A tool of deploy/tools.
 fn tool(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let target = test.ancestors().nth(3).unwrap();
-    present(target.join("deploy-tools").join(name))
-}
-
-fn present(program: PathBuf) -> PathBuf {
+    let program = target.join("deploy-tools").join(name);
     assert!(
         program.exists(),
         "{} is not there; ./test builds it",

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::built;
+use gofarm_testkit::built;
+
 use crate::process::{command, run};
 
 /// The flags and variables that the help of a program names.

@@ -12,13 +12,14 @@ use std::process::{Child, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use gofarm_testkit::built;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::compose::words;
+use crate::dockerfile;
 use crate::process::{command, run};
-use crate::{built, dockerfile};
 
 /// The PATH of Debian's images. Go is installed elsewhere.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -1,13 +1,10 @@
 //! What the HTTP port says of the farm.
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use gofarm_proto::v1;
 use gofarm_proto::v1::leases_client::LeasesClient;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use gofarm_testkit::RedisServer;
 use serde_json::Value;
 
 use super::process::{LIMIT, Scheduler, acquire};
@@ -61,55 +58,12 @@ async fn calls_and_their_bytes_are_counted() {
     assert!(text.ends_with("# EOF\n"));
 }
 
-/// A redis-server. Killed when it is dropped.
-pub struct Redis(Child, pub u16);
-
-impl Redis {
-    #[allow(clippy::disallowed_methods, reason = "the one place that starts it")]
-    pub fn start() -> Redis {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let child = Command::new("redis-server")
-            .args([
-                "--port",
-                &port.to_string(),
-                "--save",
-                "",
-                "--bind",
-                "127.0.0.1",
-            ])
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server; ./test installs it");
-        let begun = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < LIMIT);
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Redis(child, port)
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.0.id().try_into().unwrap()), signal).unwrap();
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn it_is_ready_while_redis_answers() {
-    let redis = Redis::start();
-    let scheduler = Scheduler::start(&["--redis", &format!("redis://127.0.0.1:{}", redis.1)]);
+    let redis = RedisServer::on_port();
+    let scheduler = Scheduler::start(&["--redis", &redis.url(0)]);
     assert_eq!(scheduler.get("/readyz", None).0, 200);
-    redis.signal(Signal::SIGSTOP);
+    redis.signal("STOP");
     let until = |wanted: u16| {
         let begun = Instant::now();
         loop {
@@ -124,6 +78,6 @@ fn it_is_ready_while_redis_answers() {
     assert_ne!(report["checks"]["queue"], "ok", "{report}");
     assert_eq!(report["checks"]["store"], "ok", "{report}");
     assert_eq!(scheduler.get("/healthz", None).0, 200);
-    redis.signal(Signal::SIGCONT);
+    redis.signal("CONT");
     until(200);
 }

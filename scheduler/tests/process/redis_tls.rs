@@ -1,81 +1,28 @@
 //! Redis behind TLS.
 
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use gofarm_testkit::RedisServer;
 
-use super::process::{LIMIT, Scheduler, refused};
+use super::process::{Scheduler, refused};
 
-/// A redis-server that is spoken to by TLS alone. Killed when it is dropped.
-struct Redis {
-    server: Child,
-    folder: tempfile::TempDir,
-    port: u16,
+/// A redis-server that is spoken to by TLS alone, with a certificate that it has made itself.
+fn redis() -> RedisServer {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    RedisServer::with_tls(&made.cert.pem(), &made.signing_key.serialize_pem())
 }
 
-impl Redis {
-    fn start() -> Redis {
-        let folder = tempfile::tempdir().unwrap();
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        std::fs::write(folder.path().join("cert.pem"), made.cert.pem()).unwrap();
-        std::fs::write(
-            folder.path().join("key.pem"),
-            made.signing_key.serialize_pem(),
-        )
-        .unwrap();
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        #[allow(clippy::disallowed_methods, reason = "a server of the test")]
-        let server = Command::new("redis-server")
-            .args(["--port", "0", "--tls-port", &port.to_string()])
-            .args(["--bind", "127.0.0.1", "--save", ""])
-            .args(["--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem"])
-            .args(["--tls-ca-cert-file", "cert.pem", "--tls-auth-clients", "no"])
-            .current_dir(&folder)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let redis = Redis {
-            server,
-            folder,
-            port,
-        };
-        let begun = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < LIMIT, "redis-server does not come up");
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        redis
-    }
-
-    fn url(&self) -> String {
-        format!("--redis=rediss://localhost:{}", self.port)
-    }
-
-    fn certificate(&self) -> String {
-        let path: &Path = self.folder.path();
-        path.join("cert.pem").to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
+/// How a scheduler is told of it.
+fn flag(redis: &RedisServer) -> String {
+    format!("--redis={}", redis.url(0))
 }
 
 #[test]
 fn redis_is_spoken_to_by_tls() {
-    let redis = Redis::start();
+    let redis = redis();
     let trusted = redis.certificate();
+    let trusted = trusted.to_str().unwrap();
     for scheduler in [
-        Scheduler::start(&[&redis.url(), &format!("--redis-ca={trusted}")]),
-        Scheduler::start_with(&[&redis.url()], &[("SSL_CERT_FILE", &trusted)]),
+        Scheduler::start(&[&flag(&redis), &format!("--redis-ca={trusted}")]),
+        Scheduler::start_with(&[&flag(&redis)], &[("SSL_CERT_FILE", trusted)]),
     ] {
         let (status, body) = scheduler.get("/readyz", None);
         assert_eq!(status, 200, "{body}");
@@ -84,10 +31,9 @@ fn redis_is_spoken_to_by_tls() {
 
 #[test]
 fn a_redis_whose_certificate_nobody_vouches_for_is_refused() {
-    let redis = Redis::start();
-    let other = Redis::start();
-    let trusted = format!("--redis-ca={}", other.certificate());
-    let (code, said) = refused(&[&redis.url(), &trusted], &[]);
+    let (asked, other) = (redis(), redis());
+    let trusted = format!("--redis-ca={}", other.certificate().display());
+    let (code, said) = refused(&[&flag(&asked), &trusted], &[]);
     assert!(
         code == 3 && said.contains("certificate") && said.contains("--redis"),
         "{code}: {said}"

@@ -4,15 +4,14 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use gofarm_daemon::Place;
-use gofarm_daemon::collector::{Collector, TakenSpan};
 use gofarm_proto::v1::blobs_client::BlobsClient;
 use gofarm_proto::v1::builds_client::BuildsClient;
 use gofarm_proto::v1::leases_client::LeasesClient;
 use gofarm_proto::{ActionKey, Digest, Message, v1};
+use gofarm_testkit::{Collector, RedisServer, TakenSpan};
 use nix::sys::signal::Signal;
 use tonic::transport::Channel;
 
-use super::ports::Redis;
 use super::process::{LIMIT, Scheduler, acquire};
 
 /// Spans are sent this often, milliseconds.
@@ -159,10 +158,8 @@ impl Play {
 }
 
 fn place(taken: &TakenSpan) -> Place {
-    Place {
-        trace: u128::from_be_bytes(taken.span.trace_id.clone().try_into().unwrap()),
-        span: u64::from_be_bytes(taken.span.span_id.clone().try_into().unwrap()),
-    }
+    let (trace, span) = taken.ids();
+    Place { trace, span }
 }
 
 fn parent(taken: &TakenSpan) -> u64 {
@@ -442,9 +439,8 @@ async fn a_collector_that_is_away_costs_one_line() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_metric_moves() {
-    let redis = Redis::start();
-    let url = format!("redis://127.0.0.1:{}", redis.1);
-    let scheduler = Scheduler::start(&["--redis", &url]);
+    let redis = RedisServer::on_port();
+    let scheduler = Scheduler::start(&["--redis", &redis.url(0)]);
     let mut play = Play::with(&scheduler).await;
     let labels = ["compile a", "compile b"];
     play.submit(&format!("{:032x}", 1), &labels).await;

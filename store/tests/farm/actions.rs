@@ -4,22 +4,22 @@ use std::fs;
 
 use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_store::Recorded;
+use gofarm_testkit::{S3Server, overwrite};
 
 use crate::replica::{Replica, blob, noise, result, soon};
-use crate::s3::{S3, overwrite};
 
 fn key(name: &str) -> ActionKey {
     ActionKey::new(&Digest::of(name.as_bytes()), [])
 }
 
-fn entry(s3: &S3, key: &ActionKey) -> std::path::PathBuf {
+fn entry(s3: &S3Server, key: &ActionKey) -> std::path::PathBuf {
     let hex = key.hex();
     s3.object(&format!("some/prefix/actions/{}/{hex}", &hex[..2]))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_replica_records_another_finds() {
-    let s3 = S3::start();
+    let s3 = S3Server::start();
     let (a, b) = (Replica::of(&s3), Replica::of(&s3));
     let key = key("compile fmt");
     assert_eq!(soon(b.store.action(key)).await.unwrap(), None);
@@ -37,7 +37,7 @@ async fn what_one_replica_records_another_finds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_of_two_results_stays_while_its_outputs_do() {
-    let s3 = S3::start();
+    let s3 = S3Server::start();
     let (a, b) = (Replica::of(&s3), Replica::of(&s3));
     let key = key("link");
     let first_blob = soon(a.store.put_bytes(noise(1, 10))).await.unwrap();
@@ -81,7 +81,7 @@ async fn the_first_of_two_results_stays_while_its_outputs_do() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_results_that_come_at_once_one_is_the_first() {
-    let s3 = S3::start();
+    let s3 = S3Server::start();
     let replicas = [Replica::of(&s3), Replica::of(&s3)];
     for round in 0..10 {
         let key = key(&round.to_string());
@@ -116,7 +116,7 @@ async fn of_results_that_come_at_once_one_is_the_first() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_torn_entry_is_set_aside() {
-    let s3 = S3::start();
+    let s3 = S3Server::start();
     let (a, b) = (Replica::of(&s3), Replica::of(&s3));
     let key = key("compile net/http");
     let made = result(&[("pkg.x", Digest::of(b"export"))]);

@@ -3,16 +3,16 @@
 use futures::future::join_all;
 use gofarm_proto::Digest;
 use gofarm_store::{DiskStore, DiskStoreOptions, FarmStore, StoreError};
+use gofarm_testkit::S3Server;
 
 use crate::replica::{Replica, blob, noise, soon};
-use crate::s3::S3;
 
 /// More than two parts, and not a whole number of them.
 const LARGE: usize = (17 << 20) + 5;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_replica_stores_another_reads() {
-    let s3 = S3::start();
+    let s3 = S3Server::start();
     let (a, b) = (Replica::of(&s3), Replica::of(&s3));
     let contents: Vec<Vec<u8>> = [0, 1, 100, 70_000, LARGE]
         .into_iter()
@@ -32,7 +32,7 @@ async fn what_one_replica_stores_another_reads() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_and_pieces_come_in_and_go_out() {
-    let s3 = S3::start();
+    let s3 = S3Server::start();
     let (a, b) = (Replica::of(&s3), Replica::of(&s3));
     let content = noise(1, LARGE);
     let file = a.store.local().scratch_dir().join("file");
@@ -61,7 +61,7 @@ async fn files_and_pieces_come_in_and_go_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_is_named_in_order_and_once() {
-    let s3 = S3::start();
+    let s3 = S3Server::start();
     let replica = Replica::of(&s3);
     let mut there = Vec::new();
     for i in 0..20 {
@@ -77,7 +77,7 @@ async fn what_is_not_there_is_named_in_order_and_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_readers_of_a_blob_cost_one_transfer() {
-    let s3 = S3::start();
+    let s3 = S3Server::start();
     let (a, b) = (Replica::of(&s3), Replica::of(&s3));
     let digest = soon(a.store.put_bytes(noise(1, 100_000))).await.unwrap();
     let reads = (0..20).map(|_| b.store.fetch(digest));
@@ -94,7 +94,7 @@ async fn many_readers_of_a_blob_cost_one_transfer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_folder_lost_comes_back() {
-    let s3 = S3::start();
+    let s3 = S3Server::start();
     let replica = Replica::of(&s3);
     let content = noise(1, 5_000);
     let digest = soon(replica.store.put_bytes(content.clone()))

@@ -4,13 +4,13 @@ use std::fs;
 
 use gofarm_proto::Digest;
 use gofarm_store::StoreError;
+use gofarm_testkit::{S3Server, overwrite};
 
 use crate::replica::{Replica, blob, noise, soon};
-use crate::s3::{S3, overwrite};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_object_is_believed_in_until_it_is_read() {
-    let s3 = S3::start();
+    let s3 = S3Server::start();
     let (a, b) = (Replica::of(&s3), Replica::of(&s3));
     let digest = soon(a.store.put_bytes(noise(1, 100))).await.unwrap();
     assert_eq!(soon(b.store.missing(vec![digest])).await.unwrap(), []);
@@ -23,7 +23,7 @@ async fn a_lost_object_is_believed_in_until_it_is_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_object_is_set_aside_and_can_be_made_again() {
-    let s3 = S3::start();
+    let s3 = S3Server::start();
     let (a, b) = (Replica::of(&s3), Replica::of(&s3));
     for size in [1_000, 9 << 20] {
         let content = noise(size as u64, size);
@@ -52,7 +52,7 @@ async fn a_damaged_object_is_set_aside_and_can_be_made_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_object_is_missing() {
-    let s3 = S3::start();
+    let s3 = S3Server::start();
     let (a, b) = (Replica::of(&s3), Replica::of(&s3));
     let mut digests = Vec::new();
     for (size, left) in [(1_000, 999), (1_000, 0), (1_000, 1_001), (9 << 20, 1 << 20)] {
@@ -73,7 +73,7 @@ async fn a_cut_object_is_missing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn damage_in_the_folder_is_mended_from_the_object_store() {
-    let s3 = S3::start();
+    let s3 = S3Server::start();
     let replica = Replica::of(&s3);
     let content = noise(1, 3 << 20);
     let digest = soon(replica.store.put_bytes(content.clone()))
@@ -97,7 +97,7 @@ async fn damage_in_the_folder_is_mended_from_the_object_store() {
 
 #[tokio::test]
 async fn bytes_of_another_blob_are_refused() {
-    let s3 = S3::start();
+    let s3 = S3Server::start();
     let replica = Replica::of(&s3);
     let digest = Digest::of(b"right");
     let mut incoming = replica.store.incoming(digest).await.unwrap();
@@ -114,7 +114,7 @@ async fn bytes_of_another_blob_are_refused() {
 /// What an object store says of an object it says without reading it.
 #[tokio::test(flavor = "multi_thread")]
 async fn damage_that_no_answer_shows_is_found_by_comparing() {
-    let s3 = S3::start();
+    let s3 = S3Server::start();
     let replica = Replica::of(&s3);
     let contents = [
         noise(1, 100),

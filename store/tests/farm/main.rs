@@ -14,6 +14,5 @@ mod full;
 mod outage;
 mod replica;
 mod retention;
-mod s3;
 mod taking_back;
 mod two;

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use gofarm_proto::{ActionKey, Digest};
 use gofarm_store::{DiskStore, DiskStoreOptions, ErrorClass, FarmStore};
+use gofarm_testkit::S3Server;
 
 use crate::replica::{Replica, noise, soon};
-use crate::s3::S3;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_of_the_object_store_is_waited_out() {
-    let mut s3 = S3::start();
+    let mut s3 = S3Server::start();
     let replica = Replica::of(&s3);
     let content = noise(1, 9 << 20);
     s3.stop();
@@ -25,7 +25,13 @@ async fn a_restart_of_the_object_store_is_waited_out() {
 }
 
 /// A replica that gives these for its keys.
-fn with_keys(s3: &S3, url: &str, folder: &std::path::Path, id: &str, secret: &str) -> FarmStore {
+fn with_keys(
+    s3: &S3Server,
+    url: &str,
+    folder: &std::path::Path,
+    id: &str,
+    secret: &str,
+) -> FarmStore {
     let local = DiskStore::open(folder, DiskStoreOptions::default()).unwrap();
     let endpoint = s3.endpoint();
     let settings = [
@@ -38,9 +44,9 @@ fn with_keys(s3: &S3, url: &str, folder: &std::path::Path, id: &str, secret: &st
 
 #[tokio::test]
 async fn wrong_keys_are_an_error_that_names_the_object() {
-    let s3 = S3::start();
+    let s3 = S3Server::start();
     let folder = tempfile::tempdir().unwrap();
-    let id = S3::credentials()[0].1;
+    let id = S3Server::credentials()[0].1;
     let store = with_keys(&s3, "s3://farm", folder.path(), id, "nothing");
     let error = soon(store.action(ActionKey([7; 32]))).await.unwrap_err();
     assert!(!error.is_lost_blob());
@@ -56,8 +62,8 @@ async fn wrong_keys_are_an_error_that_names_the_object() {
 /// An object store may answer "not found" where it means "not you" or "no such bucket".
 #[tokio::test]
 async fn a_check_tells_an_empty_store_from_none() {
-    let s3 = S3::start();
-    let [(_, id), (_, secret), _] = S3::credentials();
+    let s3 = S3Server::start();
+    let [(_, id), (_, secret), _] = S3Server::credentials();
     for (url, id, good) in [
         ("s3://farm/a", id, true),
         ("s3://farm/a", id, true),

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use gofarm_proto::{Digest, v1};
 use gofarm_store::{DiskStore, DiskStoreOptions, FarmStore};
+use gofarm_testkit::S3Server;
 use tempfile::TempDir;
-
-use crate::s3::S3;
 
 /// A replica with a folder of its own over a bucket that others use, too.
 pub struct Replica {
@@ -15,11 +14,11 @@ pub struct Replica {
 }
 
 impl Replica {
-    pub fn of(s3: &S3) -> Replica {
+    pub fn of(s3: &S3Server) -> Replica {
         let folder = tempfile::tempdir().unwrap();
         let local = DiskStore::open(folder.path(), DiskStoreOptions::default()).unwrap();
         let endpoint = s3.endpoint();
-        let settings = S3::credentials()
+        let settings = S3Server::credentials()
             .into_iter()
             .chain([("aws_endpoint", endpoint.as_str())]);
         Replica {

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use gofarm_store::{DiskStore, DiskStoreOptions, FarmStore};
+use gofarm_testkit::S3Server;
 use tempfile::TempDir;
 
 use crate::replica::Replica;
-use crate::s3::S3;
 
 /// Two replicas, and what they stand on.
 pub struct Two {
@@ -14,7 +14,7 @@ pub struct Two {
     pub b: FarmStore,
     folders: std::sync::Mutex<Vec<TempDir>>,
     root: PathBuf,
-    s3: Option<S3>,
+    s3: Option<S3Server>,
 }
 
 impl Two {
@@ -31,7 +31,7 @@ impl Two {
     }
 
     pub fn on_s3() -> Two {
-        let s3 = S3::start();
+        let s3 = S3Server::start();
         let (a, b) = (Replica::of(&s3), Replica::of(&s3));
         Two {
             a: a.store,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gofarm_daemon::collector::Collector;
 use gofarm_daemon::{Place, Spans};
 use gofarm_proto::v1::builds_client::BuildsClient;
 use gofarm_proto::v1::builds_server::BuildsServer;
@@ -15,6 +14,7 @@ use gofarm_scheduler::engine::{EngineHandle, Observers, ReplicaOptions};
 use gofarm_scheduler::leases::LeasesService;
 use gofarm_scheduler::registry::{MemoryRegistry, Registry};
 use gofarm_store::{DiskStore, DiskStoreOptions, FarmStore};
+use gofarm_testkit::{Collector, TakenSpan};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -130,6 +130,11 @@ fn copies(label: &str, input: Digest) -> v1::Action {
     }
 }
 
+fn place(taken: &TakenSpan) -> Place {
+    let (trace, span) = taken.ids();
+    Place { trace, span }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trace_goes_from_the_build_to_the_tools() {
     let collector = Collector::start().await;
@@ -161,9 +166,9 @@ async fn a_trace_goes_from_the_build_to_the_tools() {
     spans.shutdown(Duration::from_secs(20)).await;
 
     let build = collector.one("build").await;
-    assert_eq!(build.place(), Place::of_build(trace));
+    assert_eq!(place(&build), Place::of_build(trace));
     let action = collector.one("action").await;
-    assert_eq!(action.place(), Place::of_action(trace, &key));
+    assert_eq!(place(&action), Place::of_action(trace, &key));
     assert!(action.is_within(&build), "{build:?} {action:?}");
     assert_eq!(action.attributes()["gofarm.worker"], "w7");
     let mut parts = Vec::new();
