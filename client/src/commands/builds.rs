@@ -2,13 +2,14 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use gofarm_amount::TimeSpan;
 use gofarm_engine::convert::state_word;
 use gofarm_proto::v1;
 use serde::Serialize;
 
 use super::asking::{Asking, KNOWN, ago, moment, table};
 use crate::cli::ExitCode;
-use crate::report::{Span, rfc3339};
+use crate::report::rfc3339;
 use crate::say;
 
 /// Digits of an id that people are shown: enough to tell apart all builds of a day.
@@ -114,14 +115,14 @@ fn done(counts: &v1::Counts) -> u32 {
 }
 
 /// How long it took, or takes by now.
-fn took(build: &v1::Build, now: SystemTime) -> Span {
+fn took(build: &v1::Build, now: SystemTime) -> TimeSpan {
     let end = match build.finished_ms {
         0 => now
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_millis() as u64),
         finished => finished,
     };
-    Span(Duration::from_millis(
+    TimeSpan(Duration::from_millis(
         end.saturating_sub(build.submitted_ms),
     ))
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use gofarm_amount::{Size, TimeSpan};
 use gofarm_engine::core::{self, BuildId, BuildResult, BuildSummary};
 use gofarm_proto::v1::Kind;
 use serde::{Deserialize, Serialize};
 
-use super::amount::{Count, Share, Size, Span};
+use super::count::Count;
+use super::share::Share;
 
 /// What `--summary-json` writes. Fields may be added; those that are here keep their names and their meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,7 +142,7 @@ impl Summary {
 
     /// The line for stderr, with its line end. `ended_by` says why a build was cancelled: "interrupted", "timed out".
     pub fn line(&self, built: Built, ended_by: Option<&str>) -> String {
-        let wall = Span(Duration::from_millis(self.wall_ms));
+        let wall = TimeSpan(Duration::from_millis(self.wall_ms));
         let mut line = match self.result {
             Outcome::Succeeded if built.programs > 0 => {
                 format!(
@@ -184,7 +186,7 @@ impl Summary {
                 line.push_str(&format!("; cache hit rate {hits}"));
             }
             let moved = self.bytes.uploaded.saturating_add(self.bytes.downloaded);
-            let critical = Span(Duration::from_millis(self.critical_path_ms));
+            let critical = TimeSpan(Duration::from_millis(self.critical_path_ms));
             line.push_str(&format!(
                 "; {} moved; critical path {critical}",
                 Size(moved)

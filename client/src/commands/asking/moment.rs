@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::report::Span;
+use gofarm_amount::TimeSpan;
 
 /// Milliseconds since the epoch as a point in time.
 pub fn moment(ms: u64) -> SystemTime {
@@ -12,5 +12,5 @@ pub fn moment(ms: u64) -> SystemTime {
 /// How long ago that was. The farm's clock may be ahead of ours.
 pub fn ago(then: SystemTime, now: SystemTime) -> String {
     let since = now.duration_since(then).unwrap_or_default();
-    format!("{} ago", Span(since))
+    format!("{} ago", TimeSpan(since))
 }
