@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use gofarm_amount::{Size, TimeSpan};
 use gofarm_engine::core::{self, BuildId, BuildResult, BuildSummary};
-use gofarm_proto::v1::Kind;
 use serde::{Deserialize, Serialize};
 
 use super::count::Count;
@@ -121,7 +120,7 @@ impl Summary {
         let kinds = build
             .kinds
             .iter()
-            .map(|(kind, counts)| (kind_name(*kind).to_owned(), counts.into()));
+            .map(|(kind, counts)| (kind.word().to_owned(), counts.into()));
         Summary {
             plan_reused,
             critical_path_ms: build.critical_path_ms,
@@ -217,16 +216,6 @@ impl From<&core::Counts> for ActionCounts {
     }
 }
 
-/// What a kind is called in JSON.
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Unspecified => "unspecified",
-        Kind::Compile => "compile",
-        Kind::Link => "link",
-        Kind::Preprofile => "preprofile",
-    }
-}
-
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
@@ -235,6 +224,8 @@ fn millis(time: Duration) -> u64 {
 mod tests {
     use std::fs;
     use std::path::Path;
+
+    use gofarm_proto::v1::Kind;
 
     use super::*;
 
