@@ -1,8 +1,10 @@
 //! The `gofarm.v1` messages, generated from `gofarm/v1/*.proto` (which are their specification), and the
-//! small value types that stand for them in code: [`Digest`] and [`ActionKey`].
+//! small value types that stand for them in code: [`Digest`], [`ActionKey`] and [`Estimate`].
 
 mod digest;
+mod estimate;
 mod key;
+mod kind;
 mod log;
 mod virtual_path;
 
@@ -17,6 +19,7 @@ pub mod v1 {
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/gofarm.v1.bin"));
 
 pub use digest::{Digest, ParseDigestError};
+pub use estimate::{Estimate, MovingAverage};
 pub use key::ActionKey;
 pub use log::{INLINE_LOG, LONGEST_LOG};
 pub use prost::Message;

@@ -29,5 +29,4 @@ pub use blob::{
 pub use connection::{ConnectOptions, Connection, MESSAGE_LIMIT};
 pub use error::RpcError;
 pub use replicas::{Place, Route};
-pub use retry::Backoff;
 pub use token::{FarmToken, FarmTokenError};

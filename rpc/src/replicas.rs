@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use gofarm_proto::v1;
 use gofarm_proto::v1::blobs_client::BlobsClient;
+use gofarm_timing::random;
 use http_body::{Frame, SizeHint};
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
@@ -23,7 +24,6 @@ use tonic::{Code, Status};
 
 use crate::address::FarmAddresses;
 use crate::authorization::Authorization;
-use crate::retry::random;
 
 /// Whoever had to leave its first address looks after it about so often.
 const LOOK_HOME: Duration = Duration::from_secs(10);

@@ -1,60 +1,13 @@
 //! Making a call again.
 
 use std::future::Future;
-use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use gofarm_timing::Backoff;
+use tokio::time::{Instant, timeout_at};
 use tonic::Status;
-use uuid::Uuid;
 
 use crate::connection::Connection;
 use crate::error::RpcError;
-
-const FIRST: Duration = Duration::from_millis(50);
-const LONGEST: Duration = Duration::from_secs(5);
-
-/// How long to wait between tries: twice as long each time, up to five seconds, and never twice the same, so that
-/// all the workers of a farm do not come back in one moment.
-#[derive(Debug)]
-pub struct Backoff {
-    next: Duration,
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Backoff::new()
-    }
-}
-
-impl Backoff {
-    /// Begins with a wait of at most 50 ms.
-    pub fn new() -> Backoff {
-        Backoff { next: FIRST }
-    }
-
-    /// Something went well: the next wait is a short one.
-    pub fn reset(&mut self) {
-        self.next = FIRST;
-    }
-
-    /// Waits before the next try. False, at once, when there is no time left for one.
-    pub async fn wait(&mut self, deadline: Instant) -> bool {
-        let pause = self.next.mul_f64(0.5 + random() / 2.0);
-        self.next = (self.next * 2).min(LONGEST);
-        if Instant::now() + pause >= deadline {
-            return false;
-        }
-        sleep(pause).await;
-        true
-    }
-}
-
-/// From 0 up to 1. A random UUID has more than 32 random bits at its end, and making one is what this crate can do
-/// already.
-pub(crate) fn random() -> f64 {
-    let (_, low) = Uuid::new_v4().as_u64_pair();
-    (low & u64::from(u32::MAX)) as f64 / (f64::from(u32::MAX) + 1.0)
-}
 
 impl Connection {
     /// Calls until there is an answer, it is certain that there will be none, or the deadline comes. `what` completes
@@ -74,7 +27,7 @@ impl Connection {
     where
         Answer: Future<Output = Result<T, Status>>,
     {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::default();
         let mut last = None;
         loop {
             let error = match timeout_at(deadline, call()).await {
@@ -86,7 +39,7 @@ impl Connection {
                 return Err(error);
             }
             tracing::debug!(%error, "trying again");
-            if !backoff.wait(deadline).await {
+            if !backoff.wait_before(deadline).await {
                 return Err(error);
             }
             last = Some(error);

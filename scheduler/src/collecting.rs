@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gofarm_store::{FarmStore, Retention};
+use gofarm_timing::now_ms;
 
 use super::metrics::Collections;
-use super::registry::{Duty, Registry, now_ms};
+use super::registry::{Duty, Registry};
 
 /// How often the store is collected, by whoever has the duty.
 const EVERY: Duration = Duration::from_secs(60 * 60);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use gofarm_proto::{ActionKey, v1};
 use gofarm_store::Recorded;
+use gofarm_timing::from_ms;
 
 use gofarm_engine::Maker;
 
@@ -35,8 +36,7 @@ impl fmt::Display for Made<'_> {
         let Some(made) = self.0 else {
             return Ok(());
         };
-        let accepted = std::time::Duration::from_millis(made.accepted_ms);
-        let accepted = std::time::UNIX_EPOCH + accepted;
+        let accepted = from_ms(made.accepted_ms);
         write!(f, " at {}", humantime::format_rfc3339_seconds(accepted))
     }
 }

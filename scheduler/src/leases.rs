@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use gofarm_daemon::Spans;
 use gofarm_proto::{INLINE_LOG, v1};
+use gofarm_timing::now_ms;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -24,7 +25,6 @@ use self::standing::{Allowance, Standings, Verdict};
 use crate::blobs::refusal;
 use crate::engine::Recording;
 use crate::metrics::MeteredStore;
-use crate::registry::now_ms;
 use gofarm_engine::core::{ActionResult, Outcome};
 use gofarm_engine::provenance;
 use gofarm_queue::{Lease, LeaseId, LeaseQueue, QueueError};

@@ -3,15 +3,17 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use gofarm_timing::Backoff;
+use tokio::time::Instant;
 
-const FIRST: Duration = Duration::from_millis(50);
-const LONGEST: Duration = Duration::from_secs(1);
+/// Between two tries.
+pub(crate) const PAUSES: Backoff =
+    Backoff::between(Duration::from_millis(50), Duration::from_secs(1));
 
 /// Longer and longer pauses between tries of one thing.
 pub(crate) struct Retry {
     what: &'static str,
-    pause: Duration,
+    backoff: Backoff,
     until: Option<Instant>,
     /// Tries that failed.
     pub failures: u32,
@@ -22,7 +24,7 @@ impl Retry {
     pub fn forever(what: &'static str) -> Retry {
         Retry {
             what,
-            pause: FIRST,
+            backoff: PAUSES,
             until: None,
             failures: 0,
         }
@@ -47,8 +49,7 @@ impl Retry {
         if self.until.is_some_and(|until| Instant::now() >= until) {
             return false;
         }
-        sleep(self.pause).await;
-        self.pause = LONGEST.min(self.pause * 2);
+        self.backoff.wait().await;
         true
     }
 }

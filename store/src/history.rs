@@ -4,25 +4,10 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use gofarm_proto::v1::Kind;
+use gofarm_proto::{Estimate, MovingAverage};
 
 use crate::error::Result;
 use crate::table::{Row, Table};
-
-/// The weight of a new duration against all before it: three runs make most of a change.
-const DURATION_WEIGHT: f64 = 0.4;
-
-/// What is left of the distance to a smaller peak after one run. Memory is forgotten slowly: an estimate that is
-/// too low gets a process killed, one that is too high only makes it wait.
-const MEMORY_DECAY: f64 = 0.9;
-
-/// What an action is expected to cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Estimate {
-    /// Wall time, milliseconds.
-    pub duration_ms: u64,
-    /// Largest resident set of one process, bytes.
-    pub peak_memory: u64,
-}
 
 /// Durations and memory peaks by (package, kind). The package is the import path as `Action.package` has it.
 ///
@@ -45,26 +30,19 @@ impl History {
 
     /// What was measured before, if anything.
     pub fn estimate(&self, package: &str, kind: Kind) -> Option<Estimate> {
-        self.table.get(&key(package, kind), |row| {
-            Some(Estimate {
-                duration_ms: row.duration_ms.round() as u64,
-                peak_memory: row.peak_memory.round() as u64,
-            })
-        })
+        let row = |row: &HistoryRow| Some(row.average().estimate());
+        self.table.get(&key(package, kind), row)
     }
 
-    /// Takes a measurement in. Durations follow as an exponential moving average; a larger memory peak counts
-    /// at once, a smaller one slowly.
+    /// Takes a measurement in, as [`MovingAverage`] does.
     pub fn record(&self, package: &str, kind: Kind, measured: Estimate) {
-        let (duration, memory) = (measured.duration_ms as f64, measured.peak_memory as f64);
-        self.table.update(key(package, kind), |before| HistoryRow {
-            duration_ms: before.map_or(duration, |b| {
-                b.duration_ms + (duration - b.duration_ms) * DURATION_WEIGHT
-            }),
-            peak_memory: before.map_or(memory, |b| {
-                memory.max(memory + (b.peak_memory - memory) * MEMORY_DECAY)
-            }),
-            ..HistoryRow::default()
+        self.table.update(key(package, kind), |before| {
+            let average = MovingAverage::after(before.map(HistoryRow::average), measured);
+            HistoryRow {
+                duration_ms: average.duration_ms,
+                peak_memory: average.peak_memory,
+                ..HistoryRow::default()
+            }
         });
     }
 
@@ -95,6 +73,15 @@ struct HistoryRow {
     peak_memory: f64,
     #[prost(uint32, tag = "5")]
     used_day: u32,
+}
+
+impl HistoryRow {
+    fn average(&self) -> MovingAverage {
+        MovingAverage {
+            duration_ms: self.duration_ms,
+            peak_memory: self.peak_memory,
+        }
+    }
 }
 
 impl Row for HistoryRow {

@@ -81,7 +81,8 @@ pub use farm_store::{
 };
 pub use file_index::{FileIndex, FileRecord};
 pub use go_hash::GoFileHash;
-pub use history::{Estimate, History};
+pub use gofarm_proto::Estimate;
+pub use history::History;
 pub use incoming::Incoming;
 pub use reader::BlobReader;
 pub use scan::Usage;

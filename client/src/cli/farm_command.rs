@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use gofarm_amount::parse_size;
+
 use super::environment::Environment;
 use super::error::{Usage, UsageError};
 use super::flag::{Flag, PROGRESS, Setting, go, own};
@@ -11,7 +13,6 @@ use super::request::DEFAULT_CACHE_SIZE;
 use super::said::Said;
 use super::scan::{Given, Grammar, scan};
 use super::server_choice::ServerChoice;
-use super::size::parse_size;
 use super::value::ValueKind;
 
 /// What a farm is asked.

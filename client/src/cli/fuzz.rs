@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bolero::check;
 
-use super::{duration, goflags, parse, quoted, settings_file, size};
+use super::{goflags, parse, quoted, settings_file};
 
 /// The text of `gofarm.toml`: taken, or refused in a text that names the file.
 #[test]
@@ -14,21 +14,6 @@ fn farm_toml() {
         let text = String::from_utf8_lossy(input);
         if let Err(error) = settings_file::understand(&text, Path::new("/repo/gofarm.toml")) {
             assert!(error.to_string().contains("/repo/gofarm.toml"), "{error}");
-        }
-    });
-}
-
-/// Sizes and spans of time: never more than what was written.
-#[test]
-fn amounts() {
-    check!().for_each(|input: &[u8]| {
-        let text = String::from_utf8_lossy(input);
-        if let Ok(bytes) = size::parse_size(&text) {
-            assert_eq!(size::parse_size(&format!("{bytes}B")), Ok(bytes));
-        }
-        if let Ok(time) = duration::parse_duration(&text) {
-            let nanos = time.as_nanos();
-            assert_eq!(duration::parse_duration(&format!("{nanos}ns")), Ok(time));
         }
     });
 }

@@ -4,7 +4,6 @@
 //! boolean flags that never take the next word, and the first word that is no flag ends the flags. Start reading at
 //! [`parse`]; the table of all flags is in `flag.rs`.
 
-mod duration;
 mod environment;
 mod error;
 mod exit;
@@ -21,7 +20,6 @@ mod said;
 mod scan;
 mod server_choice;
 mod settings_file;
-mod size;
 mod value;
 mod wrapper;
 

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::duration::parse_duration;
+use gofarm_amount::{parse_size, parse_time_span};
+
 use super::environment::Environment;
 use super::error::{Usage, UsageError};
 use super::flag::Setting;
@@ -11,7 +12,6 @@ use super::goflags;
 use super::options::SubmitOptions;
 use super::said::Said;
 use super::scan::{Given, Scanned};
-use super::size::parse_size;
 
 /// What the store may hold when nothing is said.
 pub const DEFAULT_CACHE_SIZE: u64 = 20 << 30;
@@ -96,7 +96,7 @@ impl SubmitRequest {
                 .map(|(path, _)| path.into()),
             events: said.text(Setting::Events)?.map(|(path, _)| path.into()),
             timeout: said
-                .parsed(Setting::Timeout, parse_duration)?
+                .parsed(Setting::Timeout, parse_time_span)?
                 .filter(|time| *time > Duration::ZERO),
             keep_going: said.is_on(Setting::KeepGoing, true)?,
             no_cache: said.is_on(Setting::NoCache, false)? || all,

@@ -1,6 +1,7 @@
 //! All that was said, wherever: the last word on each setting.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
@@ -199,10 +200,10 @@ impl<'a> Said<'a> {
         }
     }
 
-    pub fn parsed<T>(
+    pub fn parsed<T, E: Display>(
         &self,
         setting: Setting,
-        parse: fn(&str) -> Result<T, String>,
+        parse: fn(&str) -> Result<T, E>,
     ) -> Result<Option<T>, UsageError> {
         let Some((text, from)) = self.text(setting)? else {
             return Ok(None);

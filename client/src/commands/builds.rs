@@ -1,14 +1,16 @@
 //! `gofarm builds`, `gofarm status`, `gofarm cancel`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
+use gofarm_amount::TimeSpan;
 use gofarm_engine::convert::state_word;
 use gofarm_proto::v1;
+use gofarm_timing::{from_ms, to_ms};
 use serde::Serialize;
 
-use super::asking::{Asking, KNOWN, ago, moment, table};
+use super::asking::{Asking, KNOWN, ago, table};
 use crate::cli::ExitCode;
-use crate::report::{Span, rfc3339};
+use crate::report::rfc3339;
 use crate::say;
 
 /// Digits of an id that people are shown: enough to tell apart all builds of a day.
@@ -90,8 +92,8 @@ impl<'a> Told<'a> {
             title: options.map_or("", |options| &options.title),
             user: options.map_or("", |options| &options.user),
             pool: pool(build),
-            submitted: rfc3339(moment(build.submitted_ms)),
-            finished: (build.finished_ms > 0).then(|| rfc3339(moment(build.finished_ms))),
+            submitted: rfc3339(from_ms(build.submitted_ms)),
+            finished: (build.finished_ms > 0).then(|| rfc3339(from_ms(build.finished_ms))),
             running: build.running,
             actions: build.counts.unwrap_or_default(),
             owner: &build.owner,
@@ -114,14 +116,12 @@ fn done(counts: &v1::Counts) -> u32 {
 }
 
 /// How long it took, or takes by now.
-fn took(build: &v1::Build, now: SystemTime) -> Span {
+fn took(build: &v1::Build, now: SystemTime) -> TimeSpan {
     let end = match build.finished_ms {
-        0 => now
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_millis() as u64),
+        0 => to_ms(now),
         finished => finished,
     };
-    Span(Duration::from_millis(
+    TimeSpan(Duration::from_millis(
         end.saturating_sub(build.submitted_ms),
     ))
 }
@@ -147,7 +147,7 @@ fn listed(builds: &[v1::Build], now: SystemTime) -> String {
             build.build.chars().take(SHOWN_DIGITS).collect(),
             state_word(build).to_owned(),
             format!("{}/{}", done(&counts), counts.total),
-            ago(moment(build.submitted_ms), now),
+            ago(from_ms(build.submitted_ms), now),
             took(build, now).to_string(),
             options.user,
             options.title,
@@ -173,7 +173,7 @@ fn described(build: &v1::Build, now: SystemTime) -> String {
             actions.push_str(&format!(", {number} {word}"));
         }
     }
-    let submitted = moment(build.submitted_ms);
+    let submitted = from_ms(build.submitted_ms);
     let mut rows = vec![
         ("build", build.build.clone()),
         ("what", options.title),
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn builds_are_listed() {
-        let now = moment(1_772_323_200_007 + 125_000);
+        let now = from_ms(1_772_323_200_007 + 125_000);
         let mut over = build();
         over.finished_ms = over.submitted_ms + 2_310;
         over.set_result(v1::BuildResult::Failed);
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_build_is_described() {
-        let now = moment(1_772_323_200_007 + 125_000);
+        let now = from_ms(1_772_323_200_007 + 125_000);
         assert_eq!(
             described(&build(), now),
             "build      5b0d6c3e2f1a4d7f9c8b7a6958473625\n\

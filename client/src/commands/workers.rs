@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use gofarm_amount::{Size, TimeSpan};
 use gofarm_proto::v1;
 use serde::Serialize;
 
 use super::asking::{Asking, table};
 use crate::cli::ExitCode;
-use crate::report::{Size, Span};
 use crate::say;
 
 impl Asking {
@@ -119,7 +119,7 @@ fn listed(workers: &[v1::Worker]) -> String {
             pool(worker).to_owned(),
             format!("{}/{}", worker.running, worker.slots),
             Size(worker.memory).to_string(),
-            format!("{} ago", Span(Duration::from_millis(worker.seen_ms))),
+            format!("{} ago", TimeSpan(Duration::from_millis(worker.seen_ms))),
             platforms(worker),
         ];
         if !worker.set_aside.is_empty() {

@@ -15,6 +15,7 @@ use gofarm_engine::{
 use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_queue::{Clock, LeaseQueue, MonotonicClock};
 use gofarm_store::{DiskStore, Recorded, StoreError};
+use gofarm_timing::now_ms;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -153,10 +154,9 @@ impl<'a> Driver<'a> {
     }
 
     fn now(&self) -> Now {
-        let wall = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
         Now {
             at: self.clock.now(),
-            wall_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX),
+            wall_ms: now_ms(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gofarm_engine::core::{BuildOptions, BuildSpec, Estimate};
+use gofarm_engine::core::{BuildOptions, BuildSpec};
 use gofarm_proto::Digest;
 use gofarm_queue::{BlobPresence, InProcessQueue, LeaseQueue, MonotonicClock, QueueOptions};
 use gofarm_store::DiskStore;
@@ -71,11 +71,7 @@ impl Embedded {
             by_platform: false,
         };
         let spec = BuildSpec::from_graph(build.id, options, build.graph, |node| {
-            let recorded = build.history.estimate(&node.package, node.kind())?;
-            Some(Estimate {
-                duration_ms: recorded.duration_ms,
-                peak_memory: recorded.peak_memory,
-            })
+            build.history.estimate(&node.package, node.kind())
         })?;
         let queue: Arc<dyn LeaseQueue> = Arc::new(InProcessQueue::new(
             QueueOptions::default(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::amount::Span;
+use gofarm_amount::TimeSpan;
 
 /// Running actions that are shown at most, whatever the height.
 const RUNNING: usize = 10;
@@ -136,7 +136,7 @@ fn char_width(c: char) -> usize {
 pub(super) fn tenths(time: Duration) -> String {
     match time.as_secs() {
         0..60 => format!("{}.{}s", time.as_secs(), time.subsec_millis() / 100),
-        _ => Span(time).to_string(),
+        _ => TimeSpan(time).to_string(),
     }
 }
 

@@ -4,8 +4,8 @@
 //! [`Summary`] is the end of it, as a line and as JSON; [`EventLog`] is all of it as NDJSON. Nothing here knows a clock:
 //! whoever owns one says what time it is.
 
-mod amount;
 mod cgo_text;
+mod count;
 mod diagnostics;
 mod events;
 mod frame;
@@ -15,6 +15,7 @@ mod open_block;
 mod progress;
 #[cfg(test)]
 mod screen;
+mod share;
 mod short_path;
 mod skipped;
 mod summary;
@@ -22,12 +23,13 @@ mod summary_file;
 mod terminal;
 mod timestamp;
 
-pub use amount::{Count, Share, Size, Span};
 pub use cgo_text::CgoText;
+pub use count::Count;
 pub use diagnostics::{Diagnostics, Subject, locale_is_utf8};
 pub use events::{EventLog, EventLogError};
 pub use open_block::OpenBlock;
 pub use progress::Progress;
+pub use share::Share;
 pub use short_path::short_path;
 pub use skipped::Skipped;
 pub use summary::{ActionCounts, Built, Bytes, Outcome, Summary};

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::amount::Count;
+use super::count::Count;
 
 /// Names that a line holds at most.
 const NAMES: usize = 5;

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use gofarm_amount::{Size, TimeSpan};
 use gofarm_engine::core::{self, BuildId, BuildResult, BuildSummary};
-use gofarm_proto::v1::Kind;
 use serde::{Deserialize, Serialize};
 
-use super::amount::{Count, Share, Size, Span};
+use super::count::Count;
+use super::share::Share;
 
 /// What `--summary-json` writes. Fields may be added; those that are here keep their names and their meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,7 +120,7 @@ impl Summary {
         let kinds = build
             .kinds
             .iter()
-            .map(|(kind, counts)| (kind_name(*kind).to_owned(), counts.into()));
+            .map(|(kind, counts)| (kind.word().to_owned(), counts.into()));
         Summary {
             plan_reused,
             critical_path_ms: build.critical_path_ms,
@@ -140,7 +141,7 @@ impl Summary {
 
     /// The line for stderr, with its line end. `ended_by` says why a build was cancelled: "interrupted", "timed out".
     pub fn line(&self, built: Built, ended_by: Option<&str>) -> String {
-        let wall = Span(Duration::from_millis(self.wall_ms));
+        let wall = TimeSpan(Duration::from_millis(self.wall_ms));
         let mut line = match self.result {
             Outcome::Succeeded if built.programs > 0 => {
                 format!(
@@ -184,7 +185,7 @@ impl Summary {
                 line.push_str(&format!("; cache hit rate {hits}"));
             }
             let moved = self.bytes.uploaded.saturating_add(self.bytes.downloaded);
-            let critical = Span(Duration::from_millis(self.critical_path_ms));
+            let critical = TimeSpan(Duration::from_millis(self.critical_path_ms));
             line.push_str(&format!(
                 "; {} moved; critical path {critical}",
                 Size(moved)
@@ -215,16 +216,6 @@ impl From<&core::Counts> for ActionCounts {
     }
 }
 
-/// What a kind is called in JSON.
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Unspecified => "unspecified",
-        Kind::Compile => "compile",
-        Kind::Link => "link",
-        Kind::Preprofile => "preprofile",
-    }
-}
-
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
@@ -233,6 +224,8 @@ fn millis(time: Duration) -> u64 {
 mod tests {
     use std::fs;
     use std::path::Path;
+
+    use gofarm_proto::v1::Kind;
 
     use super::*;
 

@@ -1,18 +1,10 @@
 //! How long an action will take, and which order follows from that.
 
+use gofarm_proto::Estimate;
 use gofarm_proto::v1::Kind;
 
 use super::graph::Graph;
 use super::{BuildSpec, NodeId, Priority};
-
-/// What is recorded about earlier executions of a (package, kind).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Estimate {
-    /// Milliseconds.
-    pub duration_ms: u64,
-    /// Bytes.
-    pub peak_memory: u64,
-}
 
 /// Starting a tool, staging and collecting. Keeps a chain of tiny packages from looking free.
 const START_MS: u64 = 30;

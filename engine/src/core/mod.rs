@@ -39,9 +39,9 @@ mod task;
 mod tests;
 
 pub use effect::{BuildEvent, BuildResult, BuildSummary, Counts, Effect, NodeEvent, Resolution};
-pub use estimate::Estimate;
 pub use event::Event;
 pub use failure::{Failure, FailureClass};
+pub use gofarm_proto::Estimate;
 pub use id::{BuildId, Millis, NodeId, ParseBuildIdError, Priority, RunId};
 pub use machine::{Core, CoreOptions, Ignored};
 pub use news::{FencingToken, News, Owner};

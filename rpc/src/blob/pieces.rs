@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gofarm_proto::{Digest, v1};
+use gofarm_timing::Backoff;
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status, Streaming};
 
 use super::compression::unpack;
 use super::{BlobClient, PIECE};
 use crate::error::RpcError;
-use crate::retry::Backoff;
 
 const WHAT: &str = "read a blob";
 
@@ -59,7 +59,7 @@ impl Pieces {
     /// See [`PieceError`]. After one nothing more comes.
     pub async fn next(&mut self) -> Result<Option<Bytes>, PieceError> {
         let deadline = Instant::now() + self.patience;
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::default();
         while self.position < self.digest.size {
             let error = match self.attempt(deadline).await {
                 Ok(Some(piece)) => return self.take(piece).map(Some),
@@ -74,7 +74,7 @@ impl Pieces {
                 },
             };
             self.stream = None;
-            if !error.is_transient() || !backoff.wait(deadline).await {
+            if !error.is_transient() || !backoff.wait_before(deadline).await {
                 return Err(error.into());
             }
         }

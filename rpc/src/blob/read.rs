@@ -2,6 +2,7 @@
 
 use gofarm_proto::{Digest, v1};
 use gofarm_store::{DiskStore, Incoming, StoreError};
+use gofarm_timing::Backoff;
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status};
 
@@ -10,7 +11,6 @@ use super::error::BlobError;
 use super::progress::{Meter, Share};
 use super::{BlobClient, PIECE, blocking};
 use crate::error::RpcError;
-use crate::retry::Backoff;
 
 const WHAT: &str = "fetch a blob";
 
@@ -34,7 +34,7 @@ pub(super) async fn read(
     meter: &Meter<'_>,
 ) -> Result<bool, BlobError> {
     let mut share = Share::of(meter);
-    let mut backoff = Backoff::new();
+    let mut backoff = Backoff::default();
     let mut begun: Option<Incoming> = None;
     loop {
         let incoming = match begun.take() {
@@ -58,7 +58,7 @@ pub(super) async fn read(
             Outcome::Spoilt(failure) => failure,
         };
         tracing::debug!(%digest, error = %failure, "a download broke off");
-        if !backoff.wait(deadline).await {
+        if !backoff.wait_before(deadline).await {
             return Err(failure.into());
         }
     }

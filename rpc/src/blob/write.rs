@@ -6,6 +6,7 @@ use futures::SinkExt;
 use futures::channel::mpsc;
 use futures::future::{Either, select};
 use gofarm_proto::{Digest, v1};
+use gofarm_timing::Backoff;
 use tokio::time::{Instant, timeout_at};
 use tonic::Code;
 use uuid::Uuid;
@@ -16,7 +17,6 @@ use super::progress::{Meter, Share};
 use super::source::Source;
 use super::{BlobClient, PIECE, blocking};
 use crate::error::RpcError;
-use crate::retry::Backoff;
 
 const WHAT: &str = "store a blob";
 
@@ -33,7 +33,7 @@ pub(super) async fn write(
 ) -> Result<(), BlobError> {
     let upload = Uuid::new_v4().to_string();
     let mut share = Share::of(meter);
-    let mut backoff = Backoff::new();
+    let mut backoff = Backoff::default();
     let mut offset = 0;
     loop {
         let header = v1::WriteHeader {
@@ -59,7 +59,7 @@ pub(super) async fn write(
             Err(error) => return Err(error),
         };
         tracing::debug!(%digest, error = %failure, "an upload broke off");
-        if !backoff.wait(deadline).await {
+        if !backoff.wait_before(deadline).await {
             return Err(failure.into());
         }
         let stands = stands(client, digest, &upload, deadline).await?;

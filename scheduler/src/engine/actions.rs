@@ -2,15 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use gofarm_daemon::{Place, Span, now};
 use gofarm_proto::{ActionKey, v1};
+use gofarm_timing::from_ms;
 
 use gofarm_engine::WaitedFor;
 
 use super::Observers;
-use crate::metrics::{Ending, kind_name};
+use crate::metrics::Ending;
 use gofarm_engine::core::{BuildId, BuildSummary, Counts, NodeEvent, NodeId, Resolution};
 
 /// The actions of one build.
@@ -146,7 +147,7 @@ impl Actions {
         }
         span = span
             .with("gofarm.label", label.to_string())
-            .with("gofarm.kind", kind_name(kind))
+            .with("gofarm.kind", kind.word())
             .with("gofarm.key", key.to_string())
             .with("gofarm.worker", worker.to_owned())
             .with("gofarm.attempt", i64::from(action.attempt))
@@ -180,7 +181,7 @@ pub(super) fn build_over(build: BuildId, record: &v1::Build, options: &Observers
         v1::BuildResult::Cancelled => "cancelled",
     };
     let asked = record.options.clone().unwrap_or_default();
-    let begun = UNIX_EPOCH + Duration::from_millis(record.submitted_ms);
+    let begun = from_ms(record.submitted_ms);
     let counts = record.counts.unwrap_or_default();
     let mut span = Span::at(Place::of_build(build.0), "build", begun, now())
         .with("gofarm.build", build.to_string())

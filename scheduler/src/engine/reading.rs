@@ -8,11 +8,12 @@ use bytes::Bytes;
 use gofarm_engine::core::{BuildId, BuildOptions, BuildSpec, Estimate, platform_pool};
 use gofarm_engine::{GraphRead, Left};
 use gofarm_proto::{Digest, Message, v1};
+use gofarm_timing::now_ms;
 
 use super::SubmitError;
 use super::unplaceable::toolchain_names;
 use crate::metrics::MeteredStore;
-use crate::registry::{Registry, RegistryError, now_ms};
+use crate::registry::{Registry, RegistryError};
 use crate::retry::Retry;
 
 const DEFAULT_POOL: &str = "default";

@@ -13,6 +13,7 @@ use gofarm_engine::{
     Unplaced, WriteOutcome, Written,
 };
 use gofarm_queue::{Clock, LeaseQueue, MonotonicClock, QueueError};
+use gofarm_timing::now_ms;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
@@ -25,7 +26,7 @@ use super::keeping::keep;
 use super::unplaceable::explained;
 use super::{Observers, ReplicaOptions, reading};
 use crate::metrics::MeteredStore;
-use crate::registry::{Registry, now_ms};
+use crate::registry::Registry;
 use crate::retry::Retry;
 
 /// How long a replica that goes away takes for its last words.

@@ -1,10 +1,9 @@
 //! `gofarm-scheduler invalidate`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use anyhow::Context;
 use gofarm_daemon::Misuse;
 use gofarm_store::{NOTICED_WITHIN, TakenBackReport, TakenBackResult};
+use gofarm_timing::from_ms;
 use serde::Serialize;
 
 use super::{Progress, print};
@@ -95,7 +94,7 @@ fn nothing(taken: &TakenBackReport, asked: &Invalidate) -> String {
     if let Some(latest) = taken.makers.get(worker) {
         return format!(
             "worker {worker:?} made no result since then; its latest one is of {}",
-            humantime::format_rfc3339_millis(moment(*latest))
+            humantime::format_rfc3339_millis(from_ms(*latest))
         );
     }
     let text = format!("no result in the store was made by worker {worker:?}");
@@ -116,10 +115,6 @@ fn nothing(taken: &TakenBackReport, asked: &Invalidate) -> String {
     format!("{text}; there are results of {}{more}", shown.join(", "))
 }
 
-fn moment(ms: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(ms)
-}
-
 /// Key, worker, lease and time.
 fn line(result: &TakenBackResult) -> String {
     let Some(made) = &result.made else {
@@ -132,7 +127,7 @@ fn line(result: &TakenBackResult) -> String {
         result.key,
         made.worker,
         lease.unwrap_or_default(),
-        humantime::format_rfc3339_millis(moment(made.accepted_ms))
+        humantime::format_rfc3339_millis(from_ms(made.accepted_ms))
     )
 }
 

@@ -28,7 +28,6 @@ pub use registry::MeteredRegistry;
 pub use room::Room;
 pub use rpc::{MeteredRpc, Rpc, RpcLayer};
 pub use store::MeteredStore;
-pub(crate) use tasks::kind_name;
 pub use tasks::{Ending, Tasks};
 
 /// All of a scheduler's metrics. Handles are cheap to use and to clone.

@@ -145,7 +145,7 @@ impl Tasks {
             Ending::Skipped => "skipped",
             Ending::Cancelled => "cancelled",
         };
-        let kind = kind_name(kind);
+        let kind = kind.word();
         let ended = self.actions.get_or_create(&Ended { kind, how });
         ended.inc_by(count.into());
     }
@@ -164,7 +164,7 @@ impl Tasks {
     }
 
     pub(super) fn run_ended(&self, kind: v1::Kind, outcome: &Outcome) {
-        let kind = kind_name(kind);
+        let kind = kind.word();
         if let Outcome::Succeeded(result) | Outcome::Failed(result) = outcome {
             let seconds = Duration::from_millis(result.usage.wall_ms).as_secs_f64();
             self.run.get_or_create(&ByKind { kind }).observe(seconds);
@@ -184,7 +184,7 @@ impl Tasks {
     }
 
     pub(super) fn retried(&self, kind: v1::Kind) {
-        let kind = kind_name(kind);
+        let kind = kind.word();
         self.retries.get_or_create(&ByKind { kind }).inc();
     }
 
@@ -195,15 +195,6 @@ impl Tasks {
 
     pub(super) fn refused(&self, call: &'static str, reason: &'static str) {
         self.refusals.get_or_create(&Refused { call, reason }).inc();
-    }
-}
-
-pub(crate) fn kind_name(kind: v1::Kind) -> &'static str {
-    match kind {
-        v1::Kind::Unspecified => "unspecified",
-        v1::Kind::Compile => "compile",
-        v1::Kind::Link => "link",
-        v1::Kind::Preprofile => "preprofile",
     }
 }
 

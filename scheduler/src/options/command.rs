@@ -5,7 +5,8 @@ use std::time::SystemTime;
 use gofarm_proto::ActionKey;
 use gofarm_store::TakeBack;
 
-use super::{Options, RetentionOptions, StoreOptions, amount};
+use super::moment::moment;
+use super::{Options, RetentionOptions, StoreOptions};
 
 /// Decides what of each build runs, and hands it to workers.
 ///
@@ -97,7 +98,7 @@ pub struct Invalidate {
     pub worker: Option<String>,
 
     /// Since this time: 2h or 3d (ago), or 2026-11-28T10:00:00Z
-    #[arg(long, value_name = "TIME", requires = "worker", value_parser = amount::moment)]
+    #[arg(long, value_name = "TIME", requires = "worker", value_parser = moment)]
     pub since: Option<SystemTime>,
 
     /// Only say what would be taken back

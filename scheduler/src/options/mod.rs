@@ -1,7 +1,7 @@
 //! The command line of `gofarm-scheduler`, and the environment behind it.
 
-mod amount;
 mod command;
+mod moment;
 mod retention;
 mod store;
 
@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gofarm_amount::parse_time_span;
 use gofarm_daemon::LogFormat;
-
 use gofarm_queue::QueueOptions;
 
 pub use command::{Command, CommandLine, Fsck, Gc, Invalidate};
@@ -94,11 +94,11 @@ pub struct Options {
     pub namespace: String,
 
     /// How long a worker holds a task without saying that it is still there
-    #[arg(long, env = "GOFARM_LEASE_TTL", value_name = "TIME", default_value = "10s", value_parser = amount::time)]
+    #[arg(long, env = "GOFARM_LEASE_TTL", value_name = "TIME", default_value = "10s", value_parser = parse_time_span)]
     pub lease_ttl: Duration,
 
     /// How long calls under way may go on once the scheduler is told to end
-    #[arg(long, env = "GOFARM_DRAIN_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = amount::time)]
+    #[arg(long, env = "GOFARM_DRAIN_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = parse_time_span)]
     pub drain_timeout: Duration,
 
     /// How log lines are written to stderr; RUST_LOG says which (info, or gofarm_scheduler=debug,warn)
@@ -148,6 +148,21 @@ mod tests {
         let refused =
             Options::try_parse_from(["gofarm-scheduler", "--tls-cert", "a.pem"]).unwrap_err();
         assert!(refused.to_string().contains("--tls-key"), "{refused}");
+    }
+
+    #[test]
+    fn sizes_and_times_are_those_of_all_programs() {
+        let given = [
+            "--local-size=1.5GiB",
+            "--store-age=30d",
+            "--drain-timeout=1h2m",
+        ];
+        let options =
+            Options::try_parse_from([&["gofarm-scheduler"], &given[..]].concat()).unwrap();
+        assert_eq!(options.place.local_size, 3 << 29);
+        let day = Duration::from_secs(24 * 60 * 60);
+        assert_eq!(options.retention.store_age, Some(30 * day));
+        assert_eq!(options.drain_timeout, Duration::from_secs(3720));
     }
 
     #[test]

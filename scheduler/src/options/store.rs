@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use gofarm_amount::parse_size;
 use gofarm_daemon::Misuse;
 use gofarm_store::{DiskStore, DiskStoreOptions, FarmStore, StoreError};
-
-use super::amount;
 
 /// What says where blobs and results are.
 #[derive(Clone, Debug, clap::Args)]
@@ -22,7 +21,7 @@ pub struct StoreOptions {
     pub local_dir: Option<PathBuf>,
 
     /// How much that folder keeps, or the store itself where it is a folder; what was used least recently goes first
-    #[arg(long, env = "GOFARM_LOCAL_SIZE", value_name = "SIZE", default_value = "20GiB", value_parser = amount::size)]
+    #[arg(long, env = "GOFARM_LOCAL_SIZE", value_name = "SIZE", default_value = "20GiB", value_parser = parse_size)]
     pub local_size: u64,
 }
 

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gofarm_proto::v1;
+use gofarm_proto::{MovingAverage, v1};
+use gofarm_timing::now_ms;
 use tokio::time::Instant;
 
 use super::bells::Bells;
-use super::moving_average::merge;
 use super::{
     Append, Appended, Bounds, Duty, Measurement, Ownership, Registry, RegistryError, Restore,
-    Tenure, WORKER_LISTED, now_ms,
+    Tenure, WORKER_LISTED,
 };
 use gofarm_engine::Now;
 use gofarm_engine::core::{BuildId, Estimate, Millis};
@@ -195,8 +195,9 @@ impl Registry for MemoryRegistry {
         for measurement in measurements {
             let kind = measurement.kind.into();
             let key = (pool.to_owned(), measurement.package.clone(), kind);
-            let merged = merge(state.history.get(&key).copied(), measurement.measured);
-            state.history.insert(key, merged);
+            let before = state.history.get(&key).copied().map(MovingAverage::from);
+            let average = MovingAverage::after(before, measurement.measured);
+            state.history.insert(key, average.estimate());
         }
         // Which ones go is chance, as in the other registry.
         let surplus = state.history.len().saturating_sub(self.bounds.history);

@@ -7,7 +7,6 @@
 pub(crate) mod bells;
 mod error;
 mod memory;
-pub(crate) mod moving_average;
 #[allow(clippy::module_inception, reason = "the contract's own file")]
 mod registry;
 
@@ -62,11 +61,4 @@ pub(crate) fn record_id(record: &v1::Build) -> Result<BuildId, RegistryError> {
             reason: error.to_string(),
         },
     )
-}
-
-/// Milliseconds since the epoch.
-pub(crate) fn now_ms() -> u64 {
-    let now = std::time::SystemTime::now();
-    let now = now.duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0, |now| now.as_millis() as u64)
 }

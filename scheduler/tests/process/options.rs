@@ -54,8 +54,16 @@ fn settings_that_cannot_be_followed_are_named() {
 #[test]
 fn a_command_line_or_variable_that_is_wrong_ends_with_2() {
     for (args, env, word) in [
-        (&["--lease-ttl", "10"][..], &[][..], "write a time as"),
-        (&["--local-size", "5"], &[], "write a size as"),
+        (
+            &["--lease-ttl", "10"][..],
+            &[][..],
+            "missing unit (try 90s, 10m or 1h30m)",
+        ),
+        (
+            &["--local-size", "5"],
+            &[],
+            "missing unit (try 512MiB or 50GiB)",
+        ),
         (&[], &[("GOFARM_LISTEN", "here")], "--listen"),
         (&[], &[("RUST_LOG", "=,=")], "RUST_LOG"),
         (&["--tls-key", "k.pem"], &[], "--tls-cert"),

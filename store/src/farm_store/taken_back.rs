@@ -12,10 +12,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use gofarm_proto::{ActionKey, Digest, Message, v1};
+use gofarm_timing::{now_ms, to_ms};
 
 use super::FarmStore;
 use crate::custody::Entry;
@@ -158,7 +159,7 @@ impl FarmStore {
         dry_run: bool,
         mut progress: impl FnMut(u16),
     ) -> Result<TakenBackReport> {
-        let at_ms = millis(SystemTime::now());
+        let at_ms = now_ms();
         let note = v1::Invalidation {
             at_ms,
             what: Some(what.message()),
@@ -346,11 +347,11 @@ impl FarmStore {
         self.put_note(NOTES, name, framed).await
     }
 
-    async fn forget_old_notes(&self, now_ms: u64) -> Result<()> {
+    async fn forget_old_notes(&self, now: u64) -> Result<()> {
         let kept = u64::try_from(KEPT.as_millis()).unwrap_or(u64::MAX);
         for name in self.notes(NOTES).await? {
             let at = name.split('-').next().and_then(|at| at.parse::<u64>().ok());
-            if at.is_some_and(|at| at.saturating_add(kept) < now_ms) {
+            if at.is_some_and(|at| at.saturating_add(kept) < now) {
                 self.remove_note(NOTES, name).await?;
             }
         }
@@ -364,14 +365,8 @@ impl TakeBack {
             TakeBack::Key(key) => v1::invalidation::What::Key(key.0.to_vec()),
             TakeBack::MadeBy { worker, since } => v1::invalidation::What::MadeBy(v1::MadeBy {
                 worker: worker.clone(),
-                since_ms: millis(*since),
+                since_ms: to_ms(*since),
             }),
         }
     }
-}
-
-/// Milliseconds since the epoch.
-fn millis(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

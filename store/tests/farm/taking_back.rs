@@ -1,9 +1,10 @@
 //! Results that are taken back, on a folder and on S3, with two replicas.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_store::{FarmStore, Recorded, TakeBack};
+use gofarm_timing::now_ms;
 
 use crate::replica::{result, soon};
 use crate::two::Two;
@@ -14,10 +15,6 @@ fn key(name: &str) -> ActionKey {
 
 fn made_of(name: &str) -> v1::ActionResult {
     result(&[("pkg.x", Digest::of(name.as_bytes()))])
-}
-
-fn now_ms() -> u64 {
-    UNIX_EPOCH.elapsed().unwrap().as_millis() as u64
 }
 
 /// A result of this worker, accepted so long ago.

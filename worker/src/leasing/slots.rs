@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gofarm_timing::{Backoff, random};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -13,9 +14,6 @@ use super::lease::{Capacity, Lease, LeaseSource};
 use super::pace::Pace;
 use super::room::{Need, Room};
 use crate::running::Executor;
-
-/// First and longest pause after the queue could not be reached.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
 /// A task that was taken ahead and finds no slot for so long goes back: another worker may be idle. What was fetched for it
 /// stays, so that taking it again costs little.
@@ -101,14 +99,14 @@ impl<S: LeaseSource> WorkerLoop<S> {
         let Some(capacity) = capacity else {
             return std::future::pending().await;
         };
-        let mut pause = BACKOFF.0;
+        let mut backoff = Backoff::default();
         loop {
             match self.source.acquire(capacity).await {
                 Ok(leases) => return leases,
                 Err(error) => {
+                    let pause = backoff.pause(random());
                     tracing::warn!(%error, retry_in = ?pause, "cannot take leases");
                     tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(BACKOFF.1);
                 }
             }
         }

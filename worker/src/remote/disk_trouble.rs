@@ -7,10 +7,14 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use gofarm_timing::Backoff;
 use tokio::time::Instant;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Nobody else waits for this disk, so nothing spreads the pauses.
+const ALL_OF_IT: f64 = 1.0;
 
 /// How it stands with the disk.
 #[derive(Debug)]
@@ -20,6 +24,7 @@ pub(super) struct DiskTrouble(Mutex<Streak>);
 struct Streak {
     /// Full disks since the last task that came to its end.
     times: u32,
+    backoff: Backoff,
     pause_until: Instant,
 }
 
@@ -27,6 +32,7 @@ impl DiskTrouble {
     pub fn new() -> DiskTrouble {
         DiskTrouble(Mutex::new(Streak {
             times: 0,
+            backoff: Backoff::between(FIRST_PAUSE, LONGEST_PAUSE),
             pause_until: Instant::now(),
         }))
     }
@@ -37,8 +43,7 @@ impl DiskTrouble {
         // Those that ran at the same time have met the same disk.
         if now >= streak.pause_until {
             streak.times += 1;
-            let doubled = FIRST_PAUSE * (1 << (streak.times - 1).min(10));
-            streak.pause_until = now + doubled.min(LONGEST_PAUSE);
+            streak.pause_until = now + streak.backoff.pause(ALL_OF_IT);
         }
         streak.times <= 2
     }
@@ -47,6 +52,7 @@ impl DiskTrouble {
     pub fn is_over(&self) {
         let mut streak = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         streak.times = 0;
+        streak.backoff.reset();
     }
 
     /// Nothing is to be taken before.

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use gofarm_daemon::now;
 use gofarm_proto::{Digest, INLINE_LOG, v1};
-use gofarm_rpc::{Backoff, BlobError, RpcError, Source};
+use gofarm_rpc::{BlobError, RpcError, Source};
 use gofarm_store::DiskStore;
+use gofarm_timing::Backoff;
 use tokio::time::{Instant, timeout};
 
 use super::message::blobs;
@@ -66,7 +67,7 @@ async fn tell(
         Err(trouble) => outcome = instead(shared, outcome, trouble).await,
     }
     let mut uploads = 1;
-    let mut backoff = Backoff::new();
+    let mut backoff = Backoff::default();
     while !shared.held.is_lost(token) {
         let server = shared.servers.current();
         let mut leases = server.leases();
@@ -108,7 +109,7 @@ async fn tell(
         }
         tracing::warn!(lease = %token, %error, "cannot report the end of a task; trying again");
         shared.servers.turn_from(server);
-        if !backoff.wait(end).await {
+        if !backoff.wait_before(end).await {
             return Err(SourceError(error.to_string()));
         }
     }
@@ -225,7 +226,7 @@ async fn upload(
     if digests.is_empty() {
         return Ok(());
     }
-    let mut backoff = Backoff::new();
+    let mut backoff = Backoff::default();
     while !shared.held.is_lost(token) {
         let server = shared.servers.current();
         let deadline = end.min(Instant::now() + UPLOAD_PATIENCE);
@@ -245,7 +246,7 @@ async fn upload(
         }
         tracing::warn!(lease = %token, %error, "cannot upload outputs; trying again");
         shared.servers.turn_from(server);
-        if !backoff.wait(end).await {
+        if !backoff.wait_before(end).await {
             return Err(UploadTrouble::Other(reason()));
         }
     }

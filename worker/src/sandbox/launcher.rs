@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use gofarm_timing::{Backoff, random};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::resource::{Resource, getrlimit, rlim_t};
@@ -39,6 +40,7 @@ use super::protocol::{
 
 /// A program that was just written may still be open in a sibling of the writer between its fork and its exec.
 const BUSY_RETRIES: u32 = 8;
+const BUSY_PAUSES: Backoff = Backoff::between(Duration::from_millis(2), Duration::from_millis(256));
 
 /// Every resource limit, soft and hard.
 type Limits = [(rlim_t, rlim_t); LIMITED.len()];
@@ -267,6 +269,7 @@ fn start(command: &Command, output: &PipeWriter) -> Result<Child, Failed> {
     // The worker has made it.
     let cwd = Path::new(&command.cwd);
     let mut attempt = 0;
+    let mut backoff = BUSY_PAUSES;
     loop {
         let streams = output
             .try_clone()
@@ -289,7 +292,7 @@ fn start(command: &Command, output: &PipeWriter) -> Result<Child, Failed> {
             Err(error)
                 if error.kind() == io::ErrorKind::ExecutableFileBusy && attempt < BUSY_RETRIES =>
             {
-                thread::sleep(Duration::from_millis(1 << attempt));
+                thread::sleep(backoff.pause(random()));
                 attempt += 1;
             }
             Err(error) => return Err(failed(&format!("starting {}", program.display()), error)),

@@ -1,7 +1,7 @@
 //! A farm, and whoever asks it: what the commands have in common that do.
 
+mod ago;
 mod known;
-mod moment;
 mod table;
 
 use std::time::Duration;
@@ -12,8 +12,8 @@ use tokio::runtime::Runtime;
 use tokio::time::Instant;
 use tonic::Code;
 
+pub(super) use ago::ago;
 pub(super) use known::Known;
-pub(super) use moment::{ago, moment};
 pub(super) use table::table;
 
 use crate::cli::{FarmSettings, UsageError};

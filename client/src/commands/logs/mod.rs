@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use gofarm_proto::v1;
-use gofarm_rpc::Backoff;
+use gofarm_timing::Backoff;
 use tokio_util::sync::CancellationToken;
 
 use super::asking::{Asking, Known};
@@ -107,7 +107,7 @@ impl Asking {
 
     async fn read(&self, build: &str, page: &mut Page<'_>) -> anyhow::Result<()> {
         const WHAT: &str = "read the log of an action";
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::default();
         let mut heard = tokio::time::Instant::now();
         loop {
             let request = v1::ActionLogRequest {
@@ -135,7 +135,7 @@ impl Asking {
                 }
             };
             let error = self.connection.error(WHAT, status);
-            if !error.is_transient() || !backoff.wait(heard + PATIENCE).await {
+            if !error.is_transient() || !backoff.wait_before(heard + PATIENCE).await {
                 return Err(error.into());
             }
         }

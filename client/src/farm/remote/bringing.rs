@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::anyhow;
+use gofarm_amount::Size;
 use gofarm_proto::Digest;
 use gofarm_rpc::{BlobClient, BlobError, Progress, Source};
 use tokio::sync::Notify;
@@ -15,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use super::PATIENCE;
 use crate::farm::build::BuildWatch;
 use crate::farm::upload::UploadError;
-use crate::report::Size;
 
 /// How often the user is told how far an upload has come.
 const TICK: Duration = Duration::from_millis(100);

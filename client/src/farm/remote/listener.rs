@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use gofarm_proto::v1;
-use gofarm_rpc::{Backoff, Connection, RpcError};
+use gofarm_rpc::{Connection, RpcError};
+use gofarm_timing::Backoff;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tonic::{Code, Status};
@@ -74,7 +75,7 @@ struct Listener {
 
 impl Listener {
     async fn run(&mut self) {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::default();
         let mut broken = None;
         loop {
             let before = self.heard;
@@ -109,7 +110,7 @@ impl Listener {
             if self.tell.is_closed() {
                 return;
             }
-            backoff.wait(deadline + PATIENCE).await;
+            backoff.wait_before(deadline + PATIENCE).await;
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gofarm_proto::v1;
 use gofarm_rpc::Connection;
+use gofarm_timing::{Backoff, random};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
@@ -11,9 +12,8 @@ use super::story::{Need, Story};
 
 /// Between two actions there is always a moment in which nothing runs.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Between two questions; twice as long each time, since many builds may wait for long.
-const FIRST_PAUSE: Duration = Duration::from_secs(2);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// Between two questions; longer and longer, since many builds may wait for long.
+const BETWEEN: Backoff = Backoff::between(Duration::from_secs(2), Duration::from_secs(15));
 /// A question is given up after this time: the next one will do.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -24,7 +24,7 @@ pub(super) struct Waiting {
     /// Since when nothing runs and something waits.
     since: Option<Instant>,
     next: Instant,
-    pause: Duration,
+    backoff: Backoff,
     asking: JoinSet<Option<String>>,
 }
 
@@ -35,7 +35,7 @@ impl Waiting {
             build,
             since: None,
             next: Instant::now(),
-            pause: FIRST_PAUSE,
+            backoff: BETWEEN,
             asking: JoinSet::new(),
         }
     }
@@ -46,7 +46,7 @@ impl Waiting {
         let needs = story.waits_for();
         if needs.is_empty() {
             self.since = None;
-            self.pause = FIRST_PAUSE;
+            self.backoff.reset();
             self.next = now;
             self.asking.abort_all();
         }
@@ -59,8 +59,7 @@ impl Waiting {
             return;
         }
         if now >= self.next && self.asking.is_empty() {
-            self.next = now + self.pause;
-            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            self.next = now + self.backoff.pause(random());
             self.ask(needs);
         }
     }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use gofarm_proto::{ActionKey, Digest, Message, v1};
 use gofarm_store::{DiskStore, DiskStoreOptions, FarmStore};
+use gofarm_timing::now_ms;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::blobs::Presence;
 use crate::engine::{EngineHandle, ReplicaOptions};
-use crate::registry::{Registry, now_ms};
+use crate::registry::Registry;
 use gofarm_engine::core::{ActionResult, BuildId, Log, Outcome, OutputFile};
 use gofarm_engine::provenance;
 use gofarm_queue::{

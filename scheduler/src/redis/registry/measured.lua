@@ -1,4 +1,4 @@
--- Takes measurements into the history of a pool; the same arithmetic as moving_average.rs.
+-- Takes measurements into the history of a pool; the same arithmetic as `MovingAverage` in proto/src/estimate.rs.
 -- KEYS: history. ARGV: weight of a new duration, what is left of a smaller peak, time to be kept in ms, how many are
 -- kept, then for each execution: field, duration in ms, peak in bytes.
 for i = 5, #ARGV, 3 do

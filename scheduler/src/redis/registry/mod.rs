@@ -10,17 +10,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gofarm_proto::{Message, v1};
+use gofarm_proto::{Message, MovingAverage, v1};
+use gofarm_timing::now_ms;
 use redis::Client;
 
 use self::keys::Keys;
 use self::link::Link;
 use self::scripts::Scripts;
 use crate::registry::bells::Bells;
-use crate::registry::moving_average::{DURATION_WEIGHT, MEMORY_DECAY};
 use crate::registry::{
     Append, Appended, Bounds, Duty, Measurement, OWNERSHIP_TTL, Ownership, REMEMBERED, Registry,
-    RegistryError, Restore, Tenure, WORKER_LISTED, now_ms, record_id,
+    RegistryError, Restore, Tenure, WORKER_LISTED, record_id,
 };
 use gofarm_engine::core::{BuildId, Estimate};
 
@@ -376,7 +376,8 @@ impl Registry for RedisRegistry {
     ) -> Result<(), RegistryError> {
         for measurements in measurements.chunks(BATCH) {
             let mut call = self.scripts.measured.key(self.keys.history(pool));
-            call.arg(DURATION_WEIGHT).arg(MEMORY_DECAY);
+            call.arg(MovingAverage::DURATION_WEIGHT);
+            call.arg(MovingAverage::MEMORY_DECAY);
             call.arg(ms(HISTORY_KEPT)).arg(self.bounds.history);
             for Measurement {
                 package,

@@ -12,6 +12,7 @@ use super::*;
 use crate::redis::RedisRegistry;
 use gofarm_engine::core::Estimate;
 use gofarm_testkit::RedisServer;
+use gofarm_timing::now_ms;
 
 fn owner(name: &str) -> Arc<str> {
     name.into()

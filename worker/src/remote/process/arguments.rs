@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use gofarm_amount::{parse_size, parse_time_span};
 use gofarm_daemon::LogFormat;
 
 /// A worker of a build farm: takes actions from a scheduler, runs them here, and brings their outputs to the farm's store.
@@ -61,7 +62,7 @@ pub struct Arguments {
 
     /// How long a blob of the local cache that this process has hashed is believed to have its bytes still, although nothing
     /// has written to its file. Before an action reads it after that, it is hashed again
-    #[arg(long, env = "GOFARM_VERIFY_AFTER", default_value = "1h", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "GOFARM_VERIFY_AFTER", default_value = "1h", value_parser = parse_time_span, value_name = "TIME")]
     pub verify_after: Duration,
 
     /// How much of the local cache is read in a second, while no action runs, to find damage; none for never
@@ -69,7 +70,7 @@ pub struct Arguments {
     pub scrub_rate: u64,
 
     /// How long a blob is left alone by that after it was verified last
-    #[arg(long, env = "GOFARM_SCRUB_AFTER", default_value = "24h", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "GOFARM_SCRUB_AFTER", default_value = "24h", value_parser = parse_time_span, value_name = "TIME")]
     pub scrub_after: Duration,
 
     /// Whether actions see nothing but what they declare: where the machine allows it, always, or never
@@ -82,7 +83,7 @@ pub struct Arguments {
     pub cc: Vec<String>,
 
     /// How long running actions may take after a signal to end
-    #[arg(long, env = "GOFARM_DRAIN_TIMEOUT", default_value = "30s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "GOFARM_DRAIN_TIMEOUT", default_value = "30s", value_parser = parse_time_span, value_name = "TIME")]
     pub drain_timeout: Duration,
 
     /// How log lines are written to standard error
@@ -120,28 +121,11 @@ fn slots(text: &str) -> Result<SlotCount, String> {
     }
 }
 
-const UNITS: [(&str, u64); 9] = [
-    ("B", 1),
-    ("KiB", 1 << 10),
-    ("MiB", 1 << 20),
-    ("GiB", 1 << 30),
-    ("TiB", 1 << 40),
-    ("KB", 1_000),
-    ("MB", 1_000_000),
-    ("GB", 1_000_000_000),
-    ("TB", 1_000_000_000_000),
-];
-
 fn size(text: &str) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is no size; write 512MiB or 50GiB");
-    let (number, unit) = number_and_unit(text).ok_or_else(wrong)?;
-    let unit = UNITS
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(unit));
-    let (_, scale) = unit.ok_or_else(wrong)?;
-    match number * *scale as f64 {
-        bytes if (1.0..1e18).contains(&bytes) => Ok(bytes as u64),
-        _ => Err(wrong()),
+    match parse_size(text) {
+        Ok(0) => Err("it must be more than nothing".to_owned()),
+        Ok(bytes) => Ok(bytes),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -152,48 +136,49 @@ fn rate(text: &str) -> Result<u64, String> {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no time; write 30s, 500ms or 5m");
-    let (number, unit) = number_and_unit(text).ok_or_else(wrong)?;
-    let seconds = match unit {
-        "ms" => 0.001,
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(wrong()),
-    };
-    Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())
-}
-
-fn number_and_unit(text: &str) -> Option<(f64, &str)> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-    let (number, unit) = text.split_at(end);
-    Some((number.parse().ok()?, unit.trim_start()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn sizes_times_and_slots_are_read() {
+    fn sizes_and_slots_are_read() {
         assert_eq!(size("50GiB"), Ok(50 << 30));
         assert_eq!(size("1.5 kib"), Ok(1536));
         assert_eq!(rate("16MiB"), Ok(16 << 20));
         assert_eq!(rate("none"), Ok(0));
         assert!(rate("0").is_err());
-        assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
-        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
         assert_eq!(slots("auto"), Ok(SlotCount::Auto));
         assert_eq!(slots("3"), Ok(SlotCount::Exactly(3)));
         for wrong in ["", "50", "GiB", "-1GiB", "0B", "5GX"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
-        for wrong in ["", "30", "s", "1d"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
         for wrong in ["", "0", "-1", "many"] {
             assert!(slots(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_and_times_are_those_of_all_programs() {
+        let read = |given: &[&str]| {
+            let start = ["gofarm-worker", "--server=http://a:1"];
+            Arguments::try_parse_from([&start, given].concat())
+        };
+        let arguments = read(&[
+            "--cache-size=1.5GiB",
+            "--scrub-after=1d",
+            "--drain-timeout=1h2m",
+        ]);
+        let arguments = arguments.unwrap();
+        assert_eq!(arguments.cache_size, 3 << 29);
+        assert_eq!(arguments.scrub_after, Duration::from_secs(24 * 60 * 60));
+        assert_eq!(arguments.drain_timeout, Duration::from_secs(3720));
+        for wrong in [
+            "--drain-timeout=30",
+            "--drain-timeout=s",
+            "--drain-timeout=1w",
+            "--memory=0B",
+        ] {
+            assert!(read(&[wrong]).is_err(), "{wrong}");
         }
     }
 
