@@ -10,7 +10,7 @@ mod standing;
 mod tests;
 mod waiting;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use gofarm_daemon::Spans;
@@ -97,10 +97,13 @@ impl LeasesService {
     }
 
     fn standings(&self) -> MutexGuard<'_, Standings> {
-        // Counters and times: whatever a panic left is as good as any.
-        self.standings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.standings.lock().unwrap_or_else(|poisoned| {
+            // What a panic left may contradict itself. It is soft: workers are met again.
+            let mut standings = poisoned.into_inner();
+            *standings = Standings::default();
+            self.standings.clear_poison();
+            standings
+        })
     }
 
     /// Takes tasks for a worker, waiting for a first as long as it asks for.
@@ -151,7 +154,13 @@ impl LeasesService {
             }));
         });
         let leases = tokio::select! {
-            leases = answered => leases.map_or_else(|_| Ok(Vec::new()), |leases| leases.map(Unclaimed::claim))?,
+            leases = answered => match leases {
+                Ok(leases) => leases.map(Unclaimed::claim)?,
+                // Whoever asks for this call has panicked.
+                Err(_) => return Err(QueueError::Unavailable {
+                    reason: "a defect of the scheduler; its log says where".to_owned(),
+                }),
+            },
             () = waiting.dismissed() => Vec::new(),
             () = self.closing.cancelled() => Vec::new(),
         };
