@@ -1,10 +1,12 @@
 //! How a process of a farm runs and ends. Its exit codes are those of `gofarm`.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use gofarm_printable::Printable;
 
+use crate::panics::{Broken, broken, note_panics};
 use crate::{LogFormat, log_to_stderr};
 
 /// The command line or a variable is wrong, or asks for what is not supported. clap has the same.
@@ -12,6 +14,9 @@ const USAGE: u8 = 2;
 
 /// The machine or the network: something that the process needs is not there.
 const ENVIRONMENT: u8 = 3;
+
+/// A defect of gofarm: something panicked that the process cannot be without.
+const DEFECT: u8 = 4;
 
 /// Marks an error as the user's: the command line or a variable is wrong. Errors without the mark are the environment's.
 ///
@@ -36,12 +41,22 @@ where
         eprintln!("error: {}", Printable::line(&format!("{error:#}")));
         return ExitCode::from(exit_code(&error));
     }
-    let ended = tokio::runtime::Runtime::new()
-        .context("threads cannot be started")
-        .and_then(|runtime| runtime.block_on(run()));
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    note_panics();
+    let lived = || {
+        let runtime = tokio::runtime::Runtime::new().context("threads cannot be started")?;
+        runtime.block_on(async {
+            tokio::select! {
+                ended = run() => ended,
+                broken = broken() => Err(broken.into()),
+            }
+        })
+    };
+    // Nothing is used any more of what a panic may have left half done.
+    match catch_unwind(AssertUnwindSafe(lived)) {
+        // It is in the log.
+        Err(_) => ExitCode::from(DEFECT),
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
             // The chain on one line, for those who read logs by line.
             tracing::error!("{error:#}");
             ExitCode::from(exit_code(&error))
@@ -51,9 +66,12 @@ where
 
 /// What a process ends with that this error has ended.
 fn exit_code(error: &anyhow::Error) -> u8 {
-    match error.chain().any(|cause| cause.is::<Misuse>()) {
-        true => USAGE,
-        false => ENVIRONMENT,
+    if error.chain().any(|cause| cause.is::<Misuse>()) {
+        USAGE
+    } else if error.is::<Broken>() {
+        DEFECT
+    } else {
+        ENVIRONMENT
     }
 }
 

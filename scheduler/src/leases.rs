@@ -3,13 +3,14 @@
 //! Everything of weight is the queue's; here requests are read, workers are noted, and a worker that cannot bring
 //! anything to an end is kept from taking the farm's tasks one after the other (see [`standing`]).
 
+mod by_time;
 mod message;
 mod standing;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use gofarm_daemon::Spans;
@@ -22,6 +23,7 @@ use tonic::{Request, Response, Status};
 
 use self::message::Asked;
 use self::standing::{Allowance, Standings, Verdict};
+use self::waiting::WaitingCalls;
 use crate::blobs::refusal;
 use crate::engine::Recording;
 use crate::metrics::MeteredStore;
@@ -51,8 +53,7 @@ pub struct LeasesService {
     closing: CancellationToken,
     replica: Arc<str>,
     standings: Mutex<Standings>,
-    /// Cancelled to answer the calls with which a worker waits.
-    waiting: Mutex<HashMap<Arc<str>, CancellationToken>>,
+    waiting: WaitingCalls,
 }
 
 impl LeasesService {
@@ -72,7 +73,7 @@ impl LeasesService {
             closing,
             replica: "".into(),
             standings: Mutex::default(),
-            waiting: Mutex::default(),
+            waiting: WaitingCalls::default(),
         }
     }
 
@@ -96,25 +97,13 @@ impl LeasesService {
     }
 
     fn standings(&self) -> MutexGuard<'_, Standings> {
-        // Counters and times: whatever a panic left is as good as any.
-        self.standings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What the waiting calls of a worker listen to.
-    fn waits(&self, worker: &Arc<str>) -> CancellationToken {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.entry(worker.clone()).or_default().clone()
-    }
-
-    /// Answers the waiting calls of a worker. One that is about to leave asks for nothing, and then reads all its
-    /// answers: if it hung up instead, what it is given in just that moment would be lost until its lease runs out.
-    fn dismiss(&self, worker: &str) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(waits) = waiting.remove(worker) {
-            waits.cancel();
-        }
+        self.standings.lock().unwrap_or_else(|poisoned| {
+            // What a panic left may contradict itself. It is soft: workers are met again.
+            let mut standings = poisoned.into_inner();
+            *standings = Standings::default();
+            self.standings.clear_poison();
+            standings
+        })
     }
 
     /// Takes tasks for a worker, waiting for a first as long as it asks for.
@@ -126,17 +115,19 @@ impl LeasesService {
         let mut request = asked.request;
         let name = request.worker.clone();
         if request.max == 0 {
-            self.dismiss(&name);
+            // It is about to leave, and then reads all its answers: if it hung up instead, what it is given in just that
+            // moment would be lost until its lease runs out.
+            self.waiting.dismiss(&name);
             return Ok(Vec::new());
         }
-        let dismissed = self.waits(&name);
+        let waiting = self.waiting.begin(&name);
         match allowance {
             Allowance::All => {}
             Allowance::Probe => request.max = request.max.min(1),
             Allowance::Nothing { until } => {
                 tokio::select! {
                     () = sleep_until(end.min(until)) => {}
-                    () = dismissed.cancelled() => {}
+                    () = waiting.dismissed() => {}
                     () = self.closing.cancelled() => {}
                 }
                 return Ok(Vec::new());
@@ -163,8 +154,14 @@ impl LeasesService {
             }));
         });
         let leases = tokio::select! {
-            leases = answered => leases.map_or_else(|_| Ok(Vec::new()), |leases| leases.map(Unclaimed::claim))?,
-            () = dismissed.cancelled() => Vec::new(),
+            leases = answered => match leases {
+                Ok(leases) => leases.map(Unclaimed::claim)?,
+                // Whoever asks for this call has panicked.
+                Err(_) => return Err(QueueError::Unavailable {
+                    reason: "a defect of the scheduler; its log says where".to_owned(),
+                }),
+            },
+            () = waiting.dismissed() => Vec::new(),
             () = self.closing.cancelled() => Vec::new(),
         };
         let (left, leases): (Vec<Lease>, Vec<Lease>) = {

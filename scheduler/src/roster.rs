@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gofarm_daemon::vital;
 use gofarm_proto::v1;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -26,7 +27,7 @@ impl Roster {
     /// Starts noting; ends when it is dropped. Needs a tokio runtime.
     pub fn start(registry: Arc<dyn Registry>) -> Roster {
         let (heard, inbox) = mpsc::channel(WAITING);
-        tokio::spawn(note(registry, inbox));
+        tokio::spawn(vital("the table of workers", note(registry, inbox)));
         Roster { heard }
     }
 }

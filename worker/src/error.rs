@@ -155,6 +155,9 @@ pub enum ExecuteError {
     /// The launcher process did not do its part.
     #[error("the launcher of the action's tools failed: {0}")]
     Launcher(String),
+    /// The worker panicked while it had the action; all processes are gone.
+    #[error("a defect of gofarm: the worker panicked over this action ({0}); its log says where")]
+    Panicked(String),
 }
 
 impl ExecuteError {
@@ -169,7 +172,8 @@ impl ExecuteError {
             } => ErrorClass::User,
             ExecuteError::Malformed { .. }
             | ExecuteError::MissingOutput { .. }
-            | ExecuteError::NativeStep { .. } => ErrorClass::Bug,
+            | ExecuteError::NativeStep { .. }
+            | ExecuteError::Panicked(_) => ErrorClass::Bug,
             ExecuteError::Store(error) => match error.class() {
                 gofarm_store::ErrorClass::User => ErrorClass::User,
                 gofarm_store::ErrorClass::Environment => ErrorClass::Environment,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use gofarm_proto::{ActionKey, Digest};
 
 use super::flight::KeyMap;
+use super::makers::Makers;
 use super::spec::{BuildSpec, NodeInfo};
 use super::{ActionResult, BuildId, Counts, Failure, Millis, Prior, Priority, Resolution};
 
@@ -55,10 +56,17 @@ pub(super) struct Node {
     pub duration_ms: u64,
     /// Valid while active and when done.
     pub key: ActionKey,
-    /// When done; kept when reopened, to see what changed.
-    pub result: Option<Arc<ActionResult>>,
+    /// See [`Node::result`]. Only [`Build::set_result`] changes it, because `Build::makers` says the same.
+    result: Option<Arc<ActionResult>>,
     /// What was told of it before this core had the build, until it comes to something here.
     pub prior: Option<Box<Prior>>,
+}
+
+impl Node {
+    /// When done; kept when reopened, to see what changed.
+    pub fn result(&self) -> Option<&Arc<ActionResult>> {
+        self.result.as_ref()
+    }
 }
 
 #[derive(Debug)]
@@ -77,6 +85,8 @@ pub(super) struct Build {
     /// The first node of each key that ended with a result or a failure of its own.
     pub by_key: KeyMap<ActionKey, u32>,
     pub failures: HashMap<u32, Arc<Failure>>,
+    /// Who has made what, by the results of the nodes.
+    makers: Makers,
     /// (producer, waiting node) that no edge says: see `recovery.rs`.
     pub extra: Vec<(u32, u32)>,
     /// A node was reopened, so an ended node's inputs may have changed.
@@ -129,6 +139,7 @@ impl Build {
             kinds,
             by_key: KeyMap::default(),
             failures: HashMap::new(),
+            makers: Makers::default(),
             extra: Vec::new(),
             reopened: false,
             spec,
@@ -160,6 +171,27 @@ impl Build {
         let old = std::mem::replace(&mut self.node_mut(node).state, state);
         self.count(node, old, false);
         self.count(node, state, true);
+    }
+
+    /// Gives a node its result, and returns the one that it had.
+    pub fn set_result(
+        &mut self,
+        node: u32,
+        result: Arc<ActionResult>,
+    ) -> Option<Arc<ActionResult>> {
+        let before = self.node_mut(node).result.replace(result.clone());
+        match &before {
+            Some(before) if before.outputs == result.outputs => return Some(before.clone()),
+            Some(before) => self.makers.remove(node, before),
+            None => {}
+        }
+        self.makers.add(node, &result);
+        before
+    }
+
+    /// Which nodes have made what, those included that are to make it again.
+    pub fn makers(&self) -> &Makers {
+        &self.makers
     }
 
     fn count(&mut self, node: u32, state: State, up: bool) {

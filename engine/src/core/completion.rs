@@ -202,8 +202,8 @@ impl Core {
             Some(Prior::Failed(_) | Prior::Skipped) | None => {}
         }
         build.set_state(waiter.node, State::Done(how));
+        let before = build.set_result(waiter.node, result.clone());
         let node = build.node_mut(waiter.node);
-        let before = node.result.replace(result.clone());
         node.verified = verified;
         node.duration_ms = duration_ms;
         if std::mem::take(&mut node.bypass) {

@@ -70,7 +70,7 @@ impl Core {
         if node.bypass || other.key != node.key {
             return false;
         }
-        match (other.state, &other.result) {
+        match (other.state, other.result()) {
             (State::Done(how), Some(result))
                 if other.verified || !build.info(waiter.node).requested =>
             {

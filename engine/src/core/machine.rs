@@ -1,6 +1,6 @@
 //! The core's state and its one entrance.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use gofarm_proto::{ActionKey, Digest};
@@ -189,11 +189,9 @@ impl Core {
         let Some(build) = self.builds.get(&build) else {
             return Vec::new();
         };
-        let before = build.nodes.iter().take(node.index());
-        let results = before.filter_map(|node| node.result.as_ref());
-        let outputs = results.flat_map(|result| result.outputs.iter());
-        let made: HashSet<Digest> = outputs.map(|output| output.digest).collect();
-        let unmade = digests.iter().filter(|digest| !made.contains(*digest));
+        let makers = build.makers();
+        let made = |digest: &Digest| makers.first(digest).is_some_and(|maker| maker < node.0);
+        let unmade = digests.iter().filter(|digest| !made(digest));
         unmade.copied().collect()
     }
 
@@ -201,7 +199,7 @@ impl Core {
     pub fn results(&self, build: BuildId) -> Vec<ActionKey> {
         let nodes = self.builds.get(&build).map(|build| &build.nodes);
         let done = nodes.into_iter().flatten();
-        let done = done.filter(|node| node.result.is_some());
+        let done = done.filter(|node| node.result().is_some());
         done.map(|node| node.key).collect()
     }
 

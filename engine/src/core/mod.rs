@@ -27,6 +27,7 @@ mod flight;
 mod graph;
 mod id;
 mod machine;
+mod makers;
 mod news;
 mod prior;
 mod recovery;

@@ -4,15 +4,83 @@
 //! Why this ends: a build runs a node again for its blobs at most `max_reruns` times, and every other new
 //! execution is of a node behind one of those, of which there are finitely many.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use gofarm_proto::{ActionKey, Digest};
 
-use super::build::State;
+use super::build::{Build, State};
 use super::effect::{Effect, NodeEvent};
 use super::flight::{Flight, Phase, Waiter};
 use super::machine::Core;
 use super::{ActionResult, Failure};
+
+impl Build {
+    /// Who is to make these blobs again for a node that lacks them, and which: those of the node's inputs that have it, else
+    /// whoever made the same before. Err with the first blob that nobody made.
+    ///
+    /// O(inputs of the node + digests).
+    pub(super) fn producers(
+        &self,
+        node: u32,
+        digests: &[Digest],
+    ) -> Result<Vec<(u32, Digest)>, Digest> {
+        let mut by_edge: HashMap<Digest, Vec<u32>> =
+            digests.iter().map(|digest| (*digest, Vec::new())).collect();
+        for edge in self.spec.graph.inputs(node as usize) {
+            let output = &self.spec.names[edge.output as usize];
+            let result = self.node(edge.node).result();
+            let read = result.and_then(|result| result.output(output));
+            if let Some(nodes) = read.and_then(|digest| by_edge.get_mut(&digest)) {
+                nodes.push(edge.node);
+            }
+        }
+        let mut producers = Vec::with_capacity(digests.len());
+        for digest in digests {
+            let known = producers.len();
+            let nodes = by_edge.get(digest).into_iter().flatten();
+            producers.extend(nodes.map(|node| (*node, *digest)));
+            if producers.len() > known {
+                continue;
+            }
+            // Not an input by an edge: a file that the client uploaded, and that happens to equal an output.
+            // Only earlier nodes: a later one may itself wait for this node.
+            match self.makers().first(digest) {
+                Some(maker) if maker < node => producers.push((maker, *digest)),
+                _ => return Err(*digest),
+            }
+        }
+        Ok(producers)
+    }
+
+    /// Has a node wait for those of the producers, too, that it has no edge to.
+    fn wait_beyond_edges(&mut self, node: u32, producers: &[(u32, Digest)]) {
+        let inputs = self.spec.graph.inputs(node as usize).iter();
+        let extra = self.extra.iter().filter(|(_, waiting)| *waiting == node);
+        let extra = extra.map(|(maker, _)| *maker);
+        let mut waits_for: HashSet<u32> = inputs.map(|edge| edge.node).chain(extra).collect();
+        for (maker, _) in producers {
+            if waits_for.insert(*maker) {
+                self.extra.push((*maker, node));
+            }
+        }
+    }
+
+    /// The nodes that are done with a result under this key which has one of these blobs, ascending, each with the first of
+    /// them.
+    pub(super) fn makers_under(&self, key: ActionKey, digests: &[Digest]) -> BTreeMap<u32, Digest> {
+        let mut found = BTreeMap::new();
+        for digest in digests {
+            for maker in self.makers().all(digest) {
+                let node = self.node(maker);
+                if node.key == key && matches!(node.state, State::Done(_)) {
+                    found.entry(maker).or_insert(*digest);
+                }
+            }
+        }
+        found
+    }
+}
 
 impl Core {
     /// A worker could not stage a task: these of its inputs are not in the store.
@@ -47,37 +115,13 @@ impl Core {
             return;
         };
         build.set_state(waiter.node, State::Waiting);
-        let mut producers: Vec<(u32, Digest)> = Vec::new();
-        for digest in digests {
-            let known = producers.len();
-            for edge in build.spec.graph.inputs(waiter.node as usize) {
-                let result = build.node(edge.node).result.as_ref();
-                let output = &build.spec.names[edge.output as usize];
-                if result.and_then(|result| result.output(output)) == Some(*digest) {
-                    producers.push((edge.node, *digest));
-                }
-            }
-            if producers.len() > known {
-                continue;
-            }
-            // Not an input by an edge: a file that the client uploaded, and that happens to equal an output.
-            // Only earlier nodes: a later one may itself wait for this node.
-            let maker = (0..waiter.node).find(|node| {
-                let result = build.node(*node).result.as_ref();
-                result.is_some_and(|result| result.made(digest))
-            });
-            let Some(maker) = maker else {
-                let digest = *digest;
+        let producers = match build.producers(waiter.node, digests) {
+            Ok(producers) => producers,
+            Err(digest) => {
                 return self.fail(waiter, Arc::new(Failure::MissingBlob { digest }), out);
-            };
-            producers.push((maker, *digest));
-            let reads = build.spec.graph.inputs(waiter.node as usize);
-            if reads.iter().all(|edge| edge.node != maker)
-                && !build.extra.contains(&(maker, waiter.node))
-            {
-                build.extra.push((maker, waiter.node));
             }
-        }
+        };
+        build.wait_beyond_edges(waiter.node, &producers);
         for (node, digest) in producers {
             let producer = Waiter {
                 build: waiter.build,
@@ -122,18 +166,9 @@ impl Core {
             if !build.by_key.contains_key(&key) {
                 continue;
             }
-            for (index, node) in build.nodes.iter().enumerate() {
-                let lost = match (&node.state, &node.result) {
-                    (State::Done(_), Some(result)) if node.key == key => {
-                        digests.iter().find(|digest| result.made(digest))
-                    }
-                    _ => None,
-                };
-                if let Some(digest) = lost {
-                    let build = *id;
-                    let node = index as u32;
-                    affected.push((Waiter { build, node }, *digest));
-                }
+            for (node, digest) in build.makers_under(key, digests) {
+                let build = *id;
+                affected.push((Waiter { build, node }, digest));
             }
         }
         if affected.is_empty() {

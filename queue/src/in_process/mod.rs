@@ -11,7 +11,7 @@ mod stragglers;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -62,8 +62,11 @@ impl InProcessQueue {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // No change can panic halfway, so a poisoned lock only says that a caller's thread died elsewhere.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        match self.state.lock() {
+            Ok(state) => state,
+            // It may contradict itself, and all who have builds rest on it: they end with it.
+            Err(_) => panic!("the queue's state was left half changed by an earlier panic"),
+        }
     }
 
     /// Asks `look` until it finds something or the time is over. The bell is subscribed to before each look, so a

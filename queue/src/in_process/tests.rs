@@ -9,7 +9,8 @@ use gofarm_proto::Digest;
 
 use super::InProcessQueue;
 use crate::conformance::{OPTIONS, Subject, fixture::leave_nothing};
-use crate::{BlobPresence, LeaseQueue, ManualClock, QueueOptions};
+use crate::{BlobPresence, Clock, LeaseQueue, ManualClock, QueueOptions};
+use gofarm_engine::core::Millis;
 
 #[derive(Default)]
 struct Blobs(Mutex<HashSet<Digest>>);
@@ -78,4 +79,31 @@ async fn nothing_is_left_when_everything_has_ended() {
     );
     assert_eq!(state.seconds, 0);
     assert!(state.entries.is_empty() && state.deadlines.is_empty());
+}
+
+/// Read while a change is half done.
+struct BrokenClock;
+
+impl Clock for BrokenClock {
+    fn now(&self) -> Millis {
+        panic!("no time")
+    }
+}
+
+#[tokio::test]
+async fn what_a_panic_left_half_changed_is_not_used() {
+    let blobs = Arc::new(Blobs::default());
+    let queue = InProcessQueue::new(OPTIONS, Arc::new(BrokenClock), blobs);
+    let queue = Arc::new(queue);
+    assert!(queue.stats().await.is_ok());
+    for _ in 0..2 {
+        let queue = queue.clone();
+        let asked = async move { queue.news(&"owner".into(), 1, Duration::ZERO).await };
+        assert!(tokio::spawn(asked).await.unwrap_err().is_panic());
+    }
+    // Also by those who would not have panicked themselves.
+    let asked = tokio::spawn(async move { queue.stats().await });
+    let panic = asked.await.unwrap_err().into_panic();
+    let why = panic.downcast_ref::<&str>().unwrap();
+    assert!(why.contains("half changed by an earlier panic"), "{why}");
 }

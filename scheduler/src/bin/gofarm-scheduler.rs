@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use gofarm_daemon::{LogFormat, Misuse, Spans, live};
+use gofarm_daemon::{LogFormat, Misuse, Spans, live, vital};
 use gofarm_proto::FILE_DESCRIPTOR_SET;
 use gofarm_proto::v1::builds_server::BuildsServer;
 use gofarm_proto::v1::farm_server::FarmServer;
@@ -98,17 +98,14 @@ async fn run(options: Options) -> anyhow::Result<()> {
         store.clone(),
     );
 
-    tokio::spawn(hear_invalidations(files.clone(), engine.clone()));
+    // None of these ends by itself, and nobody would notice that one is gone.
+    let taken_back = hear_invalidations(files.clone(), engine.clone());
+    tokio::spawn(vital("hearing what is taken back", taken_back));
     if options.retention.bounds() {
         let collections = metrics.collections.clone();
         let (files, replica) = (files.clone(), replica.as_str().into());
-        tokio::spawn(collect(
-            files,
-            registry.clone(),
-            replica,
-            retention,
-            collections,
-        ));
+        let collecting = collect(files, registry.clone(), replica, retention, collections);
+        tokio::spawn(vital("the collection of the store", collecting));
     }
     let readiness = readiness(&queue, &store);
     let builds = Arc::new(BuildsService::new(engine.clone()));
@@ -143,14 +140,14 @@ async fn run(options: Options) -> anyhow::Result<()> {
         tls,
         lease_ttl: options.lease_ttl,
     };
-    tokio::spawn(metrics::sample(
-        metrics,
-        queue,
-        farm,
-        Duration::from_secs(5),
+    let sampling = metrics::sample(metrics, queue, farm, Duration::from_secs(5));
+    tokio::spawn(vital("the sampling of metrics", sampling));
+    tokio::spawn(vital(
+        "the eviction from the local folder",
+        keep_size(files),
     ));
-    tokio::spawn(keep_size(files));
-    tokio::spawn(tell_health(readiness.clone(), health));
+    let health = tell_health(readiness.clone(), health);
+    tokio::spawn(vital("the report of health", health));
 
     tracing::info!(%grpc, %http, replica, store = url, version = env!("CARGO_PKG_VERSION"), "serving");
     let going = async {

@@ -16,7 +16,7 @@ mod unplaceable;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gofarm_daemon::Spans;
+use gofarm_daemon::{Spans, vital};
 use gofarm_engine::core::{BuildId, CoreOptions, StragglerOptions};
 use gofarm_engine::{Books, EngineOptions, Fleet, Message, Opening};
 use gofarm_proto::{ActionKey, Digest, v1};
@@ -144,7 +144,8 @@ impl EngineHandle {
         let (messages, inbox) = mpsc::channel(64);
         let stop = CancellationToken::new();
         let shell = Shell::new(&options, queue, registry.clone(), store.clone());
-        let task = tokio::spawn(shell.run(inbox, stop.clone()));
+        // Its state is what all builds of this replica stand on: after a panic it may contradict itself.
+        let task = tokio::spawn(vital("the engine", shell.run(inbox, stop.clone())));
         EngineHandle {
             shared: Arc::new(Shared {
                 owner,

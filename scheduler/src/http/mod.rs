@@ -32,6 +32,7 @@ pub use ready::{Check, Readiness, Report};
 pub use views::Views;
 
 use super::access::Access;
+use super::listen::catch_http;
 use super::metrics::Metrics;
 
 /// What `/` says.
@@ -59,12 +60,19 @@ pub fn router<B: Builds, F: Farm>(
     let guarded = views
         .router()
         .route_layer(middleware::from_fn_with_state(access, guard));
-    Router::new()
-        .route("/", get(async || INDEX))
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(readyz).with_state(readiness))
-        .route("/metrics", get(render).with_state(metrics))
-        .merge(guarded)
+    caught(
+        Router::new()
+            .route("/", get(async || INDEX))
+            .route("/healthz", get(async || "ok\n"))
+            .route("/readyz", get(readyz).with_state(readiness))
+            .route("/metrics", get(render).with_state(metrics))
+            .merge(guarded),
+    )
+}
+
+/// A panic in one request ends that one.
+pub(crate) fn caught(router: Router) -> Router {
+    router.layer(middleware::from_fn(catch_http))
 }
 
 async fn guard(State(access): State<Access>, request: Request, next: Next) -> Response {

@@ -8,13 +8,17 @@
 //! it crashed with, as long as somebody else may take it: the attempts of a task are for different workers.
 //!
 //! Soft, and each replica for itself: a worker is judged by what it told this one.
+//!
+//! Workers ask many times a second, so what is asked about the others is answered without going through them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gofarm_proto::{ActionKey, v1};
 use tokio::time::Instant;
 
+use super::by_time::ByTime;
 use gofarm_engine::core::Outcome;
 
 /// So many crashes in a row set a worker aside.
@@ -31,6 +35,13 @@ const LEAVES: u32 = 6;
 const PRESENT: Duration = Duration::from_secs(30);
 /// Workers that were not heard of for so long are forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(60 * 60);
+/// And so are those that were heard of before so many others: twice as many as a farm is made for.
+const MOST: usize = 20_000;
+/// Tasks that a worker crashed with. Beyond that it starts anew: it is set aside for long, or all that there is.
+const MOST_TASKS: usize = 1_000;
+/// Workers that are asked whether they can have a task that another one crashed with. When so many crashed with it as well, it
+/// is the task.
+const ASKED: usize = 64;
 
 /// What the end of a task says about its worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +81,13 @@ pub(super) enum Allowance {
 /// All workers that this replica has met.
 #[derive(Debug, Default)]
 pub(super) struct Standings {
-    workers: HashMap<String, Standing>,
+    workers: HashMap<Arc<str>, Standing>,
+    /// All of them by when they were heard of. This and what follows is kept by [`Standings::change`].
+    heard: ByTime,
+    /// The same of each pool, of those that are not set aside.
+    trusted: HashMap<String, ByTime>,
+    /// Those that have succeeded, by when they last did.
+    succeeded: ByTime,
 }
 
 #[derive(Debug)]
@@ -81,6 +98,13 @@ struct Standing {
     crashes: Option<Crashes>,
     /// Tasks that it crashed with since it last succeeded, and how often it has left each to others since.
     crashed_with: HashMap<ActionKey, u32>,
+}
+
+impl Standing {
+    fn is_aside(&self) -> bool {
+        let crashes = self.crashes.as_ref();
+        crashes.is_some_and(|crashes| crashes.aside.is_some())
+    }
 }
 
 /// Crashes in a row.
@@ -98,115 +122,113 @@ struct Crashes {
 impl Standings {
     /// A worker asks for tasks. Returns what it may have, and how it is to be listed.
     pub fn meet(&mut self, worker: v1::Worker, now: Instant) -> (Allowance, v1::Worker) {
-        self.workers
-            .retain(|_, standing| now.duration_since(standing.heard) < FORGOTTEN);
-        let name = worker.name.clone();
-        let standing = self
-            .workers
-            .entry(name.clone())
-            .or_insert_with(|| Standing {
+        let name: Arc<str> = worker.name.as_str().into();
+        self.forget(&name, now);
+        if !self.workers.contains_key(&name) {
+            let standing = Standing {
                 worker: v1::Worker::default(),
                 heard: now,
                 succeeded: None,
                 crashes: None,
                 crashed_with: HashMap::new(),
-            });
-        standing.worker = worker;
-        standing.heard = now;
+            };
+            self.workers.insert(name.clone(), standing);
+            self.index(&name, true);
+        }
+        self.change(&name, |standing| {
+            standing.worker = worker;
+            standing.heard = now;
+        });
         let allowance = self.allowance(&name, now);
         (allowance, self.listed(&name, now).unwrap_or_default())
     }
 
     /// A worker renews so many leases. `None` when this replica does not know it.
     pub fn heard(&mut self, name: &str, running: usize, now: Instant) -> Option<v1::Worker> {
-        let standing = self.workers.get_mut(name)?;
-        standing.heard = now;
-        // Some of the leases may have been taken ahead.
-        let running = u32::try_from(running).unwrap_or(u32::MAX);
-        standing.worker.running = running.min(standing.worker.slots);
+        self.change(name, |standing| {
+            standing.heard = now;
+            // Some of the leases may have been taken ahead.
+            let running = u32::try_from(running).unwrap_or(u32::MAX);
+            standing.worker.running = running.min(standing.worker.slots);
+        })?;
         self.listed(name, now)
     }
 
     /// A worker that was set aside has a task to prove itself with. Until that ends, or as long again as the pause
     /// was, it gets no other.
     pub fn probing(&mut self, name: &str, now: Instant) {
-        if let Some(crashes) = self.crashes(name)
-            && let Some(pause) = crashes.aside
-        {
-            crashes.until = now + pause;
-        }
+        self.change(name, |standing| {
+            if let Some(crashes) = &mut standing.crashes
+                && let Some(pause) = crashes.aside
+            {
+                crashes.until = now + pause;
+            }
+        });
     }
 
     /// Whether a worker has to leave this task, which it just got, to others.
     pub fn leaves(&mut self, name: &str, key: &ActionKey, now: Instant) -> bool {
-        let others = self.others(name).any(|other| {
-            now.duration_since(other.heard) < PRESENT && !other.crashed_with.contains_key(key)
+        let standing = self.workers.get(name);
+        let left = standing.and_then(|standing| standing.crashed_with.get(key));
+        if left.is_none_or(|left| *left >= LEAVES) || !self.others_take(name, key, now) {
+            return false;
+        }
+        let left = self.change(name, |standing| {
+            let left = standing.crashed_with.get_mut(key)?;
+            let wait = AFTER_CRASH * (1 << *left);
+            *left += 1;
+            if let Some(crashes) = &mut standing.crashes {
+                crashes.until = crashes.until.max(now + wait);
+            }
+            Some(())
         });
-        let Some(standing) = self.workers.get_mut(name) else {
-            return false;
-        };
-        let Some(left) = standing.crashed_with.get_mut(key) else {
-            return false;
-        };
-        if !others || *left >= LEAVES {
-            return false;
-        }
-        let wait = AFTER_CRASH * (1 << *left);
-        *left += 1;
-        if let Some(crashes) = &mut standing.crashes {
-            crashes.until = crashes.until.max(now + wait);
-        }
-        true
+        left.flatten().is_some()
     }
 
     /// A task of this worker has ended.
     pub fn judge(&mut self, name: &str, key: ActionKey, verdict: Verdict, now: Instant) {
-        let Some(standing) = self.workers.get_mut(name) else {
+        match verdict {
+            Verdict::Silent => {}
+            Verdict::Able => {
+                self.change(name, |standing| {
+                    standing.succeeded = Some(now);
+                    standing.crashes = None;
+                    standing.crashed_with.clear();
+                });
+            }
+            Verdict::Crashed(reason) => self.crashed(name, key, reason, now),
+        }
+    }
+
+    fn crashed(&mut self, name: &str, key: ActionKey, reason: String, now: Instant) {
+        let Some(standing) = self.workers.get(name) else {
             return;
         };
-        let reason = match verdict {
-            Verdict::Silent => return,
-            Verdict::Able => {
-                standing.succeeded = Some(now);
-                standing.crashes = None;
-                standing.crashed_with.clear();
-                return;
-            }
-            Verdict::Crashed(reason) => reason,
-        };
-        standing.crashed_with.insert(key, 0);
-        let crashes = standing.crashes.get_or_insert(Crashes {
-            count: 0,
-            since: now,
-            reason: String::new(),
-            until: now,
-            aside: None,
-        });
-        crashes.count += 1;
-        crashes.reason = reason;
-        let (count, since, aside) = (crashes.count, crashes.since, crashes.aside);
+        let before = standing.crashes.as_ref();
+        let since = before.map_or(now, |crashes| crashes.since);
+        let count = before.map_or(0, |crashes| crashes.count) + 1;
+        let aside = before.and_then(|crashes| crashes.aside);
         let pause = match aside {
             Some(pause) => Some((pause * 2).min(LONGEST_PAUSE)),
             None if count >= CRASHES && self.others_succeeded(name, since) => Some(FIRST_PAUSE),
             None => None,
         };
-        let Some(crashes) = self.crashes(name) else {
-            return;
-        };
-        if crashes.aside.is_none() && pause.is_some() {
-            tracing::warn!(
-                worker = name,
-                crashes = count,
-                reason = crashes.reason,
-                "set a worker aside"
-            );
+        if aside.is_none() && pause.is_some() {
+            tracing::warn!(worker = name, crashes = count, reason, "set a worker aside");
         }
-        crashes.aside = pause;
-        crashes.until = now + pause.unwrap_or(AFTER_CRASH * (1 << (count - 1).min(CRASHES)));
-    }
-
-    fn crashes(&mut self, name: &str) -> Option<&mut Crashes> {
-        self.workers.get_mut(name)?.crashes.as_mut()
+        self.change(name, |standing| {
+            if standing.crashed_with.len() >= MOST_TASKS {
+                standing.crashed_with.clear();
+            }
+            standing.crashed_with.insert(key, 0);
+            standing.crashes = Some(Crashes {
+                count,
+                since,
+                reason,
+                until: now + pause.unwrap_or(AFTER_CRASH * (1 << (count - 1).min(CRASHES))),
+                aside: pause,
+            });
+        });
     }
 
     fn allowance(&self, name: &str, now: Instant) -> Allowance {
@@ -221,25 +243,29 @@ impl Standings {
         }
     }
 
-    fn others(&self, name: &str) -> impl Iterator<Item = &Standing> {
-        self.workers
-            .iter()
-            .filter(move |(other, _)| *other != name)
-            .map(|(_, standing)| standing)
-    }
-
     /// Others that are not set aside themselves, and could take its tasks by their pool.
     fn others_present(&self, name: &str, now: Instant) -> bool {
-        let pool = self.workers.get(name).map(|standing| &standing.worker.pool);
-        self.others(name).any(|other| {
-            let aside = other.crashes.as_ref().is_some_and(|c| c.aside.is_some());
-            now.duration_since(other.heard) < PRESENT && !aside && Some(&other.worker.pool) == pool
-        })
+        let standing = self.workers.get(name);
+        let pool = standing.and_then(|standing| self.trusted.get(&standing.worker.pool));
+        let latest = pool.into_iter().flat_map(ByTime::latest);
+        let mut present = latest.take_while(|(heard, _)| is_present(*heard, now));
+        present.any(|(_, other)| **other != *name)
     }
 
     fn others_succeeded(&self, name: &str, since: Instant) -> bool {
-        self.others(name)
-            .any(|other| other.succeeded.is_some_and(|when| when >= since))
+        let latest = self.succeeded.latest();
+        let mut since = latest.take_while(|(when, _)| *when >= since);
+        since.any(|(_, other)| **other != *name)
+    }
+
+    /// Others, of those heard of last, that have not crashed with this task.
+    fn others_take(&self, name: &str, key: &ActionKey, now: Instant) -> bool {
+        let latest = self.heard.latest().take(ASKED);
+        let mut present = latest.take_while(|(heard, _)| is_present(*heard, now));
+        present.any(|(_, other)| {
+            let standing = self.workers.get(other);
+            **other != *name && standing.is_some_and(|of| !of.crashed_with.contains_key(key))
+        })
     }
 
     fn listed(&self, name: &str, now: Instant) -> Option<v1::Worker> {
@@ -260,6 +286,51 @@ impl Standings {
         }
         Some(worker)
     }
+
+    /// Makes room for this worker. Whoever is forgotten here was met once, so it costs no more than meeting it did.
+    fn forget(&mut self, coming: &str, now: Instant) {
+        while let Some((heard, name)) = self.heard.earliest() {
+            let room = self.heard.len() < MOST || self.workers.contains_key(coming);
+            if room && now.duration_since(heard) < FORGOTTEN {
+                break;
+            }
+            self.index(&name, false);
+            self.workers.remove(&name);
+        }
+    }
+
+    /// Changes what is known of a worker, and with it where it stands among the others. None of one that is not known.
+    fn change<T>(&mut self, name: &str, change: impl FnOnce(&mut Standing) -> T) -> Option<T> {
+        let name = self.workers.get_key_value(name)?.0.clone();
+        self.index(&name, false);
+        let changed = self.workers.get_mut(&name).map(change);
+        self.index(&name, true);
+        changed
+    }
+
+    /// Puts a worker where it belongs among the others, or takes it from there.
+    fn index(&mut self, name: &Arc<str>, there: bool) {
+        let Some(standing) = self.workers.get(name) else {
+            return;
+        };
+        let place = |when| if there { (None, when) } else { (when, None) };
+        let (before, now) = place(Some(standing.heard));
+        self.heard.set(name, before, now);
+        if !standing.is_aside() {
+            let pool = &standing.worker.pool;
+            let trusted = self.trusted.entry(pool.clone()).or_default();
+            trusted.set(name, before, now);
+            if trusted.len() == 0 {
+                self.trusted.remove(pool);
+            }
+        }
+        let (before, now) = place(standing.succeeded);
+        self.succeeded.set(name, before, now);
+    }
+}
+
+fn is_present(heard: Instant, now: Instant) -> bool {
+    now.duration_since(heard) < PRESENT
 }
 
 #[cfg(test)]
@@ -372,5 +443,129 @@ mod tests {
         assert_ne!(standings.meet(worker("bad"), now).0, Allowance::All);
         let now = now + PRESENT;
         assert_eq!(standings.meet(worker("bad"), now).0, Allowance::All);
+    }
+
+    /// What a walk through all workers says: how the same was found before, and the model of the three questions.
+    impl Standings {
+        fn others(&self, name: &str) -> impl Iterator<Item = &Standing> {
+            let others = self
+                .workers
+                .iter()
+                .filter(move |(other, _)| ***other != *name);
+            others.map(|(_, standing)| standing)
+        }
+
+        fn check(&self, name: &str, key: &ActionKey, now: Instant) {
+            let pool = self.workers.get(name).map(|standing| &standing.worker.pool);
+            let present = self.others(name).any(|other| {
+                is_present(other.heard, now)
+                    && !other.is_aside()
+                    && Some(&other.worker.pool) == pool
+            });
+            assert_eq!(self.others_present(name, now), present);
+            for before in [0, 20, 60] {
+                let since = now - before * SECOND;
+                let mut others = self.others(name);
+                let succeeded = others.any(|of| of.succeeded.is_some_and(|when| when >= since));
+                assert_eq!(self.others_succeeded(name, since), succeeded);
+            }
+            let takes = self
+                .others(name)
+                .any(|other| is_present(other.heard, now) && !other.crashed_with.contains_key(key));
+            assert_eq!(self.others_take(name, key, now), takes);
+            assert_eq!(self.heard.len(), self.workers.len());
+            let trusted: usize = self.trusted.values().map(ByTime::len).sum();
+            let aside = self.workers.values().filter(|standing| standing.is_aside());
+            assert_eq!(trusted, self.workers.len() - aside.count());
+            assert!(self.trusted.values().all(|pool| pool.len() > 0));
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config {
+            failure_persistence: None,
+            ..proptest::test_runner::Config::default()
+        })]
+
+        #[test]
+        fn what_is_said_of_the_others_is_what_a_walk_through_them_says(
+            steps in proptest::collection::vec((0u8..6, 0u8..5, 0u8..3, 0u64..50), 0..120),
+        ) {
+            let mut standings = Standings::default();
+            let mut now = Instant::now() + Duration::from_secs(3600);
+            for (what, who, key, pause) in steps {
+                // Now and then a time after which all are forgotten.
+                now += match pause {
+                    49 => FORGOTTEN,
+                    pause => SECOND * u32::try_from(pause / 2).unwrap(),
+                };
+                let name = format!("w{who}");
+                let key = ActionKey([key; 32]);
+                match what {
+                    0 | 1 => {
+                        let pool = if pause % 3 == 0 { "other" } else { "default" };
+                        let worker = v1::Worker { pool: pool.to_owned(), ..worker(&name) };
+                        standings.meet(worker, now);
+                    }
+                    2 => standings.judge(&name, key, Verdict::Able, now),
+                    3 => {
+                        let crashed = Verdict::Crashed("no disk".to_owned());
+                        standings.judge(&name, key, crashed, now);
+                    }
+                    4 => {
+                        standings.leaves(&name, &key, now);
+                    }
+                    _ => {
+                        standings.heard(&name, 1, now);
+                        standings.probing(&name, now);
+                    }
+                }
+                for who in 0..5 {
+                    for key in 0..3 {
+                        standings.check(&format!("w{who}"), &ActionKey([key; 32]), now);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn workers_that_make_up_names_are_known_up_to_a_number() {
+        let mut standings = Standings::default();
+        let now = Instant::now();
+        for number in 0..MOST + 100 {
+            standings.meet(worker(&format!("worker {number}")), now);
+        }
+        assert_eq!(standings.workers.len(), MOST);
+        assert_eq!(standings.heard.len(), MOST);
+        // Of those that crash alone, no list without end.
+        for number in 0..3_000u64 {
+            let mut key = [0; 32];
+            key[..8].copy_from_slice(&number.to_le_bytes());
+            let crashed = Verdict::Crashed("no disk".to_owned());
+            standings.judge("worker 200", ActionKey(key), crashed, now);
+        }
+        let standing = &standings.workers["worker 200"];
+        assert!(standing.crashed_with.len() <= MOST_TASKS);
+    }
+
+    #[test]
+    fn among_ten_thousand_workers_a_few_are_looked_at() {
+        let mut standings = Standings::default();
+        let now = Instant::now();
+        for number in 0..10_000 {
+            standings.meet(worker(&format!("worker {number}")), now);
+        }
+        let name = "worker 5000";
+        for _ in 0..2 * CRASHES {
+            crash(&mut standings, name, now);
+            standings.judge("worker 1", KEY, Verdict::Able, now);
+            standings.leaves(name, &KEY, now);
+            standings.meet(worker(name), now);
+        }
+        let trusted = standings.trusted.values().map(|pool| pool.looks.get());
+        let looks = trusted.sum::<usize>() + standings.heard.looks.get();
+        let looks = looks + standings.succeeded.looks.get();
+        assert!(looks <= 10 * 2 * CRASHES as usize, "{looks} looks");
     }
 }

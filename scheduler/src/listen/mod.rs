@@ -1,5 +1,8 @@
 //! The ports: who may listen where, TLS, and serving until told to stop.
 
+#[cfg(test)]
+mod panic_test;
+mod panics;
 mod serve;
 mod tls;
 
@@ -8,6 +11,7 @@ use std::path::PathBuf;
 
 use tokio::net::TcpListener;
 
+pub(crate) use panics::catch_http;
 pub use serve::{Ports, Services, told_to_stop};
 pub use tls::server_tls;
 

@@ -12,6 +12,7 @@ use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Server, ServerTlsConfig};
 
+use super::panics::PanicLayer;
 use crate::access::{Access, AccessLayer};
 use crate::metrics::{Rpc, RpcLayer};
 
@@ -85,6 +86,7 @@ impl Ports {
         let grpc = server
             .layer(RpcLayer(services.rpc))
             .layer(AccessLayer(services.access))
+            .layer(PanicLayer)
             .serve_with_incoming_shutdown(
                 services.routes,
                 incoming,

@@ -6,6 +6,7 @@
 mod calls;
 mod collections;
 mod farm;
+mod panics;
 mod queue;
 mod registry;
 mod room;
@@ -57,6 +58,7 @@ impl Metrics {
     /// All at zero.
     pub fn new() -> Metrics {
         let mut all = Registry::with_prefix("gofarm");
+        panics::register(&mut all);
         Metrics {
             tasks: Tasks::registered(&mut all),
             queue: Calls::registered(&mut all, "queue", "the lease queue (Redis)"),

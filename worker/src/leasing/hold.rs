@@ -1,7 +1,9 @@
 //! One lease from its taking to its end: kept while its task waits or runs, and given up at once when it is not ours any more.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -51,7 +53,18 @@ pub(crate) async fn hold<S: LeaseSource>(
 ) {
     let cancel = CancellationToken::new();
     let token = lease.token;
-    let execution = perform(&source, &executor, &lease, orders.begun, &cancel);
+    // A panic fails this attempt, as a crash of the worker would, and harms no other action. What it left running is gone
+    // before anything is told.
+    let execution = async {
+        let performed = perform(&source, &executor, &lease, orders.begun, &cancel);
+        let performed = AssertUnwindSafe(performed).catch_unwind().await;
+        performed.unwrap_or_else(|panic| {
+            let why = panic.downcast_ref::<&str>().map(|why| why.to_string());
+            let why = why.or_else(|| panic.downcast_ref::<String>().cloned());
+            let why = why.unwrap_or_else(|| "it does not say why".to_owned());
+            Some(Err(ExecuteError::Panicked(why)))
+        })
+    };
     tokio::pin!(execution);
     let reported = tokio::select! {
         biased;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gofarm_daemon::now;
+use gofarm_daemon::{now, vital};
 use gofarm_proto::v1;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -121,7 +121,7 @@ impl Asking {
             begun
         };
         let (shared, calls, answered) = (shared.clone(), self.calls.clone(), self.answered.clone());
-        tokio::spawn(async move {
+        let asking = async move {
             let broken_off = async {
                 shared.drain.cancelled().await;
                 sleep(HANG_UP).await;
@@ -131,7 +131,9 @@ impl Asking {
                 () = broken_off => Ok(Vec::new()),
             };
             end(&calls, begun, &answered, answer);
-        });
+        };
+        // A call that never ends counts as one that is under way: nobody would ask again.
+        tokio::spawn(vital("asking for tasks", asking));
     }
 }
 

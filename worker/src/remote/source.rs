@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gofarm_daemon::now;
+use gofarm_daemon::{now, vital};
 use gofarm_proto::v1;
 use gofarm_rpc::RpcError;
 use tokio::sync::Notify;
@@ -54,15 +54,24 @@ impl RemoteSource {
             printed: Notify::new(),
             drain: drain.child_token(),
         });
+        // None of them ends by itself, and without it the worker would take tasks that it cannot bring to an end.
         let mut background = JoinSet::new();
         let of = shared.clone();
-        background.spawn(async move { renewal::renew_on(&of).await });
+        background.spawn(vital("the renewal of leases", async move {
+            renewal::renew_on(&of).await
+        }));
         let of = shared.clone();
-        background.spawn(async move { output::send_on(&of).await });
+        background.spawn(vital("the sending of output", async move {
+            output::send_on(&of).await
+        }));
         let of = shared.clone();
-        background.spawn(async move { of.cache.tidy_on().await });
+        background.spawn(vital("the tidying of the cache", async move {
+            of.cache.tidy_on().await
+        }));
         let of = shared.clone();
-        background.spawn(async move { scrub::scrub_on(&of).await });
+        background.spawn(vital("the scrubbing of the cache", async move {
+            scrub::scrub_on(&of).await
+        }));
         RemoteSource {
             shared,
             asking: Asking::new(),

@@ -35,6 +35,8 @@ struct Queue {
     fetched: Mutex<Vec<u64>>,
     logs: Mutex<HashMap<u64, String>>,
     ends: Mutex<Vec<(u64, End)>>,
+    /// Of which lease nothing is printed without a panic.
+    panics_over: Mutex<Option<u64>>,
 }
 
 impl Queue {
@@ -146,6 +148,9 @@ impl LeaseSource for Queue {
         logs.entry(token.counter)
             .or_default()
             .push_str(&String::from_utf8_lossy(chunk));
+        drop(logs);
+        let panics = *self.panics_over.lock().unwrap() == Some(token.counter);
+        assert!(!panics, "no more of this");
     }
 }
 
@@ -211,6 +216,31 @@ async fn a_task_larger_than_the_worker_runs_alone() {
 #[tokio::test]
 async fn an_exclusive_task_runs_alone() {
     assert_eq!(at_once(1, true).await, 1);
+}
+
+#[tokio::test]
+async fn a_panic_over_an_action_fails_this_attempt_and_harms_no_other() {
+    let farm = Farm::new(SandboxMode::Off);
+    let queue = Arc::new(Queue::default());
+    *queue.panics_over.lock().unwrap() = Some(1);
+    queue.put(1, task(&farm, FOREVER, false), 1, TTL);
+    queue.put(2, task(&farm, "echo well", false), 1, TTL);
+    queue.close();
+    worker(&farm, &queue, 2)
+        .run(&CancellationToken::new())
+        .await;
+    let ends = std::mem::take(&mut *queue.ends.lock().unwrap());
+    assert_eq!(ends.len(), 2, "{ends:?}");
+    let panicked = |why: &str| why.contains("no more of this");
+    for (counter, end) in &ends {
+        match (counter, end) {
+            (1, End::Failed(ExecuteError::Panicked(why))) if panicked(why) => {}
+            (2, End::Completed(execution)) if execution.succeeded() => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    let child = queue.line(1, "child ").await;
+    assert_gone(&[child.trim()]).await;
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ impl Core {
                     State::Deferred => {
                         assert!(self.flights[&node.key].deferred.contains(&waiter));
                     }
-                    State::Done(_) => assert!(node.result.is_some()),
+                    State::Done(_) => assert!(node.result().is_some()),
                     State::Failed => assert!(build.failures.contains_key(&index)),
                     State::Skipped => {
                         assert_eq!(build.node(node.waits_for).state, State::Failed);
@@ -44,6 +44,7 @@ impl Core {
                     State::Cancelled => panic!("{waiter:?} is cancelled in an open build"),
                 }
             }
+            assert_eq!(*build.makers(), super::makers::by_scan(build));
             assert_eq!(open, build.open);
             assert_ne!(open, 0, "{id} is over but not closed");
         }

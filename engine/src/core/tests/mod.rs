@@ -3,6 +3,7 @@
 mod invariants;
 mod joining;
 mod keep_going;
+mod makers;
 mod model;
 mod properties;
 mod recovery;
