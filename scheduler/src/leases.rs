@@ -1,7 +1,7 @@
 //! The service `gofarm.v1.Leases`: the lease queue, as workers see it.
 //!
 //! Everything of weight is the queue's; here requests are read, workers are noted, and a worker that cannot bring
-//! anything to an end is kept from taking the farm's tasks one after the other (see [`standing`]).
+//! anything to an end is kept from taking the farm's tasks one after the other (see `standing`).
 
 mod by_time;
 mod message;

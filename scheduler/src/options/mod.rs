@@ -23,6 +23,10 @@ pub use store::{NoHome, StoreOptions};
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "gofarm-scheduler", version, max_term_width = 100)]
 pub struct Options {
+    #[allow(
+        rustdoc::broken_intra_doc_links,
+        reason = "the brackets of the address are for readers of --help"
+    )]
     /// Redis or Valkey that keeps queues, leases and the ownership of builds: redis://[user:password@]host:port[/database], or
     /// rediss:// for TLS. Without it this is the farm's only scheduler, and builds under way do not outlive it
     #[arg(long, env = "GOFARM_REDIS", value_name = "URL", hide_env_values = true)]

@@ -2,7 +2,7 @@
 //!
 //! All of it is soft. The owner of a build has everything about it in memory and writes it again when the registry has
 //! lost it; a build whose registry and owner are lost at once is submitted again by its client. [`MemoryRegistry`] is
-//! for a farm with one replica, [`RedisRegistry`] for any number; one suite of tests holds both.
+//! for a farm with one replica, [`RedisRegistry`](crate::redis::RedisRegistry) for any number; one suite of tests holds both.
 
 pub(crate) mod bells;
 mod error;

@@ -8,7 +8,7 @@
 //! Checked all the time, and at the end:
 //!
 //! - the queue accepts no renewal and no completion under a token that has run out, was replaced or has ended;
-//!   so at most one result per lease is accepted ([`ledger`](crate::ledger));
+//!   so at most one result per lease is accepted (`ledger`);
 //! - no task is under two leases, or runs on two live workers, at once, but for a straggler that was backed up: that
 //!   has one second worker in its life in the queue, another than the first, and once one of the two has said what is
 //!   true of the action, nothing that the other says is accepted;

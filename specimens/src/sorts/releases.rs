@@ -1,4 +1,4 @@
-//! Builds for which cmd/go hands over to another release (https://go.dev/doc/toolchain).
+//! Builds for which cmd/go hands over to another release (<https://go.dev/doc/toolchain>).
 //!
 //! The other release is the one that is there, by way of a script that sets a tag: what cmd/go does to find it and to hand over is
 //! all its own, and nothing of the standard library has to be compiled anew.

@@ -1,4 +1,4 @@
-//! A module proxy in a folder (https://go.dev/ref/mod#goproxy-protocol), with zip files that hold their files as they are.
+//! A module proxy in a folder (<https://go.dev/ref/mod#goproxy-protocol>), with zip files that hold their files as they are.
 
 use std::fs;
 use std::io;
