@@ -3,11 +3,11 @@
 //! Every change is one Lua script (`lua/`), so that nothing comes between its parts: a script that changes a leased task
 //! compares its token first. All data of a pool bears the pool's hash tag and is soft: its life has a name, the
 //! incarnation, which is part of every token and changes when the data was lost or a server with older data took over.
-//! Deadlines are by the clock of Redis. Waiting is for doorbells, see [`doorbell`]; whoever waits also looks by itself
+//! Deadlines are by the clock of Redis. Waiting is for doorbells, see [`bells`]; whoever waits also looks by itself
 //! at every poll interval, all of a process at the same moments, so that they are one step.
 
+mod bells;
 mod desk;
-mod doorbell;
 mod lease_queue;
 mod link;
 mod mailbox;
@@ -29,14 +29,15 @@ use futures::future::select_all;
 use gofarm_proto::ActionKey;
 use redis::ScriptInvocation;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use self::bells::Bells;
 use self::desk::{Desk, Look};
-use self::doorbell::Bells;
 use self::link::{Link, unavailable};
 use self::pools::{Pool, Pools, counter, pool_of};
 use self::returns::Returns;
+use super::doorbell::{self, Listener, Rung};
+use super::link::CONNECT;
 use gofarm_engine::core::{Millis, Outcome, RunId, Task};
 use gofarm_queue::{
     BlobPresence, Lease, LeaseId, LeaseQueue, LeaseRequest, News, Owner, QueueError, QueueOptions,
@@ -63,13 +64,7 @@ pub struct RedisQueue {
     lives: Mutex<HashMap<Arc<str>, u64>>,
     /// When the moments at which all look by themselves are counted from.
     start: Instant,
-    listener: AbortHandle,
-}
-
-impl Drop for RedisQueue {
-    fn drop(&mut self) {
-        self.listener.abort();
-    }
+    _listener: Listener,
 }
 
 impl RedisQueue {
@@ -89,11 +84,11 @@ impl RedisQueue {
         let client =
             redis::Client::open(server).map_err(|error| unavailable("redis URL", error))?;
         let pools = Arc::new(Pools::new(namespace));
-        let link = Arc::new(Link::new(&client, pools.clone())?);
+        let link = Arc::new(Link::new(client.clone(), pools.clone()));
         server_info::check(&link).await?;
+        let channels = pools.channels();
         let bells = Arc::new(Bells::new(pools));
-        let (sender, subscribed) = oneshot::channel();
-        let listener = tokio::spawn(doorbell::listen(client, bells.clone(), sender));
+        let (listener, subscribed) = doorbell::listen(client, channels, bells.clone());
         let queue = RedisQueue {
             options,
             blobs,
@@ -104,9 +99,9 @@ impl RedisQueue {
             life: AtomicU64::new(0),
             lives: Mutex::default(),
             start: Instant::now(),
-            listener: listener.abort_handle(),
+            _listener: listener,
         };
-        timeout(link::CONNECT, subscribed)
+        timeout(CONNECT, subscribed)
             .await
             .map_err(|_| unavailable("subscribing to redis", "no answer"))?
             .map_err(|_| unavailable("subscribing to redis", "given up"))?;

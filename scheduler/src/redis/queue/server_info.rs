@@ -14,13 +14,13 @@ pub(super) async fn check(link: &Link) -> Result<(), QueueError> {
         .next()
         .and_then(|n| n.parse::<u32>().ok());
     if major.is_some_and(|major| major < 7) {
-        let what = format!("redis at {}", link.address);
+        let what = format!("redis at {}", link.address());
         let why = format!("it is version {version}; gofarm needs Redis 7 or later, or Valkey");
         return Err(unavailable(&what, why));
     }
     let policy: Option<String> = info.get("maxmemory_policy");
     if let Some(warning) = eviction(policy.as_deref()) {
-        tracing::warn!(address = link.address, "{warning}");
+        tracing::warn!(address = link.address(), "{warning}");
     }
     Ok(())
 }
