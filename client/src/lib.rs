@@ -16,6 +16,8 @@ mod ending;
 pub mod farm;
 mod folder;
 mod outline;
+#[cfg(test)]
+mod outline_before_test;
 pub mod report;
 mod say;
 mod session;
