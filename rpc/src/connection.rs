@@ -7,9 +7,8 @@ use std::time::Duration;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use crate::address::{FarmAddress, FarmAddresses};
-use crate::authorization::{
-    Authorization, Authorized, BlobsClient, BuildsClient, FarmClient, LeasesClient,
-};
+use crate::authorization::Authorization;
+use crate::clients::{Authorized, BlobsClient, BuildsClient, FarmClient, LeasesClient};
 use crate::error::RpcError;
 use crate::replicas::{Place, Replicas, Route};
 use crate::token::FarmToken;

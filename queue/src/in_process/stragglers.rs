@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use gofarm_proto::ActionKey;
 
-use super::pool::{Pool, Waiting, need};
 use super::ready::{Need, Place};
+use super::waiting::{Waiting, need};
 use crate::{LeaseRequest, QueueOptions};
 use gofarm_engine::core::Task;
 
@@ -39,11 +39,11 @@ impl Stragglers {
             need: need(task, options),
             holder: holder.clone(),
         };
-        self.asked.insert(Pool::place(task, waited), straggler);
+        self.asked.insert(waited.place(task), straggler);
     }
 
     pub fn remove(&mut self, task: &Task, waited: Waiting) {
-        self.asked.remove(&Pool::place(task, waited));
+        self.asked.remove(&waited.place(task));
     }
 
     /// The first that fits and that this worker does not have.
