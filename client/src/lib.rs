@@ -15,6 +15,8 @@ mod deliver;
 mod ending;
 pub mod farm;
 mod folder;
+#[cfg(test)]
+mod fuzz;
 mod outline;
 #[cfg(test)]
 mod outline_before_test;
