@@ -34,7 +34,7 @@ mod wrapper;
 
 pub use bind::BoundPlan;
 pub use dryrun::script::ScriptError;
-pub use error::{Class, PlanError};
+pub use error::PlanError;
 pub use files::{Recorded, SourceFiles};
 pub use gocmd::{GoCommand, GoEnv};
 pub use identity::{Identities, evaluate, literals};

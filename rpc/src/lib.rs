@@ -30,5 +30,5 @@ pub use blob::{
 pub use clients::Authorized;
 pub use connection::{ConnectOptions, Connection, MESSAGE_LIMIT};
 pub use error::RpcError;
-pub use replicas::{Place, Route};
+pub use replicas::{AddressIndex, Route};
 pub use token::{FarmToken, FarmTokenError};

@@ -49,7 +49,7 @@ impl Asking {
                 ..DiskStoreOptions::default()
             },
         )?;
-        let session = store.session()?;
+        let session = store.pin()?;
         let submission = Submission::of_known(&known.build);
         let build = u128::from_str_radix(&known.build.build, 16)?;
         let showing = Showing {

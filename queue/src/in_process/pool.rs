@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gofarm_proto::ActionKey;
 
-use super::ready::{Need, Place, Spot};
+use super::ready::{Need, Rank, Spot};
 use super::shares::Shares;
 use super::stragglers::Stragglers;
 use super::waiting::{Waiting, need};
@@ -42,7 +42,7 @@ pub(super) struct Pool {
     pub shares: Shares,
     pub stragglers: Stragglers,
     /// Tasks that ran out of memory in company: few, so a scan does.
-    exclusive: BTreeMap<Place, Exclusive>,
+    exclusive: BTreeMap<Rank, Exclusive>,
     /// Tasks that are kept for a worker, by when they no longer are.
     kept: BTreeSet<(Millis, ActionKey)>,
     /// Every waiting task by its sequence number: oldest first.
@@ -59,7 +59,7 @@ impl Pool {
     fn spot(task: &Task, waiting: Waiting, options: &QueueOptions) -> Spot {
         let near = task.near.as_ref().filter(|_| waiting.kept);
         Spot {
-            place: waiting.place(task),
+            place: waiting.rank(task),
             need: need(task, options),
             kept_for: near.map(|near| near.worker.clone()),
         }
@@ -85,7 +85,7 @@ impl Pool {
                 need: need(task, options),
                 since: waiting.since,
             };
-            let place = waiting.place(task);
+            let place = waiting.rank(task);
             self.exclusive.insert(place, exclusive);
         } else {
             let spot = Pool::spot(task, waiting, options);
@@ -97,7 +97,7 @@ impl Pool {
     pub fn remove(&mut self, task: &Task, waiting: Waiting, options: &QueueOptions) {
         self.by_age.remove(&waiting.sequence);
         if task.exclusive {
-            self.exclusive.remove(&waiting.place(task));
+            self.exclusive.remove(&waiting.rank(task));
         } else {
             let spot = Pool::spot(task, waiting, options);
             self.shares.remove(&task.share, &spot);

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use gofarm_engine::core::{Millis, Task};
 
-use super::ready::{Need, Place};
+use super::ready::{Need, Rank};
 use crate::QueueOptions;
 
 /// Where a waiting task stands in its pool.
@@ -17,8 +17,8 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// Its place in the order of a list.
-    pub fn place(self, task: &Task) -> Place {
+    /// Where that is in the order of a list.
+    pub fn rank(self, task: &Task) -> Rank {
         (Reverse(task.priority), self.sequence)
     }
 }

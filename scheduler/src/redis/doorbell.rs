@@ -28,9 +28,9 @@ pub(super) trait Rung: Send + Sync + 'static {
 }
 
 /// Somebody listens, until this is dropped.
-pub(super) struct Listener(AbortHandle);
+pub(super) struct Subscription(AbortHandle);
 
-impl Drop for Listener {
+impl Drop for Subscription {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -42,10 +42,10 @@ pub(super) fn listen(
     client: Client,
     channels: String,
     rung: Arc<dyn Rung>,
-) -> (Listener, oneshot::Receiver<()>) {
+) -> (Subscription, oneshot::Receiver<()>) {
     let (sender, subscribed) = oneshot::channel();
     let task = tokio::spawn(subscribe(client, channels, rung, sender));
-    (Listener(task.abort_handle()), subscribed)
+    (Subscription(task.abort_handle()), subscribed)
 }
 
 /// The pattern that only this text matches.

@@ -3,49 +3,49 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::{DiskStore, Result, Session};
+use crate::{DiskStore, Pin, Result};
 
 /// How long at least what was used is kept. A client that was told that a blob is there relies on it for the rest of
 /// its upload, and a worker between its lease and its last input.
 const KEPT: Duration = Duration::from_secs(10 * 60);
 
-/// Two sessions that follow each other, so that what is spared was used in the last ten to twenty minutes.
+/// Two pins that follow each other, so that what is spared was used in the last ten to twenty minutes.
 #[derive(Debug)]
-pub(super) struct Held {
-    sessions: Mutex<Option<Sessions>>,
+pub(super) struct Pins {
+    pair: Mutex<Option<Pair>>,
 }
 
 #[derive(Debug)]
-struct Sessions {
-    current: Session,
+struct Pair {
+    current: Pin,
     since: Instant,
-    _previous: Option<Session>,
+    _previous: Option<Pin>,
 }
 
-impl Held {
-    /// Where no session can be begun, eviction says why and removes nothing.
-    pub(super) fn begin(local: &DiskStore) -> Held {
-        Held {
-            sessions: Mutex::new(Sessions::begin(local, None).ok()),
+impl Pins {
+    /// Where no pin can be begun, eviction says why and removes nothing.
+    pub(super) fn begin(local: &DiskStore) -> Pins {
+        Pins {
+            pair: Mutex::new(Pair::begin(local, None).ok()),
         }
     }
 
-    /// Begins another session when the current one is old enough. To be called before an eviction.
+    /// Begins another pin when the current one is old enough. To be called before an eviction.
     pub(super) fn turn(&self, local: &DiskStore) -> Result<()> {
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = match sessions.take() {
+        let mut pair = self.pair.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = match pair.take() {
             Some(young) if young.since.elapsed() < KEPT => young,
-            old => Sessions::begin(local, old.map(|old| old.current))?,
+            old => Pair::begin(local, old.map(|old| old.current))?,
         };
-        *sessions = Some(next);
+        *pair = Some(next);
         Ok(())
     }
 }
 
-impl Sessions {
-    fn begin(local: &DiskStore, previous: Option<Session>) -> Result<Sessions> {
-        Ok(Sessions {
-            current: local.session()?,
+impl Pair {
+    fn begin(local: &DiskStore, previous: Option<Pin>) -> Result<Pair> {
+        Ok(Pair {
+            current: local.pin()?,
             since: Instant::now(),
             _previous: previous,
         })

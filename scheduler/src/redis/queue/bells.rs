@@ -12,14 +12,14 @@ use crate::redis::doorbell::Rung;
 use gofarm_queue::Owner;
 
 /// Workers by pool, and owners.
-pub(super) struct Bells {
+pub(super) struct QueueBells {
     pub pools: Arc<Pools>,
     mailboxes: Mutex<HashMap<Owner, Arc<Mailbox>>>,
 }
 
-impl Bells {
-    pub fn new(pools: Arc<Pools>) -> Bells {
-        Bells {
+impl QueueBells {
+    pub fn new(pools: Arc<Pools>) -> QueueBells {
+        QueueBells {
             pools,
             mailboxes: Mutex::default(),
         }
@@ -36,7 +36,7 @@ impl Bells {
     }
 }
 
-impl Rung for Bells {
+impl Rung for QueueBells {
     fn ring(&self, channel: &str, who: &[u8]) {
         if who.is_empty() {
             let pools = self.pools.all();

@@ -16,7 +16,7 @@ use gofarm_queue::QueueError;
 const LANES: usize = 2;
 
 /// The queue's connections. Every one of them is first asked whether the data is still of the life that this process knows.
-pub(super) struct Link(link::Link);
+pub(super) struct QueueLink(link::Link);
 
 pub(super) fn unavailable(what: &str, error: impl std::fmt::Display) -> QueueError {
     QueueError::Unavailable {
@@ -31,9 +31,9 @@ fn incarnation() -> u64 {
     (high ^ low.rotate_left(32)).max(1)
 }
 
-impl Link {
-    pub fn new(client: redis::Client, pools: Arc<Pools>) -> Link {
-        Link(link::Link::new(client, LANES, pools))
+impl QueueLink {
+    pub fn new(client: redis::Client, pools: Arc<Pools>) -> QueueLink {
+        QueueLink(link::Link::new(client, LANES, pools))
     }
 
     /// For messages, without a password.

@@ -31,12 +31,12 @@ use redis::ScriptInvocation;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use self::bells::Bells;
+use self::bells::QueueBells;
 use self::desk::{Desk, Look};
-use self::link::{Link, unavailable};
+use self::link::{QueueLink, unavailable};
 use self::pools::{Pool, Pools, counter, pool_of};
 use self::returns::Returns;
-use super::doorbell::{self, Listener, Rung};
+use super::doorbell::{self, Rung, Subscription};
 use super::link::CONNECT;
 use gofarm_engine::core::{Millis, Outcome, RunId, Task};
 use gofarm_queue::{
@@ -54,8 +54,8 @@ type Group = (Arc<Pool>, Arc<[Arc<str>]>);
 pub struct RedisQueue {
     options: QueueOptions,
     blobs: Arc<dyn BlobPresence>,
-    link: Arc<Link>,
-    bells: Arc<Bells>,
+    link: Arc<QueueLink>,
+    bells: Arc<QueueBells>,
     desks: Mutex<HashMap<Arc<str>, mpsc::Sender<Look>>>,
     returns: Mutex<HashMap<Arc<str>, Returns>>,
     /// The incarnation that was last seen to begin, 0 before the first.
@@ -64,7 +64,7 @@ pub struct RedisQueue {
     lives: Mutex<HashMap<Arc<str>, u64>>,
     /// When the moments at which all look by themselves are counted from.
     start: Instant,
-    _listener: Listener,
+    _subscription: Subscription,
 }
 
 impl RedisQueue {
@@ -84,11 +84,11 @@ impl RedisQueue {
         let client =
             redis::Client::open(server).map_err(|error| unavailable("redis URL", error))?;
         let pools = Arc::new(Pools::new(namespace));
-        let link = Arc::new(Link::new(client.clone(), pools.clone()));
+        let link = Arc::new(QueueLink::new(client.clone(), pools.clone()));
         server_info::check(&link).await?;
         let channels = pools.channels();
-        let bells = Arc::new(Bells::new(pools));
-        let (listener, subscribed) = doorbell::listen(client, channels, bells.clone());
+        let bells = Arc::new(QueueBells::new(pools));
+        let (subscription, subscribed) = doorbell::listen(client, channels, bells.clone());
         let queue = RedisQueue {
             options,
             blobs,
@@ -99,7 +99,7 @@ impl RedisQueue {
             life: AtomicU64::new(0),
             lives: Mutex::default(),
             start: Instant::now(),
-            _listener: listener,
+            _subscription: subscription,
         };
         timeout(CONNECT, subscribed)
             .await

@@ -1,10 +1,10 @@
 //! What the queue expects of the server that it is given.
 
-use super::link::{Link, unavailable};
+use super::link::{QueueLink, unavailable};
 use gofarm_queue::QueueError;
 
 /// Looks at the server's version and at what it does when memory is used up.
-pub(super) async fn check(link: &Link) -> Result<(), QueueError> {
+pub(super) async fn check(link: &QueueLink) -> Result<(), QueueError> {
     let info: redis::InfoDict = link
         .call(async |mut connection| redis::cmd("INFO").query_async(&mut connection).await)
         .await?;

@@ -9,12 +9,12 @@ use crate::registry::RegistryError;
 const LANES: usize = 1;
 
 /// The registry's connection.
-pub(super) struct Link(link::Link);
+pub(super) struct RegistryLink(link::Link);
 
-impl Link {
-    pub fn new(client: Client) -> Link {
+impl RegistryLink {
+    pub fn new(client: Client) -> RegistryLink {
         // What a server has lost shows in each answer: see `Tenure::Unknown`.
-        Link(link::Link::new(
+        RegistryLink(link::Link::new(
             client,
             LANES,
             std::sync::Arc::new(NoGreeting),

@@ -14,8 +14,8 @@ use gofarm_timing::now_ms;
 use redis::Client;
 
 use self::keys::Keys;
-use self::link::Link;
-use crate::redis::doorbell::{self, Listener, Rung, literal};
+use self::link::RegistryLink;
+use crate::redis::doorbell::{self, Rung, Subscription, literal};
 use crate::registry::bells::Bells;
 use crate::registry::{
     Append, Appended, Bounds, Duty, Measurement, OWNERSHIP_TTL, Ownership, REMEMBERED, Registry,
@@ -32,10 +32,10 @@ const HISTORY_KEPT: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 
 /// A [`Registry`] on a Redis server of version 7 or an equal one.
 pub struct RedisRegistry {
-    link: Link,
+    link: RegistryLink,
     keys: Keys,
     bells: Arc<Bells>,
-    _listener: Listener,
+    _subscription: Subscription,
     bounds: Bounds,
 }
 
@@ -58,12 +58,12 @@ impl RedisRegistry {
         let bells = Arc::new(Bells::default());
         // Until it stands, waiting readers look every second.
         let channel = literal(&keys.bell());
-        let (listener, _) = doorbell::listen(client.clone(), channel, bells.clone());
+        let (subscription, _) = doorbell::listen(client.clone(), channel, bells.clone());
         Ok(RedisRegistry {
-            link: Link::new(client),
+            link: RegistryLink::new(client),
             keys,
             bells,
-            _listener: listener,
+            _subscription: subscription,
             bounds: Bounds::default(),
         })
     }
