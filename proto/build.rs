@@ -5,7 +5,7 @@ use protox::prost::Message;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "gofarm/v1/digest.proto",
     "gofarm/v1/action.proto",
     "gofarm/v1/graph.proto",
@@ -13,6 +13,7 @@ const FILES: [&str; 7] = [
     "gofarm/v1/builds.proto",
     "gofarm/v1/leases.proto",
     "gofarm/v1/cache.proto",
+    "gofarm/v1/outline.proto",
 ];
 
 fn main() -> Result<()> {

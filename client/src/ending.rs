@@ -36,9 +36,9 @@ pub fn explain(error: &anyhow::Error) -> (ExitCode, String) {
     if let Some(plan) = error.downcast_ref::<PlanError>() {
         let code = match (plan, plan.class()) {
             (PlanError::Unsupported { .. }, _) => ExitCode::Usage,
-            (_, gofarm_plan::Class::User) => ExitCode::BuildFailed,
-            (_, gofarm_plan::Class::Environment) => ExitCode::Environment,
-            (_, gofarm_plan::Class::Bug) => ExitCode::Defect,
+            (_, gofarm_store::ErrorClass::User) => ExitCode::BuildFailed,
+            (_, gofarm_store::ErrorClass::Environment) => ExitCode::Environment,
+            (_, gofarm_store::ErrorClass::Bug) => ExitCode::Defect,
         };
         let text = match plan {
             // cmd/go's own words, as go build prints them.

@@ -15,7 +15,11 @@ mod deliver;
 mod ending;
 pub mod farm;
 mod folder;
+#[cfg(test)]
+mod fuzz;
 mod outline;
+#[cfg(test)]
+mod outline_before_test;
 pub mod report;
 mod say;
 mod session;

@@ -1,113 +1,116 @@
-//! What a client has to know of a build beside its graph: how its actions are called, where their files are on the user's
-//! machine, and what Go's identities of its programs are computed from.
+//! What a client has to know of a build beside its graph, see `proto/gofarm/v1/outline.proto`.
 //!
 //! A build that is submitted to a farm takes its outline along, so that whoever attaches to it from elsewhere prints the
 //! same text and writes the same programs.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use gofarm_plan::{BoundPlan, IdentityTemplate, PartKind, Plan, RecordedFlags, Roots};
-use gofarm_proto::v1;
+use gofarm_plan::{BoundPlan, Plan, Roots};
+use gofarm_proto::v1::identity_part::Kind as PartKind;
+use gofarm_proto::v1::{OutlineNode, OutlineRoot};
+use gofarm_proto::{Message, v1};
 
-/// What is to be known of a build. The graph's nodes and these are the same, in the same order.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Outline {
-    /// In topological order.
-    #[prost(message, repeated, tag = "1")]
-    pub nodes: Vec<OutlineNode>,
-    /// Where the files are.
-    #[prost(message, repeated, tag = "2")]
-    pub roots: Vec<Root>,
-    /// As `go env GOVERSION` has it.
-    #[prost(string, tag = "3")]
-    pub go_version: String,
-    /// `.exe` or nothing.
-    #[prost(string, tag = "4")]
-    pub exe_suffix: String,
-    /// What cmd/go said to the user while it planned.
-    #[prost(string, repeated, tag = "5")]
-    pub notes: Vec<String>,
-    /// Go hashes of the files that identities name, by virtual path.
-    #[prost(map = "string, string", tag = "6")]
-    pub go_hashes: HashMap<String, String>,
-    /// What was asked for, as it was written.
-    #[prost(string, repeated, tag = "7")]
-    pub packages: Vec<String>,
-    /// The working folder, in the user's spelling.
-    #[prost(string, tag = "8")]
-    pub folder: String,
-    /// -o.
-    #[prost(string, optional, tag = "9")]
-    pub output: Option<String>,
-    /// -x, which changes what cmd/go shows of cgo.
-    #[prost(bool, tag = "10")]
-    pub print_commands: bool,
+/// The latest format that this version reads, and the one that it writes.
+const FORMAT: u32 = 0;
+
+/// An outline that fits its graph: there is a node for each of the graph's, and what nodes refer to comes before them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Outline(v1::Outline);
+
+impl Deref for Outline {
+    type Target = v1::Outline;
+
+    fn deref(&self) -> &v1::Outline {
+        &self.0
+    }
 }
 
-/// An action.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct OutlineNode {
-    /// As in the graph.
-    #[prost(string, tag = "1")]
-    pub label: String,
-    /// As in the graph.
-    #[prost(enumeration = "v1::Kind", tag = "2")]
-    pub kind: i32,
-    /// As in the graph: the import path, variants included.
-    #[prost(string, tag = "3")]
-    pub package: String,
-    /// The import path, without a variant.
-    #[prost(string, tag = "4")]
-    pub import_path: String,
-    /// The package's folder on the user's machine; empty for programs.
-    #[prost(string, tag = "5")]
-    pub folder: String,
-    /// It runs programs of the machine.
-    #[prost(bool, tag = "6")]
-    pub host_tools: bool,
-    /// How cmd/go identifies what this makes; only where a program's or an archive's identity needs it.
-    #[prost(message, optional, tag = "7")]
-    pub identity: Option<IdentityTemplate>,
-    /// For programs: the node of package main.
-    #[prost(uint32, optional, tag = "8")]
-    pub main: Option<u32>,
-    /// Where cmd/go would move the program or archive, when it was told.
-    #[prost(string, optional, tag = "9")]
-    pub target: Option<String>,
-    /// For packages: linker flags that stand in its object code otherwise than cmd/go would record them.
-    #[prost(message, optional, tag = "10")]
-    pub recorded_flags: Option<RecordedFlags>,
-    /// For programs: a library for C, which comes with the header that package main exports.
-    #[prost(bool, tag = "11")]
-    pub c_library: bool,
+#[cfg(test)]
+impl From<v1::Outline> for Outline {
+    fn from(outline: v1::Outline) -> Outline {
+        Outline(outline)
+    }
 }
 
-/// A folder of the user's machine.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Root {
-    /// The virtual folder that stands for it.
-    #[prost(string, tag = "1")]
-    pub name: String,
-    /// The folder.
-    #[prost(string, tag = "2")]
-    pub real: String,
+/// What somebody left with a build is no outline that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OutlineError {
+    /// Written by a version that knows more.
+    #[error(
+        "its outline has format {format}, and this gofarm reads {FORMAT} at most: it was submitted by a newer gofarm; use that one"
+    )]
+    Newer {
+        /// What it says of itself.
+        format: u32,
+    },
+    /// Not the encoding of an outline.
+    #[error("what was left with it is no outline: {0}; it was not submitted by gofarm submit")]
+    Encoding(#[from] gofarm_proto::DecodeError),
+    /// Of another graph, or of none.
+    #[error("its outline does not fit its graph: {0}; it was not submitted by gofarm submit")]
+    Misfit(String),
 }
 
 /// What the user asked for, as far as it is part of an outline.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
-    /// See [`Outline::packages`].
+    /// See [`v1::Outline::packages`].
     pub packages: &'a [String],
-    /// See [`Outline::folder`].
+    /// See [`v1::Outline::folder`].
     pub folder: &'a Path,
-    /// See [`Outline::output`].
+    /// See [`v1::Outline::output`].
     pub output: Option<&'a str>,
-    /// See [`Outline::print_commands`].
+    /// See [`v1::Outline::print_commands`].
     pub print_commands: bool,
 }
 
 impl Outline {
+    /// Reads what somebody left with a build whose graph has so many nodes.
+    ///
+    /// # Errors
+    /// It is none that this version can use.
+    pub fn read(bytes: &[u8], nodes: usize) -> Result<Outline, OutlineError> {
+        let outline = v1::Outline::decode(bytes)?;
+        // First: what does not fit may be what this version does not know.
+        if outline.format > FORMAT {
+            return Err(OutlineError::Newer {
+                format: outline.format,
+            });
+        }
+        if outline.nodes.len() != nodes {
+            return Err(OutlineError::Misfit(format!(
+                "it has {} nodes of {nodes}",
+                outline.nodes.len()
+            )));
+        }
+        for (index, node) in outline.nodes.iter().enumerate() {
+            // Identities are computed from those before: one that led back to itself would have no end.
+            if let Some(later) = named(node).find(|named| *named as usize >= index) {
+                return Err(OutlineError::Misfit(format!(
+                    "node {index} refers to node {later}, which is not before it"
+                )));
+            }
+        }
+        Ok(Outline(outline))
+    }
+
+    /// What can be said of a build without an outline: its paths stay virtual.
+    pub fn of_graph(graph: &v1::Graph) -> Outline {
+        let labelled = |node: &v1::Node| OutlineNode {
+            label: node.label.clone(),
+            kind: node.kind,
+            package: node.package.clone(),
+            import_path: node.package.clone(),
+            ..OutlineNode::default()
+        };
+        Outline(v1::Outline {
+            nodes: graph.nodes.iter().map(labelled).collect(),
+            ..v1::Outline::default()
+        })
+    }
+
     /// The outline of a plan.
     pub fn new(plan: &Plan, bound: &BoundPlan, asked: Asked<'_>) -> Outline {
         let identified = identified(plan);
@@ -138,7 +141,7 @@ impl Outline {
             }
             _ => None,
         });
-        Outline {
+        Outline(v1::Outline {
             go_hashes: go_hashes.collect(),
             nodes,
             roots: roots(&plan.roots),
@@ -149,7 +152,8 @@ impl Outline {
             folder: asked.folder.to_string_lossy().into_owned(),
             output: asked.output.map(str::to_owned),
             print_commands: asked.print_commands,
-        }
+            format: FORMAT,
+        })
     }
 
     /// Indices of the nodes that link programs.
@@ -206,6 +210,18 @@ impl Outline {
     }
 }
 
+/// The nodes that a node names.
+fn named(node: &OutlineNode) -> impl Iterator<Item = u32> {
+    let parts = node.identity.iter().flat_map(|identity| &identity.parts);
+    let parts = parts.filter_map(|part| match part.kind {
+        Some(PartKind::ContentId(node) | PartKind::BuildId(node) | PartKind::ProfileHash(node)) => {
+            Some(node)
+        }
+        _ => None,
+    });
+    parts.chain(node.main)
+}
+
 /// The nodes whose identities have to be known for stamping any program or archive of the plan.
 fn identified(plan: &Plan) -> BTreeSet<usize> {
     let mut found = BTreeSet::new();
@@ -227,12 +243,91 @@ fn identified(plan: &Plan) -> BTreeSet<usize> {
 }
 
 /// One inside another comes first: the first that fits is the one.
-fn roots(roots: &Roots) -> Vec<Root> {
+fn roots(roots: &Roots) -> Vec<OutlineRoot> {
     let named = roots.named().into_iter();
     named
-        .map(|(name, real)| Root {
+        .map(|(name, real)| OutlineRoot {
             name: name.to_owned(),
             real: real.to_owned(),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use gofarm_proto::v1::{IdentityPart, IdentityTemplate};
+
+    use super::*;
+
+    fn names(kind: PartKind) -> OutlineNode {
+        let part = IdentityPart { kind: Some(kind) };
+        OutlineNode {
+            identity: Some(IdentityTemplate { parts: vec![part] }),
+            ..OutlineNode::default()
+        }
+    }
+
+    fn encoded(nodes: Vec<OutlineNode>, format: u32) -> Vec<u8> {
+        let outline = v1::Outline {
+            nodes,
+            format,
+            ..v1::Outline::default()
+        };
+        outline.encode_to_vec()
+    }
+
+    #[test]
+    fn what_is_newer_is_refused_and_says_so() {
+        let newer = Outline::read(&encoded(Vec::new(), FORMAT + 1), 3).unwrap_err();
+        let text = newer.to_string();
+        assert!(
+            text.contains("format 1") && text.contains("newer gofarm"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn fields_that_are_not_known_are_passed_over() {
+        let mut bytes = encoded(vec![OutlineNode::default()], FORMAT);
+        // Field 1000, three bytes.
+        bytes.extend([0xc2, 0x3e, 3, 1, 2, 3]);
+        assert_eq!(Outline::read(&bytes, 1).unwrap().nodes.len(), 1);
+    }
+
+    #[test]
+    fn what_does_not_fit_the_graph_is_refused() {
+        let plain = OutlineNode::default;
+        let two = encoded(vec![plain(), names(PartKind::BuildId(0))], FORMAT);
+        assert!(Outline::read(&two, 2).is_ok());
+        for (nodes, words) in [
+            (vec![plain()], "it has 1 nodes of 2"),
+            (
+                vec![names(PartKind::BuildId(0)), plain()],
+                "node 0 refers to node 0",
+            ),
+            (
+                vec![names(PartKind::ContentId(1)), plain()],
+                "node 0 refers to node 1",
+            ),
+            (
+                vec![plain(), names(PartKind::ProfileHash(7))],
+                "node 1 refers to node 7",
+            ),
+            (
+                vec![
+                    plain(),
+                    OutlineNode {
+                        main: Some(1),
+                        ..plain()
+                    },
+                ],
+                "node 1 refers to node 1",
+            ),
+        ] {
+            let refused = Outline::read(&encoded(nodes, FORMAT), 2).unwrap_err();
+            assert!(refused.to_string().contains(words), "{refused}");
+        }
+        let refused = Outline::read(b"\x0a\xff", 1).unwrap_err().to_string();
+        assert!(refused.contains("is no outline"), "{refused}");
+    }
 }

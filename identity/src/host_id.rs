@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
-use crate::binary::BinaryError;
+use crate::binary_error::BinaryError;
 use crate::elf;
 use crate::macho::{self, MachO};
 

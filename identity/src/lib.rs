@@ -11,6 +11,7 @@
 
 pub mod archive;
 mod binary;
+mod binary_error;
 pub mod c_toolchain;
 mod cgo_flags;
 mod codesign;
@@ -28,7 +29,8 @@ mod placeholder;
 mod quoted;
 mod zeroing;
 
-pub use binary::{BinaryError, Stamped, binary_content_id, stamp_binary};
+pub use binary::{Stamped, binary_content_id, stamp_binary};
+pub use binary_error::BinaryError;
 pub use cgo_flags::restore_cgo_flags;
 pub use elf::records_its_path;
 pub use hash::{action_hash, action_id, file_hash, hash_to_string};

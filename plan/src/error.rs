@@ -1,6 +1,7 @@
 //! What can go wrong while planning, sorted by whose trouble it is.
 
 use gofarm_identity::c_toolchain::CToolchainError;
+use gofarm_store::ErrorClass;
 
 use crate::dryrun::script::ScriptError;
 
@@ -127,17 +128,6 @@ impl From<CToolchainError> for PlanError {
     }
 }
 
-/// Whose trouble an error is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// The user's code, flags or request.
-    User,
-    /// The machine: no Go, no compiler, no space.
-    Environment,
-    /// A defect of gofarm.
-    Bug,
-}
-
 impl PlanError {
     /// What cmd/go has to say: about what it was asked for, or about the machine. A disk without room is told in the words of Go's
     /// syscall package, a folder for its work in those of `NewBuilder` in cmd/go/internal/work/action.go.
@@ -154,9 +144,9 @@ impl PlanError {
     }
 
     /// Decides the exit code.
-    pub fn class(&self) -> Class {
+    pub fn class(&self) -> ErrorClass {
         match self {
-            PlanError::Go { .. } | PlanError::Unsupported { .. } => Class::User,
+            PlanError::Go { .. } | PlanError::Unsupported { .. } => ErrorClass::User,
             PlanError::NoGo { .. }
             | PlanError::UnsupportedGo { .. }
             | PlanError::Tool { .. }
@@ -165,8 +155,8 @@ impl PlanError {
             | PlanError::Temporary { .. }
             | PlanError::NoRoom { .. }
             | PlanError::NoWorkFolder { .. }
-            | PlanError::File { .. } => Class::Environment,
-            PlanError::Script(_) | PlanError::Inconsistent(_) => Class::Bug,
+            | PlanError::File { .. } => ErrorClass::Environment,
+            PlanError::Script(_) | PlanError::Inconsistent(_) => ErrorClass::Bug,
         }
     }
 }
@@ -179,14 +169,14 @@ mod tests {
     fn a_disk_or_a_folder_that_go_complains_of_is_the_machines_trouble() {
         let class = |text: &str| PlanError::said_by_go(text.to_owned(), 1).class();
         let full = "go: writing action graph: write /tmp/graph.json: no space left on device";
-        assert_eq!(class(full), Class::Environment);
-        assert_eq!(class(&format!("go: note\n{full}")), Class::Environment);
+        assert_eq!(class(full), ErrorClass::Environment);
+        assert_eq!(class(&format!("go: note\n{full}")), ErrorClass::Environment);
         for other in [
             "go: no such thing",
             "main.go:1:2: no space left on device",
             "",
         ] {
-            assert_eq!(class(other), Class::User, "{other}");
+            assert_eq!(class(other), ErrorClass::User, "{other}");
         }
         let text = PlanError::said_by_go(full.to_owned(), 1).to_string();
         assert!(text.starts_with(full) && text.contains("TMPDIR"), "{text}");

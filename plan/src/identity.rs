@@ -8,45 +8,11 @@
 use std::collections::HashMap;
 
 use gofarm_identity::{action_id, hash_to_string};
+use gofarm_proto::v1::identity_part::Kind as PartKind;
+use gofarm_proto::v1::{IdentityPart, IdentityTemplate};
 
 use crate::dryrun::script::HashInput;
 use crate::error::PlanError;
-
-/// How to compute one Go action ID.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct IdentityTemplate {
-    /// The hash input is the concatenation of these.
-    #[prost(message, repeated, tag = "1")]
-    pub parts: Vec<Part>,
-}
-
-/// A piece of a hash input.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Part {
-    /// What it is.
-    #[prost(oneof = "PartKind", tags = "1, 2, 3, 4, 5")]
-    pub kind: Option<PartKind>,
-}
-
-/// The kinds of pieces.
-#[derive(Clone, PartialEq, prost::Oneof)]
-pub enum PartKind {
-    /// These bytes.
-    #[prost(bytes, tag = "1")]
-    Literal(Vec<u8>),
-    /// The hash of the file at this virtual path.
-    #[prost(string, tag = "2")]
-    FileHash(String),
-    /// The content ID of the package that this node makes.
-    #[prost(uint32, tag = "3")]
-    ContentId(u32),
-    /// The whole build ID of the package that this node makes.
-    #[prost(uint32, tag = "4")]
-    BuildId(u32),
-    /// The hash of the profile that this node makes.
-    #[prost(uint32, tag = "5")]
-    ProfileHash(u32),
-}
 
 /// What the placeholders of a template stand for.
 pub trait Identities {
@@ -60,31 +26,30 @@ pub trait Identities {
     fn profile_hash(&self, node: u32) -> Option<String>;
 }
 
-impl IdentityTemplate {
-    /// Those of the parts that are known beforehand, as text.
-    pub fn literals(&self) -> impl Iterator<Item = String> {
-        self.parts
-            .iter()
-            .filter_map(|part| match part.kind.as_ref()? {
-                PartKind::Literal(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-                _ => None,
-            })
-    }
+/// Those of the parts of a template that are known beforehand, as text.
+pub fn literals(template: &IdentityTemplate) -> impl Iterator<Item = String> {
+    template
+        .parts
+        .iter()
+        .filter_map(|part| match part.kind.as_ref()? {
+            PartKind::Literal(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+            _ => None,
+        })
+}
 
-    /// The Go action ID; `None` while something that it depends on is not known.
-    pub fn evaluate(&self, identities: &dyn Identities) -> Option<String> {
-        let mut pieces: Vec<Vec<u8>> = Vec::with_capacity(self.parts.len());
-        for part in &self.parts {
-            pieces.push(match part.kind.as_ref()? {
-                PartKind::Literal(bytes) => bytes.clone(),
-                PartKind::FileHash(path) => identities.file_hash(path)?.into_bytes(),
-                PartKind::ContentId(node) => identities.content_id(*node)?.into_bytes(),
-                PartKind::BuildId(node) => identities.build_id(*node)?.into_bytes(),
-                PartKind::ProfileHash(node) => identities.profile_hash(*node)?.into_bytes(),
-            });
-        }
-        Some(action_id(pieces.iter().map(Vec::as_slice)))
+/// The Go action ID that a template stands for; `None` while something that it depends on is not known.
+pub fn evaluate(template: &IdentityTemplate, identities: &dyn Identities) -> Option<String> {
+    let mut pieces: Vec<Vec<u8>> = Vec::with_capacity(template.parts.len());
+    for part in &template.parts {
+        pieces.push(match part.kind.as_ref()? {
+            PartKind::Literal(bytes) => bytes.clone(),
+            PartKind::FileHash(path) => identities.file_hash(path)?.into_bytes(),
+            PartKind::ContentId(node) => identities.content_id(*node)?.into_bytes(),
+            PartKind::BuildId(node) => identities.build_id(*node)?.into_bytes(),
+            PartKind::ProfileHash(node) => identities.profile_hash(*node)?.into_bytes(),
+        });
     }
+    Some(action_id(pieces.iter().map(Vec::as_slice)))
 }
 
 /// Finds hash inputs by the action ID that they gave.
@@ -171,12 +136,12 @@ pub(crate) fn template(
 
 #[derive(Default)]
 struct Builder {
-    parts: Vec<Part>,
+    parts: Vec<IdentityPart>,
 }
 
 impl Builder {
     fn literal(&mut self, bytes: &[u8]) {
-        if let Some(Part {
+        if let Some(IdentityPart {
             kind: Some(PartKind::Literal(last)),
         }) = self.parts.last_mut()
         {
@@ -187,6 +152,6 @@ impl Builder {
     }
 
     fn part(&mut self, kind: PartKind) {
-        self.parts.push(Part { kind: Some(kind) });
+        self.parts.push(IdentityPart { kind: Some(kind) });
     }
 }

@@ -34,11 +34,11 @@ mod wrapper;
 
 pub use bind::BoundPlan;
 pub use dryrun::script::ScriptError;
-pub use error::{Class, PlanError};
+pub use error::PlanError;
 pub use files::{Recorded, SourceFiles};
 pub use gocmd::{GoCommand, GoEnv};
-pub use identity::{Identities, IdentityTemplate, Part, PartKind};
-pub use node::{PlannedNode, RecordedFlags};
+pub use identity::{Identities, evaluate, literals};
+pub use node::PlannedNode;
 pub use plan::{Plan, plan};
 pub use request::PlanRequest;
 pub use roots::Roots;

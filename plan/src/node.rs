@@ -1,8 +1,7 @@
 //! One planned action, before the files that it reads have digests.
 
 use gofarm_proto::v1;
-
-use crate::identity::IdentityTemplate;
+use gofarm_proto::v1::{IdentityTemplate, RecordedFlags};
 
 /// A node of a plan.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -38,16 +37,4 @@ pub struct PlannedNode {
     /// What people call the C toolchain of the action's platform; empty without one.
     #[prost(string, tag = "10")]
     pub c_toolchain_name: String,
-}
-
-/// The linker flags that cgo records in a package, in two spellings. Where Go's content ID of the package is needed, the
-/// first is replaced by the second in its object code (`gofarm_identity::restore_cgo_flags`).
-#[derive(Clone, PartialEq, Eq, prost::Message)]
-pub struct RecordedFlags {
-    /// As the action has them: libraries by paths that are the same on every machine.
-    #[prost(string, repeated, tag = "1")]
-    pub planned: Vec<String>,
-    /// As cmd/go has them.
-    #[prost(string, repeated, tag = "2")]
-    pub given: Vec<String>,
 }

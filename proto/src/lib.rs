@@ -22,5 +22,5 @@ pub use digest::{Digest, ParseDigestError};
 pub use estimate::{Estimate, MovingAverage};
 pub use key::ActionKey;
 pub use log::{INLINE_LOG, LONGEST_LOG};
-pub use prost::Message;
+pub use prost::{DecodeError, Message};
 pub use virtual_path::{EXEC_ROOT, IN_DIR, WORK_DIR};

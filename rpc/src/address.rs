@@ -7,7 +7,15 @@ use std::sync::Arc;
 
 use tonic::transport::Uri;
 
-use crate::error::RpcError;
+/// A text is no address of a farm.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot use {text:?} as the address of a farm: {reason}; write http://host:port, or https://host:port"
+)]
+pub struct AddressError {
+    text: String,
+    reason: String,
+}
 
 /// The address of a farm: `http://host:port`, or `https://host:port` for TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,10 +47,10 @@ impl FarmAddress {
 }
 
 impl FromStr for FarmAddress {
-    type Err = RpcError;
+    type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = |reason: &str| RpcError::Address {
+        let refuse = |reason: &str| AddressError {
             text: text.to_owned(),
             reason: reason.to_owned(),
         };
@@ -86,7 +94,7 @@ impl FarmAddresses {
 
 /// Separated by commas; white space around them does not count, and neither does an address that is written again.
 impl FromStr for FarmAddresses {
-    type Err = RpcError;
+    type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut addresses: Vec<FarmAddress> = Vec::new();

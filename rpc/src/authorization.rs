@@ -1,16 +1,10 @@
 //! The token that every call carries.
 
-use gofarm_proto::v1;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
-use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Status};
 
-use crate::replicas::Route;
 use crate::token::FarmToken;
-
-/// What the generated clients of a [`Connection`](crate::Connection) send their calls through.
-pub type Authorized = InterceptedService<Route, Authorization>;
 
 /// Adds `authorization: Bearer TOKEN` to each call, when there is a token.
 #[derive(Clone)]
@@ -49,9 +43,3 @@ impl Interceptor for Authorization {
         Ok(request)
     }
 }
-
-/// The generated clients, by the names that [`Connection`](crate::Connection) gives them.
-pub(crate) type BlobsClient = v1::blobs_client::BlobsClient<Authorized>;
-pub(crate) type BuildsClient = v1::builds_client::BuildsClient<Authorized>;
-pub(crate) type LeasesClient = v1::leases_client::LeasesClient<Authorized>;
-pub(crate) type FarmClient = v1::farm_client::FarmClient<Authorized>;

@@ -7,11 +7,10 @@ use std::time::Duration;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use crate::address::{FarmAddress, FarmAddresses};
-use crate::authorization::{
-    Authorization, Authorized, BlobsClient, BuildsClient, FarmClient, LeasesClient,
-};
+use crate::authorization::Authorization;
+use crate::clients::{Authorized, BlobsClient, BuildsClient, FarmClient, LeasesClient};
 use crate::error::RpcError;
-use crate::replicas::{Place, Replicas, Route};
+use crate::replicas::{AddressIndex, Replicas, Route};
 use crate::token::FarmToken;
 
 /// No message is larger than this, in bytes. The largest are batches of blobs, of some 4 MiB.
@@ -96,13 +95,13 @@ impl Connection {
     }
 
     /// Which of the addresses the next call goes to.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> AddressIndex {
         self.replicas.place()
     }
 
     /// What is at this address is of no use although it can be reached: it says nothing, or has no room. Calls to come
     /// go to another one, if there is one.
-    pub fn turn_from(&self, place: Place) {
+    pub fn turn_from(&self, place: AddressIndex) {
         self.replicas.turn_from(place);
     }
 

@@ -15,18 +15,20 @@
 mod address;
 mod authorization;
 mod blob;
+mod clients;
 mod connection;
 mod error;
 mod replicas;
 mod retry;
+mod status;
 mod token;
 
-pub use address::{FarmAddress, FarmAddresses};
-pub use authorization::Authorized;
+pub use address::{AddressError, FarmAddress, FarmAddresses};
 pub use blob::{
     BlobClient, BlobError, Compression, PieceError, Pieces, Progress, Source, Uploaded,
 };
+pub use clients::Authorized;
 pub use connection::{ConnectOptions, Connection, MESSAGE_LIMIT};
 pub use error::RpcError;
-pub use replicas::{Place, Route};
+pub use replicas::{AddressIndex, Route};
 pub use token::{FarmToken, FarmTokenError};

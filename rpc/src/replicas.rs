@@ -48,7 +48,7 @@ pub(crate) struct Replicas {
 
 /// One address of a farm, as long as its [`Connection`](crate::Connection) lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place(usize);
+pub struct AddressIndex(usize);
 
 impl Replicas {
     /// One channel for each address, in their order.
@@ -68,12 +68,12 @@ impl Replicas {
         })
     }
 
-    pub fn place(&self) -> Place {
-        Place(self.current.load(Ordering::Relaxed))
+    pub fn place(&self) -> AddressIndex {
+        AddressIndex(self.current.load(Ordering::Relaxed))
     }
 
     /// Of many calls that fail together, one turns to the next address.
-    pub fn turn_from(self: &Arc<Replicas>, place: Place) {
+    pub fn turn_from(self: &Arc<Replicas>, place: AddressIndex) {
         let next = (place.0 + 1) % self.channels.len();
         let turned = next != place.0
             && self
@@ -185,7 +185,7 @@ impl Service<Request<Body>> for Route {
 struct Watched {
     body: Body,
     replicas: Arc<Replicas>,
-    place: Place,
+    place: AddressIndex,
 }
 
 impl http_body::Body for Watched {

@@ -18,7 +18,6 @@ pub mod maintenance;
 pub mod metrics;
 pub mod options;
 pub mod redis;
-pub mod redis_server;
 pub mod registry;
 mod retry;
 pub mod roster;

@@ -10,7 +10,7 @@ use crate::gate::open_lock_file;
 use crate::quarantine;
 use crate::scan::{Kind, Stored};
 use crate::seal::{TOUCH_AFTER, accessed};
-use crate::{session, temporary};
+use crate::{pin, temporary};
 
 /// How many files are removed in one exclusive section. Others wait for about a millisecond.
 const BATCH: usize = 64;
@@ -38,7 +38,7 @@ pub struct EvictReport {
 
 impl DiskStore {
     /// Brings the store below its bound if it is above: the least recently used goes first, until a tenth of
-    /// the bound is free. Spares what living sessions have used since they began. Also removes what dead
+    /// the bound is free. Spares what living pins have seen used since they began. Also removes what dead
     /// processes left in `tmp/`, and old quarantined files and findings.
     ///
     /// Costs microseconds when the store is known to be small enough; else one walk over all files. Of
@@ -64,8 +64,8 @@ impl DiskStore {
         quarantine::tidy(&layout.quarantine(), root, now)?;
         quarantine::tidy(&layout.findings(), root, now)?;
         report.temporaries = inner.gate.exclusive(|| {
-            // Also removes the files of sessions that ended with their process.
-            session::oldest(layout)?;
+            // Also removes the files of pins that ended with their process.
+            pin::oldest(layout)?;
             temporary::sweep(layout, inner.options.stale_after, now)
         })?;
 
@@ -111,7 +111,7 @@ impl DiskStore {
     /// Removes files in order of their last use. False when there is nothing more to do: the target is
     /// reached, or all that follows is in use.
     ///
-    /// In an exclusive section of the gate, so that a session which begins, or marks something as used, does
+    /// In an exclusive section of the gate, so that a pin which begins, or marks something as used, does
     /// so before this batch and is seen, or after it and finds the files missing.
     fn remove_batch(
         &self,
@@ -119,7 +119,7 @@ impl DiskStore {
         target: u64,
         report: &mut EvictReport,
     ) -> Result<bool> {
-        let oldest = session::oldest(&self.inner.layout)?;
+        let oldest = pin::oldest(&self.inner.layout)?;
         for file in batch {
             if report.bytes_after <= target {
                 return Ok(false);
@@ -149,7 +149,7 @@ impl DiskStore {
     }
 
     /// Removes those of the files that have not been used since they were looked at, nor since `limit`, nor since a living
-    /// session began, and says what they were. In an exclusive section of the gate, as [`remove_batch`](Self::remove_batch).
+    /// pin began, and says what they were. In an exclusive section of the gate, as [`remove_batch`](Self::remove_batch).
     #[cfg(feature = "farm")]
     pub(crate) fn remove_unused(
         &self,
@@ -157,7 +157,7 @@ impl DiskStore {
         limit: SystemTime,
     ) -> Result<Vec<(Kind, u64)>> {
         self.inner.gate.exclusive(|| {
-            let limit = match session::oldest(&self.inner.layout)? {
+            let limit = match pin::oldest(&self.inner.layout)? {
                 Some(began) => limit.min(began),
                 None => limit,
             };

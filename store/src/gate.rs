@@ -5,7 +5,7 @@
 //!
 //! - *shared*: setting an access time ("I use this") against eviction, which looks at it and then removes;
 //! - *exclusive*: removing a batch in eviction, setting a file aside, recording an action, beginning a
-//!   session, adding to the tally.
+//!   pin, adding to the tally.
 //!
 //! The lock is advisory (`flock`), so it ends with the process that holds it, however that ends.
 

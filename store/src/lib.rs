@@ -32,7 +32,7 @@
 //! - Nothing is flushed to the platter. After a power cut the filesystem may hold a blob that is shorter
 //!   than its digest says, or an action entry with a wrong checksum; both are seen at the next use, set aside
 //!   and made again by running the action. A cache needs no more.
-//! - While a [`Session`] lives, no process evicts what was used since it began.
+//! - While a [`Pin`] lives, no process evicts what was used since it began.
 //! - Every process may die at any point. Its locks go with it, and its temporary files are swept later.
 
 mod access;
@@ -57,12 +57,12 @@ mod ingest;
 mod known;
 mod layout;
 mod link;
+mod pin;
 mod quarantine;
 mod reader;
 mod scan;
 mod scrub;
 mod seal;
-mod session;
 mod table;
 mod tally;
 mod temporary;
@@ -84,8 +84,8 @@ pub use go_hash::GoFileHash;
 pub use gofarm_proto::Estimate;
 pub use history::History;
 pub use incoming::Incoming;
+pub use pin::Pin;
 pub use reader::BlobReader;
 pub use scan::Usage;
 pub use scrub::Scrubbed;
-pub use session::Session;
 pub use verification::{Reading, Verified, VerifiedBytes};

@@ -5,23 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gofarm_proto::Digest;
-use gofarm_store::StoreError;
+use gofarm_store::{ErrorClass, StoreError};
 
 use crate::printed::Printed;
 
 /// A result whose error is an [`ExecuteError`].
 pub type Result<T, E = ExecuteError> = std::result::Result<T, E>;
-
-/// Whose matter an error is. Decides the exit code and whether trying again makes sense.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorClass {
-    /// The user can change what was asked for.
-    User,
-    /// This machine or its state: another try or another worker may help.
-    Environment,
-    /// A mistake in gofarm.
-    Bug,
-}
 
 /// Why an execution has no result.
 ///

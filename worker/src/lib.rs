@@ -33,7 +33,8 @@ mod tree;
 
 pub use causes::with_causes;
 pub use collection::KeptWork;
-pub use error::{ErrorClass, ExecuteError, Result};
+pub use error::{ExecuteError, Result};
+pub use gofarm_store::ErrorClass;
 pub use leasing::{
     ASSUMED_MEMORY, Capacity, Lease, LeaseSource, LeaseToken, Lost, Machine, Renewal, SourceError,
     WorkerLoop, WorkerOptions, machine,

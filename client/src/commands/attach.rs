@@ -28,12 +28,14 @@ impl Asking {
     ) -> anyhow::Result<ExitCode> {
         let started = Instant::now();
         let known = self.known(id)?;
-        let Some(outline) = &known.outline else {
-            return Err(anyhow!(
-                "build {} has no outline on the farm: it is too old, or was not submitted by gofarm submit; \
-                 'gofarm logs' prints what its actions have printed",
-                known.build.build
-            ));
+        let outline = match &known.outline {
+            Ok(outline) => outline,
+            Err(error) => {
+                return Err(anyhow!(
+                    "cannot attach to build {}: {error:#}. 'gofarm logs' prints what its actions have printed",
+                    known.build.build
+                ));
+            }
         };
         let targets = targets(outline, options.output.as_deref(), cwd)?;
         for (node, target) in &targets {
@@ -47,7 +49,7 @@ impl Asking {
                 ..DiskStoreOptions::default()
             },
         )?;
-        let session = store.session()?;
+        let session = store.pin()?;
         let submission = Submission::of_known(&known.build);
         let build = u128::from_str_radix(&known.build.build, 16)?;
         let showing = Showing {
@@ -163,24 +165,25 @@ fn targets(
 mod tests {
     use gofarm_proto::v1;
 
-    use super::*;
-    use crate::outline::OutlineNode;
+    use gofarm_proto::v1::OutlineNode;
 
-    fn outline(programs: &[&str]) -> Outline {
+    use super::*;
+
+    fn outline(programs: &[&str]) -> v1::Outline {
         let node = |path: &&str| OutlineNode {
             kind: v1::Kind::Link.into(),
             import_path: (*path).to_owned(),
             target: Some(format!("there/{path}")),
             ..OutlineNode::default()
         };
-        Outline {
+        v1::Outline {
             nodes: programs.iter().map(node).collect(),
-            ..Outline::default()
+            ..v1::Outline::default()
         }
     }
 
-    fn paths(outline: &Outline, given: Option<&str>) -> Result<Vec<String>, String> {
-        let targets = targets(outline, given, Path::new("/w"));
+    fn paths(outline: &v1::Outline, given: Option<&str>) -> Result<Vec<String>, String> {
+        let targets = targets(&outline.clone().into(), given, Path::new("/w"));
         let targets = targets.map_err(|error| error.to_string())?;
         Ok(targets
             .into_values()

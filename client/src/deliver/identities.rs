@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use gofarm_engine::core::ActionResult;
 use gofarm_identity::{PACKAGE_BUILD_ID, file_hash, package_content_id, restore_cgo_flags};
-use gofarm_plan::Identities;
+use gofarm_plan::{Identities, evaluate};
 use gofarm_proto::Digest;
 
 use crate::blobs::Blobs;
@@ -74,12 +74,8 @@ impl<'a> BuildIdentities<'a> {
     }
 
     fn action_id(&self, node: usize) -> Option<String> {
-        self.outline
-            .nodes
-            .get(node)?
-            .identity
-            .as_ref()?
-            .evaluate(self)
+        let node = self.outline.nodes.get(node)?;
+        evaluate(node.identity.as_ref()?, self)
     }
 
     /// `linkActionID/mainActionID/mainContentID` of a program.

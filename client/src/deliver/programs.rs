@@ -11,7 +11,7 @@ use gofarm_engine::core::BuildResult;
 use gofarm_identity::{
     BINARY_BUILD_ID, PACKAGE_BUILD_ID, full_archive, stamp_binary, stamp_package,
 };
-use gofarm_plan::Identities;
+use gofarm_plan::{Identities, literals};
 use gofarm_proto::{Digest, v1};
 
 use super::identities::{BuildIdentities, output};
@@ -107,7 +107,7 @@ fn write(
         // Flags of the linker are in what Go's identity is made of.
         let identity = &identities.outline.nodes[node].identity;
         let named = |digits: &str| {
-            let parts = identity.iter().flat_map(|identity| identity.literals());
+            let parts = identity.iter().flat_map(literals);
             parts
                 .into_iter()
                 .any(|text| text.to_ascii_lowercase().contains(digits))

@@ -9,7 +9,6 @@ use gofarm_engine::core::{
 use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_store::History;
 
-use crate::farm::remote::Story;
 use crate::farm::source::WorkerWatch;
 use crate::farm::supply::Supply;
 use crate::outline::Outline;
@@ -45,14 +44,6 @@ pub struct Build<'a> {
     pub shows_logs: bool,
     /// Whether it has one for commands.
     pub shows_commands: bool,
-}
-
-impl<'a> Build<'a> {
-    /// The build as a farm on other machines tells it.
-    pub(super) fn story(self) -> Story<'a> {
-        let commands = self.shows_commands.then_some(self.supply);
-        Story::new(self.graph, self.watch, self.worker_watch, commands)
-    }
 }
 
 /// Is told what happens in a build.

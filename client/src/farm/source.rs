@@ -29,7 +29,7 @@ pub trait WorkerWatch: Send + Sync {
 
 /// A lease that the worker holds.
 #[derive(Clone, Copy)]
-struct Held {
+struct HeldLease {
     id: LeaseId,
     ttl: Duration,
     exclusive: bool,
@@ -43,7 +43,7 @@ pub struct QueueSource {
     slots: usize,
     memory: u64,
     watch: Arc<dyn WorkerWatch>,
-    held: Mutex<HashMap<LeaseToken, Held>>,
+    held: Mutex<HashMap<LeaseToken, HeldLease>>,
 }
 
 impl QueueSource {
@@ -66,13 +66,13 @@ impl QueueSource {
         }
     }
 
-    fn held(&self, token: LeaseToken) -> Option<Held> {
+    fn held(&self, token: LeaseToken) -> Option<HeldLease> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.get(&token).copied()
     }
 
     async fn end(&self, token: LeaseToken, outcome: Outcome) -> Result<(), SourceError> {
-        let Some(Held { id, .. }) = self.held(token) else {
+        let Some(HeldLease { id, .. }) = self.held(token) else {
             return Ok(());
         };
         let ended = self.queue.complete(&id, outcome).await;
@@ -131,7 +131,7 @@ impl LeaseSource for QueueSource {
                     counter,
                 };
                 let (id, ttl, exclusive) = (lease.id, lease.ttl, lease.task.exclusive);
-                held.insert(token, Held { id, ttl, exclusive });
+                held.insert(token, HeldLease { id, ttl, exclusive });
                 Lease {
                     token,
                     memory: lease.task.memory_estimate.unwrap_or(ASSUMED_MEMORY),
@@ -149,7 +149,7 @@ impl LeaseSource for QueueSource {
     }
 
     async fn renew(&self, token: LeaseToken) -> Result<Renewal, SourceError> {
-        let Some(Held { id, ttl, .. }) = self.held(token) else {
+        let Some(HeldLease { id, ttl, .. }) = self.held(token) else {
             return Ok(Renewal::Lost);
         };
         let renewed = self
@@ -186,7 +186,7 @@ impl LeaseSource for QueueSource {
     }
 
     fn log(&self, token: LeaseToken, chunk: &[u8]) {
-        if let Some(Held { id, .. }) = self.held(token) {
+        if let Some(HeldLease { id, .. }) = self.held(token) {
             self.watch.log(&id.key, chunk);
         }
     }

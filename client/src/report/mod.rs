@@ -12,10 +12,10 @@ mod frame;
 #[cfg(test)]
 mod like_go_test;
 mod open_block;
+mod percent;
 mod progress;
 #[cfg(test)]
 mod screen;
-mod share;
 mod short_path;
 mod skipped;
 mod summary;
@@ -28,8 +28,8 @@ pub use count::Count;
 pub use diagnostics::{Diagnostics, Subject, locale_is_utf8};
 pub use events::{EventLog, EventLogError};
 pub use open_block::OpenBlock;
+pub use percent::Percent;
 pub use progress::Progress;
-pub use share::Share;
 pub use short_path::short_path;
 pub use skipped::Skipped;
 pub use summary::{ActionCounts, Built, Bytes, Outcome, Summary};

@@ -8,7 +8,7 @@ use gofarm_engine::core::{self, BuildId, BuildResult, BuildSummary};
 use serde::{Deserialize, Serialize};
 
 use super::count::Count;
-use super::share::Share;
+use super::percent::Percent;
 
 /// What `--summary-json` writes. Fields may be added; those that are here keep their names and their meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,7 +178,7 @@ impl Summary {
             }
             let whole = counts.executed + counts.cached + counts.joined + counts.failed;
             if whole > 0 {
-                let hits = Share {
+                let hits = Percent {
                     part: counts.cached,
                     whole,
                 };

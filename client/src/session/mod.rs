@@ -80,7 +80,7 @@ impl Session {
         started: Instant,
     ) -> anyhow::Result<ExitCode> {
         let kept_work = self.kept_work()?;
-        let using = self.store.session()?;
+        let using = self.store.pin()?;
         let work = self.work(request, purpose, started)?;
         let run = Run::start(self, &work, kept_work, using, self.options.fallback)?;
         let code = run.build(purpose)?;
@@ -102,7 +102,7 @@ impl Session {
         started: Instant,
     ) -> anyhow::Result<ExitCode> {
         let kept_work = self.kept_work()?;
-        let using = self.store.session()?;
+        let using = self.store.pin()?;
         let work = self.work(request, purpose, started)?;
         Run::start(self, &work, kept_work, using, false)?.leave()
     }

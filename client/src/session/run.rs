@@ -35,7 +35,7 @@ pub(super) struct Run<'w> {
     console: Console<'w>,
     runtime: Runtime,
     /// Keeps what it uses in the store.
-    using: gofarm_store::Session,
+    using: gofarm_store::Pin,
 }
 
 impl<'w> Run<'w> {
@@ -45,7 +45,7 @@ impl<'w> Run<'w> {
         session: &'w Session,
         work: &'w Work,
         kept_work: Option<KeptWork>,
-        using: gofarm_store::Session,
+        using: gofarm_store::Pin,
         fallback: bool,
     ) -> anyhow::Result<Run<'w>> {
         let options = &session.options;

@@ -17,6 +17,7 @@
 
 mod command;
 mod event_log;
+mod inherited;
 mod message;
 mod news;
 mod open_build;
@@ -24,7 +25,6 @@ mod opening;
 mod options;
 mod outbox;
 mod sending;
-mod standing;
 mod steps;
 mod tenure;
 #[cfg(test)]
@@ -46,7 +46,7 @@ use gofarm_proto::ActionKey;
 
 use self::open_build::OpenBuild;
 use self::outbox::Outbox;
-use self::tenure::Renewal;
+use self::tenure::RenewalRound;
 use self::wants::Wants;
 use self::whereabouts::Whereabouts;
 use crate::core::{BuildId, Core, Event, Ignored, Millis, RunId, Stragglers};
@@ -72,7 +72,7 @@ pub struct Engine {
     /// Cancellations of what another replica's build may be about to join, and when they are due; see `Engine::lose`.
     delayed: VecDeque<(Millis, ActionKey, RunId)>,
     /// A round of renewing that is under way.
-    renewal: Option<Renewal>,
+    renewal: Option<RenewalRound>,
     /// Asked for while a round was under way.
     renew_again: bool,
     /// When the registry last failed or was slow.

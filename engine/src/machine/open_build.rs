@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gofarm_proto::{Digest, v1};
 
 use super::event_log::EventLog;
-use super::standing::Standing;
+use super::inherited::Inherited;
 use crate::convert;
 use crate::core::{BuildEvent, Millis, NodeEvent, RunId};
 use crate::registry::{Append, LoggedEvent, Ownership};
@@ -37,7 +37,7 @@ pub(super) struct OpenBuild {
 /// What is known of a build that is taken over while its graph is being read.
 #[derive(Debug)]
 pub(super) struct Resuming {
-    pub standing: Standing,
+    pub inherited: Inherited,
     /// The graph is lost, and this is when the wait for somebody who has it ends.
     pub until: Option<Millis>,
 }
@@ -102,7 +102,7 @@ impl OpenBuild {
         let Some(resuming) = &mut self.resuming else {
             return;
         };
-        if !std::mem::replace(&mut resuming.standing.accepted, true) {
+        if !std::mem::replace(&mut resuming.inherited.accepted, true) {
             let total = self.record.counts.map_or(0, |counts| counts.total);
             let accepted = v1::build_event::Event::Accepted(v1::Accepted { total });
             self.log.push(now_ms, accepted);

@@ -7,9 +7,9 @@ use gofarm_proto::{Digest, v1};
 use super::Engine;
 use super::command::{Command, Told};
 use super::event_log::EventLog;
+use super::inherited::Inherited;
 use super::message::{GraphRead, Left, Opening};
 use super::open_build::{OpenBuild, Resuming};
-use super::standing::Standing;
 use crate::core::{BuildId, BuildSpec, Event, Millis, NodeId, Prior};
 use crate::registry::Ownership;
 
@@ -48,15 +48,15 @@ impl Engine {
         let Some(left) = left else {
             return;
         };
-        let mut standing = Standing::default();
+        let mut inherited = Inherited::default();
         for (event, _) in &left.events {
-            if let Err(error) = standing.add(event) {
+            if let Err(error) = inherited.add(event) {
                 tracing::error!(build = %id, cursor = event.cursor, %error, "event of the earlier owner cannot be read and is passed over");
             }
         }
         let log = EventLog::inherited(left.events, self.now.wall_ms);
         let mut build = OpenBuild::new(Some(ownership), left.record, log, self.now.at);
-        if let Some((time_ms, finished)) = &standing.finished {
+        if let Some((time_ms, finished)) = &inherited.finished {
             // The earlier owner has said its last word, and only the record does not say so.
             build.finish(finished, *time_ms);
             self.builds.insert(id, build);
@@ -64,7 +64,7 @@ impl Engine {
         }
         let record = build.record.clone();
         build.resuming = Some(Resuming {
-            standing,
+            inherited,
             until: None,
         });
         self.builds.insert(id, build);
@@ -93,10 +93,10 @@ impl Engine {
                 c_toolchains,
             } => {
                 build.c_toolchains = c_toolchains;
-                if let Some(Resuming { standing, .. }) = build.resuming.take() {
-                    build.in_queue = standing.in_queue;
-                    if standing.accepted {
-                        let priors: Vec<(NodeId, Prior)> = standing.priors.into_iter().collect();
+                if let Some(Resuming { inherited, .. }) = build.resuming.take() {
+                    build.in_queue = inherited.in_queue;
+                    if inherited.accepted {
+                        let priors: Vec<(NodeId, Prior)> = inherited.priors.into_iter().collect();
                         spec.resume(priors);
                     }
                 }

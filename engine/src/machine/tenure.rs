@@ -19,7 +19,7 @@ const JOINED_BY: Duration = Duration::from_secs(5);
 
 /// A round of renewing.
 #[derive(Debug)]
-pub(super) struct Renewal {
+pub(super) struct RenewalRound {
     since: Millis,
     /// What is renewed, each with the last event that the registry is known to have had when the round began.
     held: Vec<(Ownership, u64)>,
@@ -52,7 +52,7 @@ impl Engine {
         let adopting = self.adopting.values().map(|held| (held.clone(), 0));
         let held: Vec<(Ownership, u64)> = builds.chain(adopting).collect();
         let owned = held.iter().map(|(held, _)| held.clone()).collect();
-        self.renewal = Some(Renewal {
+        self.renewal = Some(RenewalRound {
             since: self.now.at,
             held,
         });
@@ -60,7 +60,7 @@ impl Engine {
     }
 
     pub(super) fn renewed(&mut self, tenures: Result<Vec<Tenure>, Away>) {
-        let Some(Renewal { since, held }) = self.renewal.take() else {
+        let Some(RenewalRound { since, held }) = self.renewal.take() else {
             return;
         };
         let may_take = self
@@ -80,7 +80,7 @@ impl Engine {
             Err(Away) => self.registry_failed(),
         }
         if renewed && may_take && !slow {
-            self.renewal = Some(Renewal {
+            self.renewal = Some(RenewalRound {
                 since: self.now.at,
                 held: Vec::new(),
             });

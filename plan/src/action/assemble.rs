@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gofarm_proto::v1;
+use gofarm_proto::v1::IdentityTemplate;
 
 use crate::action::environment;
 use crate::action::group::{self, Group, Making};
@@ -17,7 +18,7 @@ use crate::dryrun::script::{HashInput, Script};
 use crate::error::PlanError;
 use crate::gocmd::Answer;
 use crate::gocmd::{GoCommand, GoEnv};
-use crate::identity::{self, IdentityTemplate};
+use crate::identity;
 use crate::lookups::{Lookups, Question};
 use crate::machine::{ListingFact, SearchedFact};
 use crate::node::PlannedNode;

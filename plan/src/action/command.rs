@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use gofarm_identity::PACKAGE_BUILD_ID;
+use gofarm_proto::v1::RecordedFlags;
 use gofarm_proto::{EXEC_ROOT, WORK_DIR, v1};
 
 use crate::action::assemble::{Assembly, quoted_flags};
@@ -16,7 +17,6 @@ use crate::cc::{includes, linking, unseen};
 use crate::dryrun::command::Command;
 use crate::dryrun::quote::quote;
 use crate::error::PlanError;
-use crate::node::RecordedFlags;
 
 /// A place that an argument names by way of another root.
 struct LedOut {

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use gofarm_identity::PACKAGE_BUILD_ID;
+use gofarm_proto::v1::RecordedFlags;
 use gofarm_proto::{WORK_DIR, v1};
 
 use crate::action::assemble::Assembly;
@@ -16,7 +17,7 @@ use crate::cc::system::is_shown;
 use crate::cc::{includes, pkgconfig};
 use crate::dryrun::script::Entry;
 use crate::error::PlanError;
-use crate::node::{PlannedNode, RecordedFlags};
+use crate::node::PlannedNode;
 use crate::roots::{Roots, map_objdir};
 
 pub(super) const DYNIMPORT_FAIL: &str = "dynimportfail";

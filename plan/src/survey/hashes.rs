@@ -6,7 +6,7 @@ use gofarm_identity::{action_hash, file_hash, hash_to_string};
 
 use super::{Unknown, known};
 use crate::dryrun::script::HashInput;
-use crate::identity::Identities;
+use crate::identity::{Identities, evaluate};
 use crate::plan::Plan;
 
 /// Length of an ID.
@@ -105,7 +105,7 @@ pub(super) fn action_ids(plan: &Plan, known: &BTreeSet<String>) -> (usize, Vec<U
         let Some(id) = node
             .identity
             .as_ref()
-            .and_then(|template| template.evaluate(&computed))
+            .and_then(|template| evaluate(template, &computed))
         else {
             continue;
         };

@@ -8,9 +8,11 @@ mod known;
 
 use std::collections::BTreeSet;
 
+use gofarm_store::ErrorClass;
+
 use crate::cc::memory::Memory;
 use crate::dryrun::{actiongraph, script};
-use crate::error::{Class, PlanError};
+use crate::error::PlanError;
 use crate::gocmd::{GoCommand, GoEnv};
 use crate::lookups::Lookups;
 use crate::plan::{PackageIndex, dry_run, interpret};
@@ -121,7 +123,7 @@ pub fn survey(go: &GoCommand, request: &PlanRequest) -> Result<Survey, PlanError
             }
             // The lines have been told.
             Err(PlanError::Script(_)) => {}
-            Err(error) if error.class() == Class::Bug => {
+            Err(error) if error.class() == ErrorClass::Bug => {
                 survey.unknown.insert(Unknown::Plan(error.to_string()));
             }
             Err(error) => return Err(error),

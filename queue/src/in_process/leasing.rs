@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::pool::need;
 use super::state::{Backup, Holding, Place, Runs, State};
+use super::waiting::need;
 use crate::share::cost;
 use crate::{FencingToken, Lease, LeaseId, LeaseRequest, News, QueueOptions};
 use gofarm_engine::core::{Millis, Task};

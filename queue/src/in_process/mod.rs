@@ -10,6 +10,7 @@ mod state;
 mod stragglers;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;

@@ -1,15 +1,15 @@
 //! The workers of one pool and the tasks that wait for them.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use gofarm_proto::ActionKey;
 
-use super::ready::{Need, Place, Spot};
+use super::ready::{Need, Rank, Spot};
 use super::shares::Shares;
 use super::stragglers::Stragglers;
+use super::waiting::{Waiting, need};
 use crate::lease_queue::GRACE_OF_A_KNOWN_POOL;
 use crate::{LeaseRequest, QueueOptions};
 use gofarm_engine::core::{Millis, Task};
@@ -42,7 +42,7 @@ pub(super) struct Pool {
     pub shares: Shares,
     pub stragglers: Stragglers,
     /// Tasks that ran out of memory in company: few, so a scan does.
-    exclusive: BTreeMap<Place, Exclusive>,
+    exclusive: BTreeMap<Rank, Exclusive>,
     /// Tasks that are kept for a worker, by when they no longer are.
     kept: BTreeSet<(Millis, ActionKey)>,
     /// Every waiting task by its sequence number: oldest first.
@@ -55,24 +55,11 @@ pub(super) struct Pool {
     abandoned: Option<Millis>,
 }
 
-/// Where a waiting task stands in its pool.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting {
-    pub sequence: u64,
-    pub since: Millis,
-    /// Kept for the worker that it is near to.
-    pub kept: bool,
-}
-
 impl Pool {
-    pub fn place(task: &Task, waiting: Waiting) -> Place {
-        (Reverse(task.priority), waiting.sequence)
-    }
-
     fn spot(task: &Task, waiting: Waiting, options: &QueueOptions) -> Spot {
         let near = task.near.as_ref().filter(|_| waiting.kept);
         Spot {
-            place: Pool::place(task, waiting),
+            place: waiting.rank(task),
             need: need(task, options),
             kept_for: near.map(|near| near.worker.clone()),
         }
@@ -98,7 +85,7 @@ impl Pool {
                 need: need(task, options),
                 since: waiting.since,
             };
-            let place = Pool::place(task, waiting);
+            let place = waiting.rank(task);
             self.exclusive.insert(place, exclusive);
         } else {
             let spot = Pool::spot(task, waiting, options);
@@ -110,7 +97,7 @@ impl Pool {
     pub fn remove(&mut self, task: &Task, waiting: Waiting, options: &QueueOptions) {
         self.by_age.remove(&waiting.sequence);
         if task.exclusive {
-            self.exclusive.remove(&Pool::place(task, waiting));
+            self.exclusive.remove(&waiting.rank(task));
         } else {
             let spot = Pool::spot(task, waiting, options);
             self.shares.remove(&task.share, &spot);
@@ -317,11 +304,4 @@ fn kept_until(task: &Task, waiting: Waiting) -> Option<(Millis, ActionKey)> {
 
 fn is_there(worker: &Worker, now: Millis, ttl: Duration) -> bool {
     u128::from(now.since(worker.last_seen)) < ttl.as_millis()
-}
-
-pub(super) fn need(task: &Task, options: &QueueOptions) -> Need {
-    Need {
-        bytes: task.memory_estimate.unwrap_or(options.assumed_memory),
-        recorded: task.memory_estimate.is_some(),
-    }
 }

@@ -18,7 +18,7 @@ const SCAN: usize = 64;
 const SWEEP: usize = 4096;
 
 /// The place of a task: greatest priority first, then oldest first.
-pub(super) type Place = (Reverse<Priority>, u64);
+pub(super) type Rank = (Reverse<Priority>, u64);
 
 /// What a waiting task needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +31,13 @@ pub(super) struct Need {
 /// Where a waiting task stands in its share.
 #[derive(Clone, Debug)]
 pub(super) struct Spot {
-    pub place: Place,
+    pub place: Rank,
     pub need: Need,
     /// The worker that alone may have it now.
     pub kept_for: Option<Arc<str>>,
 }
 
-type Tasks = BTreeMap<Place, (ActionKey, Need)>;
+type Tasks = BTreeMap<Rank, (ActionKey, Need)>;
 
 /// Waiting tasks by memory class: class c holds needs of c bits in MiB. All of a lower class than a worker's free
 /// memory fit, all of a higher do not, so a look is at the heads of the classes and a bounded scan of one of them,
@@ -111,7 +111,7 @@ impl Ready {
         if let Some(found) = kept.find(|(_, need)| fits(need)) {
             return Some(*found);
         }
-        let mut best: Option<(Place, ActionKey, Need)> = None;
+        let mut best: Option<(Rank, ActionKey, Need)> = None;
         // Of a greater class only a guess can fit.
         let classes = match idle && self.guesses > 0 {
             true => &self.classes[..],
@@ -156,11 +156,11 @@ fn class(bytes: u64) -> usize {
 mod tests {
     use super::*;
 
-    fn place(priority: u64, sequence: u64) -> Place {
+    fn place(priority: u64, sequence: u64) -> Rank {
         (Reverse(Priority::of_remaining_path(priority)), sequence)
     }
 
-    fn spot(place: Place, need: Need) -> Spot {
+    fn spot(place: Rank, need: Need) -> Spot {
         Spot {
             place,
             need,

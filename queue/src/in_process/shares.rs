@@ -23,7 +23,7 @@ struct Account {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum AccountState {
     /// It has something ready.
     InTurn,
     /// It has only leases.
@@ -33,11 +33,11 @@ enum Standing {
 }
 
 impl Account {
-    fn standing(&self) -> Standing {
+    fn state(&self) -> AccountState {
         match (self.ready.is_empty(), self.held) {
-            (false, _) => Standing::InTurn,
-            (true, 0) => Standing::Resting,
-            (true, _) => Standing::Busy,
+            (false, _) => AccountState::InTurn,
+            (true, 0) => AccountState::Resting,
+            (true, _) => AccountState::Busy,
         }
     }
 
@@ -77,7 +77,7 @@ impl Shares {
     /// The virtual time of a share, were it to get something ready now.
     pub fn time(&self, share: &Share) -> u64 {
         match self.accounts.get(share) {
-            Some(account) if account.standing() == Standing::InTurn => account.time,
+            Some(account) if account.state() == AccountState::InTurn => account.time,
             Some(account) => account.time.max(self.floor()),
             None => self.floor(),
         }
@@ -178,10 +178,10 @@ impl Shares {
                 held: 0,
             }
         });
-        let (was, before) = (account.standing(), account.turn());
+        let (was, before) = (account.state(), account.turn());
         change(account);
-        let is = account.standing();
-        if is == Standing::InTurn && was != is {
+        let is = account.state();
+        if is == AccountState::InTurn && was != is {
             account.time = account.time.max(floor);
         }
         let after = account.turn();
@@ -189,18 +189,18 @@ impl Shares {
             return;
         }
         match was {
-            Standing::InTurn => self.turns.remove(&before),
-            Standing::Resting => self.resting.remove(&before),
-            Standing::Busy => None,
+            AccountState::InTurn => self.turns.remove(&before),
+            AccountState::Resting => self.resting.remove(&before),
+            AccountState::Busy => None,
         };
         match is {
-            Standing::InTurn => self.turns.insert(after, share.clone()),
-            Standing::Resting => self.resting.insert(after, share.clone()),
-            Standing::Busy => None,
+            AccountState::InTurn => self.turns.insert(after, share.clone()),
+            AccountState::Resting => self.resting.insert(after, share.clone()),
+            AccountState::Busy => None,
         };
-        if is == Standing::InTurn && was != is {
+        if is == AccountState::InTurn && was != is {
             *self.builds.entry(share.user.clone()).or_default() += 1;
-        } else if was == Standing::InTurn
+        } else if was == AccountState::InTurn
             && was != is
             && let Some(builds) = self.builds.get_mut(&share.user)
         {

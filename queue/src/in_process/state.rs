@@ -6,8 +6,9 @@ use std::sync::Arc;
 use gofarm_proto::ActionKey;
 
 use super::mailbox::Mailboxes;
-use super::pool::{Pool, Waiting};
+use super::pool::Pool;
 use super::shares::Charge;
+use super::waiting::Waiting;
 use crate::{FencingToken, News, Owner, QueueOptions, QueueStats};
 use gofarm_engine::core::{Millis, Outcome, RunId, Task};
 

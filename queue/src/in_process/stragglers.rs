@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use gofarm_proto::ActionKey;
 
-use super::pool::{Pool, Waiting, need};
-use super::ready::{Need, Place};
+use super::ready::{Need, Rank};
+use super::waiting::{Waiting, need};
 use crate::{LeaseRequest, QueueOptions};
 use gofarm_engine::core::Task;
 
@@ -23,7 +23,7 @@ struct Straggler {
 /// Those that nobody has taken yet, in the order in which they waited.
 #[derive(Debug, Default)]
 pub(super) struct Stragglers {
-    asked: BTreeMap<Place, Straggler>,
+    asked: BTreeMap<Rank, Straggler>,
 }
 
 impl Stragglers {
@@ -39,11 +39,11 @@ impl Stragglers {
             need: need(task, options),
             holder: holder.clone(),
         };
-        self.asked.insert(Pool::place(task, waited), straggler);
+        self.asked.insert(waited.rank(task), straggler);
     }
 
     pub fn remove(&mut self, task: &Task, waited: Waiting) {
-        self.asked.remove(&Pool::place(task, waited));
+        self.asked.remove(&waited.rank(task));
     }
 
     /// The first that fits and that this worker does not have.

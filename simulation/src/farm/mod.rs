@@ -22,6 +22,7 @@
 //!   environment's reasons, these really occurred: so many lost attempts, such lost blobs;
 //! - in the end nothing is left: no task, no lease, no question, no open build, no running process.
 
+mod arrival;
 mod builds;
 mod client;
 mod registry;

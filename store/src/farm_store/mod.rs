@@ -6,10 +6,10 @@ mod collect;
 mod fetching;
 mod fsck;
 mod full_at_once;
-mod held;
 mod keys;
 mod notes;
 mod objects;
+mod pins;
 mod recent;
 mod sound;
 mod taken_back;
@@ -26,8 +26,8 @@ use gofarm_proto::{ActionKey, Digest, v1};
 use crate::layout::unique_name;
 use crate::{BlobReader, DiskStore, EvictReport, FoundDamage, Incoming, Result, StoreError};
 use fetching::Fetching;
-use held::Held;
 use objects::Objects;
+use pins::Pins;
 use taken_back::TakenBack;
 use used::Id;
 
@@ -56,7 +56,7 @@ const AT_ONCE: usize = 32;
 #[derive(Debug, Clone)]
 pub struct FarmStore {
     local: DiskStore,
-    held: Arc<Held>,
+    pins: Arc<Pins>,
     fetching: Arc<Fetching>,
     taken_back: Arc<TakenBack>,
     objects: Option<Arc<Objects>>,
@@ -66,7 +66,7 @@ impl FarmStore {
     /// A farm whose store is this folder.
     pub fn on_disk(local: DiskStore) -> FarmStore {
         FarmStore {
-            held: Arc::new(Held::begin(&local)),
+            pins: Arc::new(Pins::begin(&local)),
             fetching: Arc::default(),
             taken_back: Arc::default(),
             objects: None,
@@ -339,9 +339,9 @@ impl FarmStore {
         if let Some(objects) = &self.objects {
             objects.write_used().await?;
         }
-        let held = Arc::clone(&self.held);
+        let pins = Arc::clone(&self.pins);
         self.blocking(move |local| {
-            held.turn(local)?;
+            pins.turn(local)?;
             local.evict()
         })
         .await

@@ -100,7 +100,7 @@ fn a_damaged_tally_is_counted_anew() {
 fn what_a_session_has_used_stays_and_the_report_says_so() {
     let fixture = Fixture::bounded(4);
     let blobs = old_blobs(&fixture, 12);
-    let session = fixture.store.session().unwrap();
+    let session = fixture.store.pin().unwrap();
     assert_eq!(fixture.store.missing(&blobs[..6]).unwrap(), []);
     let report = fixture.store.evict().unwrap();
     assert_eq!(report.blobs, 6);
@@ -119,7 +119,7 @@ fn what_was_used_just_before_a_session_stays_in_it() {
     let blob = fixture.store.put_bytes(b"just used").unwrap();
     fixture.used_ago(&blob, Duration::from_secs(50));
     old_blobs(&fixture, 3);
-    let _session = fixture.store.session().unwrap();
+    let _session = fixture.store.pin().unwrap();
     fixture.store.check(&blob).unwrap();
     assert_eq!(fixture.store.evict().unwrap().blobs, 3);
     assert!(fixture.store.contains(&blob));

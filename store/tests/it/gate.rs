@@ -89,7 +89,7 @@ fn a_session_begins_before_or_after_a_batch_of_eviction() {
     let fixture = Fixture::new();
     let turn = take_turn(&fixture);
     scope(|scope| {
-        let session = scope.spawn(|| fixture.store.session());
+        let session = scope.spawn(|| fixture.store.pin());
         waits(&session);
         drop(turn);
         session.join().unwrap().unwrap();

@@ -54,7 +54,7 @@ fn the_same_blobs_put_by_several_processes_at_once() {
 fn a_process_killed_while_it_puts_leaves_no_torn_blob() {
     if let Some(root) = plays("putter") {
         let store = open(&root, 1 << 20);
-        let _session = store.session().unwrap();
+        let _session = store.pin().unwrap();
         say("ready");
         for n in 0.. {
             store.put_bytes(&content(n)).unwrap();
@@ -154,7 +154,7 @@ fn a_session_loses_nothing_to_another_process_that_evicts() {
     let mut evicter = Process::start(name, "evicter", fixture.store.root());
     evicter.wait_for("ready");
     for round in 0..15u32 {
-        let session = fixture.store.session().unwrap();
+        let session = fixture.store.pin().unwrap();
         let used: Vec<_> = (0..20)
             .filter_map(|n| {
                 let digest = fixture.store.put_bytes(&content(round * 20 + n)).unwrap();
@@ -182,7 +182,7 @@ fn a_session_loses_nothing_to_another_process_that_evicts() {
 fn a_session_of_another_process_protects_until_that_process_is_killed() {
     if let Some(root) = plays("builder") {
         let store = open(&root, 1);
-        let _session = store.session().unwrap();
+        let _session = store.pin().unwrap();
         let blobs = (0..5).map(|n| Digest::of(&content(n)));
         assert_eq!(store.missing(&blobs.collect::<Vec<_>>()).unwrap(), []);
         fs::write(store.scratch_dir().join("exec-root"), b"").unwrap();

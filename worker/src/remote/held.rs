@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use gofarm_daemon::Place;
 use gofarm_proto::v1;
-use gofarm_store::Session;
+use gofarm_store::Pin;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -44,7 +44,7 @@ struct HeldLease {
     lost: watch::Sender<Option<Lost>>,
     traced: Option<Traced>,
     /// Keeps its inputs in the local cache.
-    session: Option<Session>,
+    pin: Option<Pin>,
     output: Pending,
 }
 
@@ -99,7 +99,7 @@ impl HeldLeases {
                 due,
                 lost: watch::channel(None).0,
                 traced,
-                session: None,
+                pin: None,
                 output: Pending::default(),
             },
         );
@@ -155,18 +155,18 @@ impl HeldLeases {
     }
 
     /// Keeps what the task uses in the local cache until its end.
-    pub fn keep_inputs(&self, token: LeaseToken, session: Session) {
+    pub fn keep_inputs(&self, token: LeaseToken, pin: Pin) {
         if let Some(held) = self.state().leases.get_mut(&token) {
-            held.session.get_or_insert(session);
+            held.pin.get_or_insert(pin);
         }
     }
 
-    pub fn has_session(&self, token: LeaseToken) -> bool {
+    pub fn has_pin(&self, token: LeaseToken) -> bool {
         let state = self.state();
         state
             .leases
             .get(&token)
-            .is_some_and(|held| held.session.is_some())
+            .is_some_and(|held| held.pin.is_some())
     }
 
     /// When the next renewal is due.

@@ -46,10 +46,8 @@ async fn look(shared: &Arc<Shared>, lease: &Lease) -> Result<Lacking> {
     let (shared, lease) = (shared.clone(), lease.clone());
     blocking(move || {
         let (cache, task) = (&shared.cache, &lease.task);
-        if !shared.held.has_session(lease.token) {
-            shared
-                .held
-                .keep_inputs(lease.token, cache.store().session()?);
+        if !shared.held.has_pin(lease.token) {
+            shared.held.keep_inputs(lease.token, cache.store().pin()?);
         }
         let bytes = match cache.store().read(&task.definition) {
             Ok(bytes) => bytes,

@@ -1,7 +1,7 @@
 //! The farm as a worker reaches it.
 
 use gofarm_proto::v1::leases_client::LeasesClient;
-use gofarm_rpc::{Authorized, BlobClient, ConnectOptions, Connection, Place, RpcError};
+use gofarm_rpc::{AddressIndex, Authorized, BlobClient, ConnectOptions, Connection, RpcError};
 
 /// A result carries its output along, which is up to 16 MiB.
 const LIMIT: usize = 64 << 20;
@@ -18,7 +18,7 @@ pub struct Servers {
 pub(super) struct Server<'a> {
     pub connection: &'a Connection,
     pub blobs: &'a BlobClient,
-    place: Place,
+    place: AddressIndex,
 }
 
 impl Servers {

@@ -5,33 +5,23 @@ use gofarm_proto::{Digest, Message, v1};
 use tonic::Status;
 
 use super::Asking;
-use crate::outline::{Outline, OutlineNode};
+use crate::outline::Outline;
 
 /// A build, and what its client left with it.
 pub struct Known {
     pub build: v1::Build,
     pub graph: v1::Graph,
-    /// None when it cannot be had or is none of ours.
-    pub outline: Option<Outline>,
+    /// Or why there is none that this version can use.
+    pub outline: anyhow::Result<Outline>,
 }
 
 impl Known {
     /// The outline, or what can be said of the build without one: its paths stay virtual.
     pub fn outline_or_labels(&self) -> Outline {
-        self.outline.clone().unwrap_or_else(|| Outline {
-            nodes: self.graph.nodes.iter().map(labelled).collect(),
-            ..Outline::default()
-        })
-    }
-}
-
-fn labelled(node: &v1::Node) -> OutlineNode {
-    OutlineNode {
-        label: node.label.clone(),
-        kind: node.kind,
-        package: node.package.clone(),
-        import_path: node.package.clone(),
-        ..OutlineNode::default()
+        match &self.outline {
+            Ok(outline) => outline.clone(),
+            Err(_) => Outline::of_graph(&self.graph),
+        }
     }
 }
 
@@ -49,12 +39,14 @@ impl Asking {
             .as_ref()
             .and_then(|options| options.attachment.as_ref());
         let outline = match attachment.map(|digest| self.blob(digest)) {
-            Some(Ok(bytes)) => Outline::decode(bytes.as_slice()).ok(),
-            _ => None,
+            Some(Ok(bytes)) => Outline::read(&bytes, graph.nodes.len()).map_err(Into::into),
+            Some(Err(error)) => Err(error.context("its outline cannot be read")),
+            None => Err(anyhow!(
+                "it has no outline on the farm: it was not submitted by gofarm submit"
+            )),
         };
-        let fits = |outline: &Outline| outline.nodes.len() == graph.nodes.len();
         Ok(Known {
-            outline: outline.filter(fits),
+            outline,
             build,
             graph,
         })

@@ -1,8 +1,9 @@
 use gofarm_proto::v1;
+use gofarm_proto::v1::OutlineNode;
 
 use super::nodes;
 use super::page::{LONGEST_LINE, Page, lines};
-use crate::outline::{Outline, OutlineNode};
+use crate::outline::Outline;
 use crate::report::OpenBlock;
 
 fn outline() -> Outline {
@@ -12,14 +13,15 @@ fn outline() -> Outline {
         import_path: package.to_owned(),
         ..OutlineNode::default()
     };
-    Outline {
+    let outline = v1::Outline {
         nodes: vec![
             node("compile m/a", "m/a"),
             node("compile m/cmd", "m/cmd"),
             node("link m/cmd", "m/cmd"),
         ],
-        ..Outline::default()
-    }
+        ..v1::Outline::default()
+    };
+    outline.into()
 }
 
 #[test]

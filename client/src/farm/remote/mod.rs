@@ -96,7 +96,7 @@ impl Remote {
     ) -> anyhow::Result<Finished> {
         let submission = Submission::new(self, &build)?;
         let with_logs = build.shows_logs;
-        let mut story = build.story();
+        let mut story = Story::of(build);
         let mut bringing = self.bringing(&submission);
         if !bringing.enough(story.watch(), cancel).await?
             || !self.submit(&submission, cancel).await?
@@ -132,7 +132,7 @@ impl Remote {
         cancel: &CancellationToken,
     ) -> anyhow::Result<bool> {
         let submission = Submission::new(self, &build)?;
-        let mut story = build.story();
+        let mut story = Story::of(build);
         story.watch().stage("verifying what the farm has");
         let mut bringing = self.bringing_for_good(&submission);
         if !bringing.all(story.watch(), cancel).await? {

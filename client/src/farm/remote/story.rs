@@ -15,7 +15,7 @@ use gofarm_engine::{Maker, convert};
 use gofarm_proto::{ActionKey, Digest, Message, v1};
 use gofarm_worker::TracedCommand;
 
-use crate::farm::build::{BuildWatch, Finished, long_log};
+use crate::farm::build::{Build, BuildWatch, Finished, long_log};
 use crate::farm::source::WorkerWatch;
 use crate::farm::supply::Supply;
 
@@ -71,6 +71,12 @@ pub(crate) struct Story<'a> {
 }
 
 impl<'a> Story<'a> {
+    /// Of a build that is about to be submitted.
+    pub fn of(build: Build<'a>) -> Story<'a> {
+        let commands = build.shows_commands.then_some(build.supply);
+        Story::new(build.graph, build.watch, build.worker_watch, commands)
+    }
+
     pub fn new(
         graph: &'a v1::Graph,
         watch: &'a mut dyn BuildWatch,

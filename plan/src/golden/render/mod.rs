@@ -6,12 +6,13 @@ mod condense;
 mod step;
 
 use gofarm_proto::v1;
+use gofarm_proto::v1::identity_part::Kind as PartKind;
+use gofarm_proto::v1::{IdentityPart, IdentityTemplate, RecordedFlags};
 
 use self::condense::condense;
 use super::cases::{Case, ROOT, Shown};
 use crate::error::PlanError;
-use crate::identity::{IdentityTemplate, Part, PartKind};
-use crate::node::{PlannedNode, RecordedFlags};
+use crate::node::PlannedNode;
 use crate::plan::Plan;
 
 /// The graph, or the words of the refusal.
@@ -205,7 +206,7 @@ fn identity<'a>(
 ) -> Vec<(String, String)> {
     let IdentityTemplate { parts } = template;
     let mut text = String::new();
-    for Part { kind } in parts {
+    for IdentityPart { kind } in parts {
         match kind {
             Some(PartKind::Literal(bytes)) => text.push_str(&String::from_utf8_lossy(bytes)),
             Some(PartKind::FileHash(path)) => text.push_str(&format!("{{hash of {path}}}")),

@@ -1,6 +1,7 @@
 //! Owners that die, and a Redis that loses what it knows.
 
 use super::*;
+use crate::metrics::Metrics;
 use crate::redis::RedisRegistry;
 use gofarm_testkit::RedisServer;
 
@@ -25,7 +26,8 @@ async fn taken_over(no_cache: bool, end: impl AsyncFnOnce(&EngineHandle)) {
     let world = World::start();
     let (one, two) = (on(&server), on(&server));
     let first = world.engine("a", &one);
-    let _second = world.engine("b", &two);
+    let metrics = Arc::new(Metrics::new());
+    let _second = world.counted_engine("b", &two, &metrics);
     let mut request = world.chain(1, &["one", "two", "hold", "four"]).await;
     request.options = Some(v1::BuildOptions {
         no_cache,
@@ -43,6 +45,13 @@ async fn taken_over(no_cache: bool, end: impl AsyncFnOnce(&EngineHandle)) {
     until(|| async {
         let record = two.get(BuildId(1)).await.unwrap().unwrap();
         record.owner == "b"
+    })
+    .await;
+    // It reads what there was, and then joins the task that runs. What ends before it joins, it finds in the cache, or executes
+    // once more where the build does not use the cache.
+    until(|| async {
+        let enqueued = r#"gofarm_queue_call_seconds_count{call="enqueue"}"#;
+        metrics.render().contains(enqueued)
     })
     .await;
     world.gate.send_replace(true);

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::blobs::Presence;
 use crate::engine::{EngineHandle, ReplicaOptions};
+use crate::metrics::{MeteredQueue, Metrics};
 use crate::registry::Registry;
 use gofarm_engine::core::{ActionResult, BuildId, Log, Outcome, OutputFile};
 use gofarm_engine::provenance;
@@ -86,6 +87,22 @@ impl World {
         EngineHandle::start(
             options,
             self.queue.clone(),
+            registry.clone(),
+            self.store.clone(),
+        )
+    }
+
+    /// One whose calls of the queue are counted.
+    pub fn counted_engine(
+        &self,
+        replica: &str,
+        registry: &Arc<dyn Registry>,
+        metrics: &Arc<Metrics>,
+    ) -> EngineHandle {
+        let queue = MeteredQueue::new(self.queue.clone(), metrics.clone());
+        EngineHandle::start(
+            ReplicaOptions::new(replica),
+            Arc::new(queue),
             registry.clone(),
             self.store.clone(),
         )

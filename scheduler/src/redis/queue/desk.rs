@@ -8,7 +8,7 @@ use std::sync::Arc;
 use gofarm_proto::ActionKey;
 use tokio::sync::{mpsc, oneshot};
 
-use super::link::Link;
+use super::link::QueueLink;
 use super::pools::Pool;
 use super::record::decode_task;
 use super::returns::{self, Returns};
@@ -37,7 +37,7 @@ pub(super) struct Look {
 type Given = (Vec<u8>, u64, Vec<u8>, Vec<u8>, u8);
 
 pub(super) struct Desk {
-    link: Arc<Link>,
+    link: Arc<QueueLink>,
     pool: Arc<Pool>,
     returns: Returns,
     options: QueueOptions,
@@ -46,7 +46,7 @@ pub(super) struct Desk {
 impl Desk {
     /// Opens a desk. It closes when the sender is dropped.
     pub fn open(
-        link: Arc<Link>,
+        link: Arc<QueueLink>,
         pool: Arc<Pool>,
         returns: Returns,
         options: QueueOptions,

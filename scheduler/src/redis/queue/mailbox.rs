@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, Notify};
 
-use super::link::Link;
+use super::link::QueueLink;
 use super::pools::Pool;
 use super::record::decode_news;
 use super::script;
@@ -37,7 +37,7 @@ impl Mailbox {
     /// When not one of the pools had news and one could not be asked.
     pub async fn fetch(
         &self,
-        link: &Link,
+        link: &QueueLink,
         owner: &Owner,
         pools: &[Arc<Pool>],
         max: usize,
@@ -63,7 +63,7 @@ impl Mailbox {
 }
 
 async fn fetch_from(
-    link: &Link,
+    link: &QueueLink,
     owner: &Owner,
     pool: &Pool,
     max: usize,

@@ -3,11 +3,11 @@
 //! Every change is one Lua script (`lua/`), so that nothing comes between its parts: a script that changes a leased task
 //! compares its token first. All data of a pool bears the pool's hash tag and is soft: its life has a name, the
 //! incarnation, which is part of every token and changes when the data was lost or a server with older data took over.
-//! Deadlines are by the clock of Redis. Waiting is for doorbells, see [`doorbell`]; whoever waits also looks by itself
+//! Deadlines are by the clock of Redis. Waiting is for doorbells, see [`bells`]; whoever waits also looks by itself
 //! at every poll interval, all of a process at the same moments, so that they are one step.
 
+mod bells;
 mod desk;
-mod doorbell;
 mod lease_queue;
 mod link;
 mod mailbox;
@@ -29,14 +29,15 @@ use futures::future::select_all;
 use gofarm_proto::ActionKey;
 use redis::ScriptInvocation;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use self::bells::QueueBells;
 use self::desk::{Desk, Look};
-use self::doorbell::Bells;
-use self::link::{Link, unavailable};
+use self::link::{QueueLink, unavailable};
 use self::pools::{Pool, Pools, counter, pool_of};
 use self::returns::Returns;
+use super::doorbell::{self, Rung, Subscription};
+use super::link::CONNECT;
 use gofarm_engine::core::{Millis, Outcome, RunId, Task};
 use gofarm_queue::{
     BlobPresence, Lease, LeaseId, LeaseQueue, LeaseRequest, News, Owner, QueueError, QueueOptions,
@@ -53,8 +54,8 @@ type Group = (Arc<Pool>, Arc<[Arc<str>]>);
 pub struct RedisQueue {
     options: QueueOptions,
     blobs: Arc<dyn BlobPresence>,
-    link: Arc<Link>,
-    bells: Arc<Bells>,
+    link: Arc<QueueLink>,
+    bells: Arc<QueueBells>,
     desks: Mutex<HashMap<Arc<str>, mpsc::Sender<Look>>>,
     returns: Mutex<HashMap<Arc<str>, Returns>>,
     /// The incarnation that was last seen to begin, 0 before the first.
@@ -63,13 +64,7 @@ pub struct RedisQueue {
     lives: Mutex<HashMap<Arc<str>, u64>>,
     /// When the moments at which all look by themselves are counted from.
     start: Instant,
-    listener: AbortHandle,
-}
-
-impl Drop for RedisQueue {
-    fn drop(&mut self) {
-        self.listener.abort();
-    }
+    _subscription: Subscription,
 }
 
 impl RedisQueue {
@@ -89,11 +84,11 @@ impl RedisQueue {
         let client =
             redis::Client::open(server).map_err(|error| unavailable("redis URL", error))?;
         let pools = Arc::new(Pools::new(namespace));
-        let link = Arc::new(Link::new(&client, pools.clone())?);
+        let link = Arc::new(QueueLink::new(client.clone(), pools.clone()));
         server_info::check(&link).await?;
-        let bells = Arc::new(Bells::new(pools));
-        let (sender, subscribed) = oneshot::channel();
-        let listener = tokio::spawn(doorbell::listen(client, bells.clone(), sender));
+        let channels = pools.channels();
+        let bells = Arc::new(QueueBells::new(pools));
+        let (subscription, subscribed) = doorbell::listen(client, channels, bells.clone());
         let queue = RedisQueue {
             options,
             blobs,
@@ -104,9 +99,9 @@ impl RedisQueue {
             life: AtomicU64::new(0),
             lives: Mutex::default(),
             start: Instant::now(),
-            listener: listener.abort_handle(),
+            _subscription: subscription,
         };
-        timeout(link::CONNECT, subscribed)
+        timeout(CONNECT, subscribed)
             .await
             .map_err(|_| unavailable("subscribing to redis", "no answer"))?
             .map_err(|_| unavailable("subscribing to redis", "given up"))?;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use gofarm_proto::Digest;
 use tokio::sync::Notify;
 
+use crate::redis::doorbell::literal;
 pub(super) use gofarm_queue::pool_of;
 use gofarm_queue::{FencingToken, QueueError};
 
@@ -113,16 +114,9 @@ impl Pools {
         format!("{}:pools", self.namespace)
     }
 
-    /// The channels of all pools.
+    /// The channels of all pools, as a pattern.
     pub fn channels(&self) -> String {
-        let mut pattern = String::new();
-        for c in self.namespace.chars() {
-            if matches!(c, '*' | '?' | '[' | ']' | '\\' | '^') {
-                pattern.push('\\');
-            }
-            pattern.push(c);
-        }
-        pattern + ":{*}:bell"
+        literal(&self.namespace) + ":{*}:bell"
     }
 
     pub fn all(&self) -> Vec<Arc<Pool>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::link::{Link, unavailable};
+use super::link::{QueueLink, unavailable};
 use super::pools::Pool;
 use super::{BATCH, held, lease_arguments, record, script};
 use gofarm_engine::core::Outcome;
@@ -27,7 +27,7 @@ const QUEUE: usize = 4096;
 pub(super) type Returns = mpsc::Sender<Return>;
 
 /// Opens for the leases of a pool. It closes when the sender is dropped.
-pub(super) fn open(link: Arc<Link>, pool: Arc<Pool>) -> Returns {
+pub(super) fn open(link: Arc<QueueLink>, pool: Arc<Pool>) -> Returns {
     let (sender, mut returns) = mpsc::channel(QUEUE);
     tokio::spawn(async move {
         let mut batch: Vec<Return> = Vec::new();

@@ -4,19 +4,19 @@ use std::sync::LazyLock;
 
 use redis::Script;
 
-/// A script with what it stands on. `#!lua` without flags makes Redis refuse it before its first change when memory is
+use crate::redis::script::script;
+
+/// What every script of the queue stands on. `#!lua` without flags makes Redis refuse it before its first change when memory is
 /// used up, so that none is left half done.
-macro_rules! script {
+macro_rules! queue_script {
     ($($part:literal),+) => {
-        LazyLock::new(|| {
-            Script::new(concat!("#!lua\n", include_str!("lua/life.lua"), $(include_str!($part)),+))
-        })
+        script!("#!lua\n"; "lua/life.lua", $($part),+)
     };
 }
 
 macro_rules! task_script {
     ($part:literal) => {
-        script!(
+        queue_script!(
             "lua/owner.lua",
             "lua/share.lua",
             "lua/worker.lua",
@@ -26,12 +26,12 @@ macro_rules! task_script {
     };
 }
 
-pub(super) static BEGIN: LazyLock<Script> = script!("lua/begin.lua");
-pub(super) static STATS: LazyLock<Script> = script!("lua/stats.lua");
+pub(super) static BEGIN: LazyLock<Script> = queue_script!("lua/begin.lua");
+pub(super) static STATS: LazyLock<Script> = queue_script!("lua/stats.lua");
 pub(super) static ENQUEUE: LazyLock<Script> = task_script!("lua/enqueue.lua");
 pub(super) static BACK_UP: LazyLock<Script> = task_script!("lua/back_up.lua");
 pub(super) static CANCEL: LazyLock<Script> = task_script!("lua/cancel.lua");
-pub(super) static LEASE: LazyLock<Script> = script!(
+pub(super) static LEASE: LazyLock<Script> = queue_script!(
     "lua/owner.lua",
     "lua/share.lua",
     "lua/worker.lua",
@@ -47,11 +47,6 @@ pub(super) static COMPLETE: LazyLock<Script> = task_script!("lua/complete.lua");
 pub(super) static REAP: LazyLock<Script> = task_script!("lua/reap.lua");
 
 /// Reading news makes room, so it must go on when there is none.
-pub(super) static NEWS: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(concat!(
-        "#!lua flags=allow-oom\n",
-        include_str!("lua/life.lua"),
-        include_str!("lua/owner.lua"),
-        include_str!("lua/news.lua")
-    ))
-});
+pub(super) static NEWS: LazyLock<Script> = script!(
+    "#!lua flags=allow-oom\n"; "lua/life.lua", "lua/owner.lua", "lua/news.lua"
+);

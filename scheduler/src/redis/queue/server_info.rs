@@ -1,10 +1,10 @@
 //! What the queue expects of the server that it is given.
 
-use super::link::{Link, unavailable};
+use super::link::{QueueLink, unavailable};
 use gofarm_queue::QueueError;
 
 /// Looks at the server's version and at what it does when memory is used up.
-pub(super) async fn check(link: &Link) -> Result<(), QueueError> {
+pub(super) async fn check(link: &QueueLink) -> Result<(), QueueError> {
     let info: redis::InfoDict = link
         .call(async |mut connection| redis::cmd("INFO").query_async(&mut connection).await)
         .await?;
@@ -14,13 +14,13 @@ pub(super) async fn check(link: &Link) -> Result<(), QueueError> {
         .next()
         .and_then(|n| n.parse::<u32>().ok());
     if major.is_some_and(|major| major < 7) {
-        let what = format!("redis at {}", link.address);
+        let what = format!("redis at {}", link.address());
         let why = format!("it is version {version}; gofarm needs Redis 7 or later, or Valkey");
         return Err(unavailable(&what, why));
     }
     let policy: Option<String> = info.get("maxmemory_policy");
     if let Some(warning) = eviction(policy.as_deref()) {
-        tracing::warn!(address = link.address, "{warning}");
+        tracing::warn!(address = link.address(), "{warning}");
     }
     Ok(())
 }

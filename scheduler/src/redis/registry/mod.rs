@@ -1,9 +1,8 @@
 //! The registry of a farm with any number of replicas.
 
-mod doorbell;
 mod keys;
 mod link;
-mod scripts;
+mod script;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +14,8 @@ use gofarm_timing::now_ms;
 use redis::Client;
 
 use self::keys::Keys;
-use self::link::Link;
-use self::scripts::Scripts;
+use self::link::RegistryLink;
+use crate::redis::doorbell::{self, Rung, Subscription, literal};
 use crate::registry::bells::Bells;
 use crate::registry::{
     Append, Appended, Bounds, Duty, Measurement, OWNERSHIP_TTL, Ownership, REMEMBERED, Registry,
@@ -33,10 +32,10 @@ const HISTORY_KEPT: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 
 /// A [`Registry`] on a Redis server of version 7 or an equal one.
 pub struct RedisRegistry {
-    link: Link,
+    link: RegistryLink,
     keys: Keys,
-    scripts: Scripts,
     bells: Arc<Bells>,
+    _subscription: Subscription,
     bounds: Bounds,
 }
 
@@ -57,13 +56,14 @@ impl RedisRegistry {
         })?;
         let keys = Keys::new(namespace);
         let bells = Arc::new(Bells::default());
-        let listener = doorbell::listen(client.clone(), keys.bell(), Arc::downgrade(&bells));
-        tokio::spawn(listener);
+        // Until it stands, waiting readers look every second.
+        let channel = literal(&keys.bell());
+        let (subscription, _) = doorbell::listen(client.clone(), channel, bells.clone());
         Ok(RedisRegistry {
-            link: Link::new(client),
+            link: RegistryLink::new(client),
             keys,
-            scripts: Scripts::new(),
             bells,
+            _subscription: subscription,
             bounds: Bounds::default(),
         })
     }
@@ -125,11 +125,26 @@ impl RedisRegistry {
     }
 
     async fn say(&self, build: BuildId, what: &str, said: &[u8]) -> Result<bool, RegistryError> {
-        let script = &self.scripts.say;
-        let mut call = script.key(self.keys.build(build));
+        let mut call = script::SAY.key(self.keys.build(build));
         call.key(self.keys.provided(build));
         call.arg(self.keys.bell()).arg(what).arg(said);
         self.link.script("telling a build's owner", &call).await
+    }
+}
+
+impl Rung for Bells {
+    fn ring(&self, _: &str, message: &[u8]) {
+        if message == b"control" {
+            return self.ring_control();
+        }
+        let id = std::str::from_utf8(message).ok();
+        if let Some(id) = id.and_then(|id| id.parse().ok()) {
+            Bells::ring(self, id);
+        }
+    }
+
+    fn ring_all(&self) {
+        Bells::ring_all(self);
     }
 }
 
@@ -144,7 +159,7 @@ impl Registry for RedisRegistry {
         build: &v1::Build,
     ) -> Result<Option<Ownership>, RegistryError> {
         let id = record_id(build)?;
-        let mut call = self.scripts.submit.key(self.keys.build(id));
+        let mut call = script::SUBMIT.key(self.keys.build(id));
         call.key(self.keys.events(id));
         call.key(self.keys.provided(id));
         call.key(self.keys.open()).key(self.keys.builds());
@@ -191,7 +206,7 @@ impl Registry for RedisRegistry {
             let Some(first) = held.first() else {
                 continue;
             };
-            let mut call = self.scripts.renew.key(self.keys.open());
+            let mut call = script::RENEW.key(self.keys.open());
             call.arg(&*first.owner).arg(ms(OWNERSHIP_TTL));
             for ownership in held {
                 call.key(self.keys.build(ownership.build));
@@ -222,7 +237,7 @@ impl Registry for RedisRegistry {
             let Some(first) = held.first() else {
                 continue;
             };
-            let mut call = self.scripts.release.key(self.keys.open());
+            let mut call = script::RELEASE.key(self.keys.open());
             call.arg(&*first.owner);
             for ownership in held {
                 call.key(self.keys.build(ownership.build));
@@ -238,8 +253,7 @@ impl Registry for RedisRegistry {
         owner: &Arc<str>,
         limit: usize,
     ) -> Result<Vec<Ownership>, RegistryError> {
-        let script = &self.scripts.take_over;
-        let mut call = script.key(self.keys.open());
+        let mut call = script::TAKE_OVER.key(self.keys.open());
         call.key(self.keys.builds()).key(self.keys.over());
         call.arg(self.keys.build_prefix()).arg(&**owner);
         call.arg(ms(OWNERSHIP_TTL)).arg(limit);
@@ -263,7 +277,7 @@ impl Registry for RedisRegistry {
             owner,
             epoch,
         } = &append.ownership;
-        let mut call = self.scripts.append.key(self.keys.build(*build));
+        let mut call = script::APPEND.key(self.keys.build(*build));
         call.key(self.keys.events(*build));
         call.key(self.keys.open());
         call.key(self.keys.provided(*build)).key(self.keys.over());
@@ -293,7 +307,7 @@ impl Registry for RedisRegistry {
             confirmed,
         } = restore;
         let build = ownership.build;
-        let mut call = self.scripts.restore.key(self.keys.build(build));
+        let mut call = script::RESTORE.key(self.keys.build(build));
         call.key(self.keys.events(build));
         call.key(self.keys.open()).key(self.keys.builds());
         call.arg(build.to_string()).arg(&*ownership.owner);
@@ -328,7 +342,7 @@ impl Registry for RedisRegistry {
             owner,
             epoch,
         } = ownership;
-        let mut call = self.scripts.archive.key(self.keys.build(*build));
+        let mut call = script::ARCHIVE.key(self.keys.build(*build));
         call.key(self.keys.events(*build));
         call.arg(&**owner).arg(*epoch).arg(record.encode_to_vec());
         self.link.script("archiving a build", &call).await
@@ -375,7 +389,7 @@ impl Registry for RedisRegistry {
         measurements: &[Measurement],
     ) -> Result<(), RegistryError> {
         for measurements in measurements.chunks(BATCH) {
-            let mut call = self.scripts.measured.key(self.keys.history(pool));
+            let mut call = script::MEASURED.key(self.keys.history(pool));
             call.arg(MovingAverage::DURATION_WEIGHT);
             call.arg(MovingAverage::MEMORY_DECAY);
             call.arg(ms(HISTORY_KEPT)).arg(self.bounds.history);
@@ -394,14 +408,14 @@ impl Registry for RedisRegistry {
     }
 
     async fn note_worker(&self, worker: v1::Worker) -> Result<(), RegistryError> {
-        let mut call = self.scripts.note_worker.key(self.keys.workers());
+        let mut call = script::NOTE_WORKER.key(self.keys.workers());
         call.key(self.keys.workers_seen());
         call.arg(&worker.name).arg(worker.encode_to_vec());
         self.link.script("noting a worker", &call).await
     }
 
     async fn workers(&self) -> Result<Vec<v1::Worker>, RegistryError> {
-        let mut call = self.scripts.workers.key(self.keys.workers());
+        let mut call = script::WORKERS.key(self.keys.workers());
         call.key(self.keys.workers_seen());
         call.arg(ms(WORKER_LISTED));
         let found: Vec<(u64, Vec<u8>)> = self.link.script("listing workers", &call).await?;
@@ -421,7 +435,7 @@ impl Registry for RedisRegistry {
         replica: &Arc<str>,
         ttl: Duration,
     ) -> Result<Option<Duty>, RegistryError> {
-        let mut call = self.scripts.lead.key(self.keys.duty(duty));
+        let mut call = script::LEAD.key(self.keys.duty(duty));
         call.arg(&**replica).arg(ms(ttl));
         let (epoch, done_ms): (u64, u64) = self.link.script("taking a duty", &call).await?;
         Ok((epoch > 0).then_some(Duty { epoch, done_ms }))
@@ -434,7 +448,7 @@ impl Registry for RedisRegistry {
         held: &Duty,
         done_ms: u64,
     ) -> Result<bool, RegistryError> {
-        let mut call = self.scripts.led.key(self.keys.duty(duty));
+        let mut call = script::LED.key(self.keys.duty(duty));
         call.arg(&**replica).arg(held.epoch).arg(done_ms);
         self.link.script("noting that a duty is done", &call).await
     }

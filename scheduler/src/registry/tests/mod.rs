@@ -481,3 +481,32 @@ async fn a_redis_that_lost_everything_is_told_again() {
     assert_eq!(cursors(&registry, BuildId(1), 3).await, ["event 4"]);
     assert_eq!(registry.list(10, true).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_redis_that_goes_away_and_comes_back_is_used_again() {
+    let mut server = RedisServer::start();
+    let registry = RedisRegistry::connect(server.url(0), "test").unwrap();
+    let held = submitted(&registry, 1, "a").await;
+    let held = std::slice::from_ref(&held);
+    assert!(matches!(
+        registry.renew(held).await.unwrap()[..],
+        [Tenure::Held { .. }]
+    ));
+    server.kill_and_restart_empty();
+    let begin = Instant::now();
+    let tenures = loop {
+        let tried = Instant::now();
+        match registry.renew(held).await {
+            Ok(tenures) => break tenures,
+            // No call hangs, and the server is named.
+            Err(RegistryError::Unavailable { reason, .. }) => {
+                assert!(reason.starts_with("redis at 127.0.0.1:"), "{reason}");
+                assert!(tried.elapsed() < Duration::from_secs(10));
+            }
+            Err(other) => panic!("{other}"),
+        }
+        assert!(begin.elapsed() < Duration::from_secs(30));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(tenures, [Tenure::Unknown]);
+}

@@ -36,7 +36,7 @@ pub(super) struct Worker {
     /// What it begins before takes longer.
     pub slow_until: u64,
     going: bool,
-    held: BTreeMap<FencingToken, Held>,
+    held: BTreeMap<FencingToken, HeldLease>,
     /// The open question for tasks, and when it was asked.
     asking: Option<(u64, u64)>,
     /// How long it waits before it asks again.
@@ -56,7 +56,7 @@ enum Frozen {
     CallAnswer(Call, CallAnswer),
 }
 
-struct Held {
+struct HeldLease {
     lease: Lease,
     /// The lease is ours from here on for its time to live: from before we asked.
     since: u64,
@@ -84,7 +84,7 @@ pub(super) enum WorkerEvent {
     Expire(FencingToken),
 }
 
-impl Held {
+impl HeldLease {
     fn ttl(&self) -> u64 {
         self.lease.ttl.as_millis() as u64
     }
@@ -360,7 +360,7 @@ impl Farm {
         }
         for lease in leases {
             let token = lease.id.token;
-            let held = Held {
+            let held = HeldLease {
                 lease,
                 since: asked,
                 phase: Phase::Staging,

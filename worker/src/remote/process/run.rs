@@ -106,7 +106,7 @@ pub async fn run(arguments: Arguments, launcher: Vec<OsString>) -> anyhow::Resul
         ..ConnectOptions::default()
     };
     let servers = match Servers::connect(&arguments.server, &connect) {
-        Err(error @ RpcError::Address { .. }) => bail!(Misuse::new(error)),
+        Err(error @ RpcError::Address(_)) => bail!(Misuse::new(error)),
         servers => servers?,
     };
     let spans = Spans::from_environment("gofarm-worker", &name.name).map_err(Misuse::new)?;

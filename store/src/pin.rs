@@ -1,4 +1,4 @@
-//! Running builds, as other processes see them.
+//! What keeps blobs from eviction: running builds, as other processes see them.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,12 +10,12 @@ use crate::error::{Result, io_error};
 use crate::gate::open_lock_file;
 use crate::layout::{Layout, unique_name};
 
-/// A running build. While it lives, nothing that any process used since it began is evicted.
+/// A running build, or whatever else relies on what it has used. While it lives, nothing that any process used since it began is evicted.
 ///
 /// It is a locked file named by the time of its beginning. The lock ends with the process, so a build that was
 /// killed protects nothing.
 #[derive(Debug)]
-pub struct Session {
+pub struct Pin {
     path: PathBuf,
     _lock: File,
     // Keeps the scratch folder of the build in place.
@@ -23,15 +23,15 @@ pub struct Session {
 }
 
 impl DiskStore {
-    /// Begins a session. To be held for as long as the build needs what it has used.
-    pub fn session(&self) -> Result<Session> {
-        // Inside the gate, since eviction reads the sessions there: it sees this one or has removed
+    /// Begins a pin. To be held for as long as the build needs what it has used.
+    pub fn pin(&self) -> Result<Pin> {
+        // Inside the gate, since eviction reads the pins there: it sees this one or has removed
         // nothing that this one has seen; and a file without its lock would be taken for a dead one's.
         self.inner.gate.exclusive(|| {
             let path = self.inner.layout.sessions().join(unique_name());
             let lock = open_lock_file(&path, self.root())?;
             lock.lock().map_err(self.failed("lock", &path))?;
-            Ok(Session {
+            Ok(Pin {
                 path,
                 _lock: lock,
                 _store: self.clone(),
@@ -40,14 +40,14 @@ impl DiskStore {
     }
 }
 
-impl Drop for Session {
+impl Drop for Pin {
     fn drop(&mut self) {
         // Removed before it is unlocked. If it stays, the next eviction finds it unlocked.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// When the oldest living session began. Removes the files of dead ones. To be called inside the gate.
+/// When the oldest living pin began. Removes the files of dead ones. To be called inside the gate.
 pub(crate) fn oldest(layout: &Layout) -> Result<Option<SystemTime>> {
     let folder = layout.sessions();
     let failed = || io_error("list the folder", &folder, layout.root());

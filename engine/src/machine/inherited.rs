@@ -9,7 +9,7 @@ use crate::core::{NodeEvent, NodeId, Prior};
 
 /// How a build stood by its last event.
 #[derive(Debug, Default)]
-pub(super) struct Standing {
+pub(super) struct Inherited {
     /// Whether its watchers know that it is accepted.
     pub accepted: bool,
     /// Nodes that had ended.
@@ -20,7 +20,7 @@ pub(super) struct Standing {
     pub finished: Option<(u64, v1::BuildFinished)>,
 }
 
-impl Standing {
+impl Inherited {
     /// Takes in the next event.
     pub fn add(&mut self, event: &v1::BuildEvent) -> Result<(), Malformed> {
         match &event.event {
