@@ -1,4 +1,4 @@
-//! What becomes of a panic: who lives on, and who does not. `docs/decisions/0020-panics.md` says why.
+//! What becomes of a panic: who lives on, and who does not. `docs/decisions/0012-panics.md` says why.
 //!
 //! Each one is logged and counted here, wherever it is caught. What a panic ends is for the places that catch it: a call, an
 //! attempt at an action, or, of what is [`vital`], the process.

@@ -75,7 +75,8 @@ const UNNAMED: [(&str, &str, &str); 3] = [
 ];
 
 /// What the `gofarm` command is made of, of the crates here. Nothing else of a farm's processes is in it.
-const CLIENT: [&str; 12] = [
+const CLIENT: [&str; 14] = [
+    "amount",
     "client",
     "engine",
     "identity",
@@ -86,6 +87,7 @@ const CLIENT: [&str; 12] = [
     "rpc",
     "store",
     "sys",
+    "timing",
     "tree",
     "worker",
 ];
