@@ -10,6 +10,7 @@ mod go;
 mod processes;
 #[cfg(feature = "remote")]
 mod program;
+mod queue;
 #[cfg(feature = "remote")]
 mod remote;
 #[cfg(feature = "remote")]
