@@ -7,6 +7,7 @@ use std::time::Duration;
 use gofarm_proto::ActionKey;
 
 use super::leasing::after;
+use super::pool::Pool;
 use super::state::{Holding, Place, State};
 use crate::lease_queue::pool_of;
 use crate::{FencingToken, LeaseId, News, QueueError, Reaped, Renewal, TaskOutput};
@@ -48,10 +49,11 @@ impl State {
             .remove(&(holding.deadline, counter, lease.key));
         self.deadlines.insert((deadline, counter, lease.key));
         holding.deadline = deadline;
-        if let Some(pool) = self.pools.get_mut(&entry.task.pool)
-            && let Some(worker) = pool.worker(&holding.worker)
-        {
-            worker.last_seen = now;
+        // It is there for all parts that it serves.
+        for pool in self.pools.values_mut() {
+            if let Some(worker) = pool.worker(&holding.worker) {
+                worker.last_seen = now;
+            }
         }
         Renewal::Held {
             deadline,
@@ -163,8 +165,9 @@ impl State {
         let options = self.options;
         let mut hopeless = Vec::new();
         let mut known: HashMap<Arc<str>, Millis> = HashMap::new();
+        let busy = self.pools.values().flat_map(Pool::busy).cloned().collect();
         for (name, pool) in &mut self.pools {
-            pool.forget_workers(now, &options);
+            pool.forget_workers(&busy, now, &options);
             pool.shares.forget(limit);
             if let Some(since) = pool.known_since() {
                 let first = known.entry(pool_of(name).into()).or_insert(since);

@@ -218,19 +218,32 @@ impl Pool {
         }
     }
 
-    /// Forgets workers that are gone.
-    pub fn forget_workers(&mut self, now: Millis, options: &QueueOptions) {
+    /// Those that hold leases of this part.
+    pub fn busy(&self) -> impl Iterator<Item = &Arc<str>> {
+        let busy = self.workers.iter();
+        let busy = busy.filter(|(_, worker)| !worker.leases.is_empty());
+        busy.map(|(name, _)| name)
+    }
+
+    /// Forgets workers that are gone. Who is `busy`, be it in another part, is not.
+    pub fn forget_workers(
+        &mut self,
+        busy: &HashSet<Arc<str>>,
+        now: Millis,
+        options: &QueueOptions,
+    ) {
         let before = self.workers.len();
-        self.workers.retain(|_, worker| {
-            !worker.leases.is_empty() || is_there(worker, now, options.worker_ttl)
+        self.workers.retain(|name, worker| {
+            busy.contains(name) || is_there(worker, now, options.worker_ttl)
         });
         if before > 0 && self.workers.is_empty() {
             self.abandoned = Some(now);
         }
     }
 
-    pub fn workers(&self) -> usize {
-        self.workers.len()
+    /// Who asked or renewed lately.
+    pub fn workers(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.workers.keys()
     }
 
     /// When the first worker showed itself, of a pool that has workers.

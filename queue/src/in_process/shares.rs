@@ -9,6 +9,9 @@ use super::ready::{Need, Ready, Spot};
 use crate::share::{LEAST_COST, PASSED, SEARCHED};
 use gofarm_engine::core::{Millis, Share};
 
+/// Shares forgotten when one begins to rest.
+const FORGOTTEN: usize = 16;
+
 /// By time, then by age.
 type Turn = (u64, u64);
 
@@ -214,6 +217,9 @@ impl Shares {
             self.accounts.clear();
             self.resting.clear();
             self.clock = 0;
+        } else if is == Standing::Resting {
+            // Whoever comes back later is younger than those that stayed.
+            self.forget(FORGOTTEN);
         }
     }
 }

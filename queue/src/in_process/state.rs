@@ -1,6 +1,6 @@
 //! Everything that the queue knows, changed under one lock: what waits, and who wants it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use gofarm_proto::ActionKey;
@@ -318,7 +318,13 @@ impl State {
         QueueStats {
             queued: self.entries.len() - leased,
             leased,
-            workers: self.pools.values().map(Pool::workers).sum(),
+            // One that serves several parts is one.
+            workers: self
+                .pools
+                .values()
+                .flat_map(Pool::workers)
+                .collect::<HashSet<_>>()
+                .len(),
             leases_given: self.leases_given,
             fenced: self.fenced,
         }

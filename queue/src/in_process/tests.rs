@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use gofarm_proto::Digest;
 
 use super::InProcessQueue;
-use crate::conformance::{OPTIONS, Subject, fixture::leave_nothing};
-use crate::{BlobPresence, Clock, LeaseQueue, ManualClock, QueueOptions};
-use gofarm_engine::core::Millis;
+use crate::conformance::fixture::{leave_nothing, owner, request, task};
+use crate::conformance::{OPTIONS, Subject};
+use crate::{BlobPresence, Clock, LeaseQueue, LeaseRequest, ManualClock, QueueOptions, Renewal};
+use gofarm_engine::core::{Millis, Task};
 
 #[derive(Default)]
 struct Blobs(Mutex<HashSet<Digest>>);
@@ -106,4 +107,45 @@ async fn what_a_panic_left_half_changed_is_not_used() {
     let panic = asked.await.unwrap_err().into_panic();
     let why = panic.downcast_ref::<&str>().unwrap();
     assert!(why.contains("half changed by an earlier panic"), "{why}");
+}
+
+/// A queue, its clock, and a worker of two parts of a pool.
+fn two_parts() -> (InProcessQueue, Arc<ManualClock>, LeaseRequest) {
+    let clock = Arc::new(ManualClock::default());
+    let queue = InProcessQueue::new(OPTIONS, clock.clone(), Arc::new(Blobs::default()));
+    let asks = LeaseRequest {
+        pools: ["default:a".into(), "default:b".into()].into(),
+        ..request("w1")
+    };
+    (queue, clock, asks)
+}
+
+#[tokio::test]
+async fn a_worker_of_several_parts_is_one() {
+    let (queue, _, asks) = two_parts();
+    queue.lease(asks).await.unwrap();
+    assert_eq!(queue.stats().await.unwrap().workers, 1);
+}
+
+#[tokio::test]
+async fn a_worker_that_renews_is_there_for_all_parts_that_it_serves() {
+    let (queue, clock, asks) = two_parts();
+    let of = |number: u8, part: &str| Task {
+        pool: part.into(),
+        ..task(number)
+    };
+    let tasks = vec![of(1, "default:b")];
+    queue.enqueue(&owner(), tasks).await.unwrap();
+    let lease = queue.lease(asks).await.unwrap().remove(0);
+    let tasks = vec![of(2, "default:a")];
+    queue.enqueue(&owner(), tasks).await.unwrap();
+    let long = OPTIONS.worker_ttl + OPTIONS.placement_grace;
+    let mut passed = Duration::ZERO;
+    while passed < 2 * long {
+        clock.advance(OPTIONS.lease_ttl / 2);
+        passed += OPTIONS.lease_ttl / 2;
+        let renewed = queue.renew(&[lease.id]).await.unwrap();
+        assert!(matches!(renewed[..], [Renewal::Held { .. }]));
+        assert_eq!(queue.reap(10).await.unwrap().unplaceable, 0, "{passed:?}");
+    }
 }
