@@ -500,7 +500,7 @@ async fn a_redis_that_goes_away_and_comes_back_is_used_again() {
             Ok(tenures) => break tenures,
             // No call hangs, and the server is named.
             Err(RegistryError::Unavailable { reason, .. }) => {
-                assert!(reason.starts_with("redis at 127.0.0.1:"), "{reason}");
+                assert!(reason.starts_with("redis at /"), "{reason}");
                 assert!(tried.elapsed() < Duration::from_secs(10));
             }
             Err(other) => panic!("{other}"),
