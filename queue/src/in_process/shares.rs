@@ -217,7 +217,7 @@ impl Shares {
             self.accounts.clear();
             self.resting.clear();
             self.clock = 0;
-        } else if is == Standing::Resting {
+        } else if is == AccountState::Resting {
             // Whoever comes back later is younger than those that stayed.
             self.forget(FORGOTTEN);
         }
