@@ -193,7 +193,7 @@ fn an_owner_that_does_not_write_again_what_was_lost_is_found() {
 
 #[test]
 fn builds_that_nobody_takes_over_are_found() {
-    assert_found(Flaw::NoTakeOver, "not over long after the faults stopped");
+    assert_found(Flaw::NoTakeOver, "is without an owner since");
 }
 
 #[test]

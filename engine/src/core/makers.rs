@@ -106,10 +106,10 @@ mod tests {
         makers.add(9, &one);
         assert_eq!(made(&makers, "same"), [3, 7, 9]);
         assert_eq!(made(&makers, "other"), [7]);
-        assert_eq!(made(&makers, "neither"), [0_u32; 0]);
+        assert!(made(&makers, "neither").is_empty());
         makers.remove(7, &both);
         assert_eq!(made(&makers, "same"), [3, 9]);
-        assert_eq!(made(&makers, "other"), [0_u32; 0]);
+        assert!(made(&makers, "other").is_empty());
         // What it has not made is not taken from others.
         makers.remove(7, &both);
         makers.remove(3, &one);

@@ -163,6 +163,13 @@ impl BuildTable {
         taken.collect()
     }
 
+    /// Open builds whose ownership has run out, and when it did.
+    pub fn ownerless(&self, now: Now) -> impl Iterator<Item = (BuildId, Millis)> {
+        let open = self.builds.iter().filter(|(_, known)| !known.is_over());
+        let open = open.map(|(build, known)| (*build, known.deadline));
+        open.filter(move |(_, deadline)| *deadline <= now.at)
+    }
+
     /// Forgets builds that have been over for [`REMEMBERED`], and of the others that are over all but the latest, so many.
     pub fn forget(&mut self, most: usize, now: Now) {
         self.builds.retain(|_, known| {

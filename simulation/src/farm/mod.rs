@@ -20,6 +20,7 @@
 //! - a build says nothing after its end; every build ends within a bound after the faults stopped;
 //! - a build that ends by itself came to what a sequential execution comes to. Where it failed for the
 //!   environment's reasons, these really occurred: so many lost attempts, such lost blobs;
+//! - in the calm, a build whose owner is gone has the next one after a bounded time;
 //! - in the end nothing is left: no task, no lease, no question, no open build, no running process.
 
 mod arrival;
@@ -35,7 +36,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gofarm_engine::core::{News, Owner};
+use gofarm_engine::core::{Millis, News, Owner};
 use gofarm_proto::Digest;
 use gofarm_queue::{BlobPresence, Clock, InProcessQueue, LeaseQueue, ManualClock, QueueOptions};
 
@@ -122,6 +123,10 @@ enum Event {
 /// After so long in the calm no lease of the storm is left, and its workers are known again, milliseconds.
 const SETTLED_MS: u64 = 45_000;
 
+/// In the calm a build without an owner has one after so long, milliseconds: replicas that had trouble with the registry just
+/// before take nothing over for three seconds, they look every second, and messages take a while.
+const TAKEN_OVER_MS: u64 = 5_000;
+
 struct Farm {
     run: Run,
     weather: Weather,
@@ -144,6 +149,8 @@ struct Farm {
     nodes: usize,
     calls: u64,
     calm: bool,
+    /// Since when.
+    calm_since: u64,
     /// What failed in the storm has been submitted again.
     again: bool,
     report: Report,
@@ -209,6 +216,7 @@ impl Farm {
             builds: Vec::new(),
             calls: 0,
             calm: false,
+            calm_since: 0,
             again: false,
             report: Report::default(),
             violation: None,
@@ -256,6 +264,7 @@ impl Farm {
             let passed = now.saturating_sub(Duration::from_millis(self.clock.now().0));
             self.clock.advance(passed);
             self.happen(event);
+            self.check_owners();
             if self.violation.is_some() {
                 return;
             }
@@ -288,6 +297,21 @@ impl Farm {
             Event::Heal(cut) => self.network.heal(cut),
             Event::Calm => self.calm_down(),
             Event::Again => self.submit_again(),
+        }
+    }
+
+    /// Nobody waits for long for the next owner of a build.
+    fn check_owners(&mut self) {
+        if !self.calm {
+            return;
+        }
+        let (now, calm) = (self.time(), Millis(self.calm_since));
+        let mut ownerless = self.registry.table().ownerless(now);
+        let late = ownerless.find(|(_, since)| now.at.since(calm.max(*since)) > TAKEN_OVER_MS);
+        if let Some((build, since)) = late {
+            let what = format!("{build} is without an owner since {} ms", since.0);
+            drop(ownerless);
+            self.violated(what);
         }
     }
 

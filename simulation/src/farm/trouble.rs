@@ -91,6 +91,7 @@ impl Farm {
     pub(super) fn calm_down(&mut self) {
         self.note(|| "calm".to_owned());
         self.calm = true;
+        self.calm_since = self.agenda.now();
         self.network.calm();
         self.weather.crashes = 0;
         self.weather.out_of_memory = 0;

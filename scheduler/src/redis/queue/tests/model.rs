@@ -197,7 +197,7 @@ impl Side {
                 0 | 1 => None,
                 number => Some(u64::from(number) * GIB - 1),
             },
-            duration_estimate: (number % 3 > 0).then_some(u64::from(number) * 70),
+            duration_estimate: (!number.is_multiple_of(3)).then_some(u64::from(number) * 70),
             share: Share {
                 user: format!("user {}", wanted.share % 2).into(),
                 build: BuildId(wanted.share.into()),
