@@ -31,7 +31,7 @@ async fn client_at(here: SocketAddr, other: SocketAddr) -> BlobClient {
     loop {
         let urls = format!("http://{here},http://{other}");
         let connection = Connection::connect(&urls, ConnectOptions::default()).unwrap();
-        let first = format!("{:?}", connection.place()) == "Place(0)";
+        let first = format!("{:?}", connection.place()) == "AddressIndex(0)";
         if first {
             return BlobClient::new(connection);
         }
@@ -83,7 +83,10 @@ async fn calls_that_fail_together_turn_once() {
     for asked in futures::future::join_all(calls).await {
         assert_eq!(asked.unwrap().len(), 1);
     }
-    assert_eq!(format!("{:?}", client.connection().place()), "Place(1)");
+    assert_eq!(
+        format!("{:?}", client.connection().place()),
+        "AddressIndex(1)"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,7 +96,10 @@ async fn the_first_address_is_come_back_to_when_it_serves_again() {
     let client = client_at(at, farm.address).await;
     let wanted = [Digest::of(b"x")];
     client.missing(&wanted, soon()).await.unwrap();
-    assert_eq!(format!("{:?}", client.connection().place()), "Place(1)");
+    assert_eq!(
+        format!("{:?}", client.connection().place()),
+        "AddressIndex(1)"
+    );
     let (local, _folder) = store();
     let service =
         gofarm_scheduler::blobs::BlobsService::new(FarmStore::on_disk(local)).into_server();
@@ -103,7 +109,7 @@ async fn the_first_address_is_come_back_to_when_it_serves_again() {
             .serve(at),
     );
     let end = soon();
-    while format!("{:?}", client.connection().place()) != "Place(0)" {
+    while format!("{:?}", client.connection().place()) != "AddressIndex(0)" {
         assert!(Instant::now() < end, "it stays away");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

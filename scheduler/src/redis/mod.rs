@@ -1,7 +1,7 @@
 //! What replicas share on Redis: the lease queue and the registry.
 //!
-//! Both say where it is by one [address](redis_server), send their commands over a [link], hear each other's rings over a
-//! [doorbell], and put their scripts together with the same words.
+//! Both say where it is by one [address](redis_server), send their commands over a `link`, hear each other's rings over a
+//! `doorbell`, and put their scripts together with the same words.
 
 mod address;
 mod doorbell;
