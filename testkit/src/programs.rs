@@ -2,7 +2,7 @@
 //!
 //! Cargo makes no program for the tests of another package, and one that lies in the target folder may be older than its
 //! sources. So the first test of a process that asks for a program has cargo build them all. After `cargo test --workspace`
-//! that is a look at what is there: packages, features and profile are the same.
+//! that links `gofarm` at most: packages, features and profile are the same, and all libraries are there.
 
 use std::collections::BTreeMap;
 use std::env;

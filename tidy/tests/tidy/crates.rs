@@ -73,7 +73,7 @@ fn imports_run_one_way() {
             };
             assert!(
                 dependency.is_for_tests || layers[below] < layers[folder],
-                "{folder} imports {below}, which is in no layer below it: see the layers in {PAGE}"
+                "{folder} imports {below}, which stands in no row above it in the layers of {PAGE}"
             );
         }
     }
