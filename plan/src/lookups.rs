@@ -137,14 +137,11 @@ impl Lookups {
     }
 
     /// As [`names`](Lookups::names), of those that headers have and folders of them.
-    pub fn header_names(&self, folder: &Path) -> Vec<OsString> {
+    pub fn header_names(&self, folder: &Path) -> Vec<(OsString, Kind)> {
         self.ask(Question::Names(folder.to_owned(), HEADERS.to_owned()));
-        let names = self.host.names(folder).unwrap_or_default().into_iter();
-        let mut names: Vec<OsString> = names
-            .map(|(name, _)| name)
-            .filter(|name| is_header_name(&name.to_string_lossy()))
-            .collect();
-        names.sort();
+        let mut names = self.host.names(folder).unwrap_or_default();
+        names.retain(|(name, _)| is_header_name(&name.to_string_lossy()));
+        names.sort_by(|(a, _), (b, _)| a.cmp(b));
         names
     }
 

@@ -176,10 +176,12 @@ impl Search<'_> {
             .collect();
         let host = self.lookups.host().clone();
         while let Some((folder, of_system)) = pending.pop() {
-            for name in self.lookups.header_names(&folder) {
+            for (name, kind) in self.lookups.header_names(&folder) {
                 let path = folder.join(&name);
-                let Some(kind) = host.kind(&path) else {
-                    continue;
+                let kind = match kind {
+                    Kind::Link if self.lookups.is_dir(&path) => Kind::Folder,
+                    Kind::Link if self.lookups.is_file(&path) => Kind::File,
+                    kind => kind,
                 };
                 let alike = of_system.iter().map(|folder| folder.join(&name));
                 // What the system has is in the identity of the toolchain.

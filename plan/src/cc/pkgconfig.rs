@@ -26,10 +26,6 @@ pub(crate) fn ask(
     let mut flags = PkgConfigFlags::default();
     for command in commands {
         let output = host.run_tool(go, &command.argv, Path::new(&command.cwd))?;
-        let fail = |detail: String| PlanError::Tool {
-            program: command.argv.join(" "),
-            detail,
-        };
         if !output.status.success() {
             let said = format!(
                 "{}{}",
@@ -51,8 +47,10 @@ pub(crate) fn ask(
             said: Some(output.stdout.clone()),
         });
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let split = split(&text)
-            .ok_or_else(|| fail(format!("its output has an unfinished quote: {text}")))?;
+        let split = split(text.trim()).map_err(|why| PlanError::Go {
+            text: format!("{package}: {why}"),
+            exit_code: 1,
+        })?;
         if command.argv.iter().any(|arg| arg == "--cflags") {
             flags.cflags.extend(split);
         } else {
@@ -76,35 +74,47 @@ fn described(argv: &[String]) -> String {
     )
 }
 
-/// Splits as a POSIX shell would: blanks separate, backslash and both kinds of quotes protect.
-fn split(text: &str) -> Option<Vec<String>> {
+/// Splits as a POSIX shell would: blanks separate, backslash and both kinds of quotes protect. What a shell would do more with is
+/// refused, in cmd/go's words (`splitPkgConfigOutput` in cmd/go/internal/work/exec.go).
+fn split(text: &str) -> Result<Vec<String>, String> {
+    const UNFINISHED: &str = "unterminated quoted string in pkgconf output";
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
         match (quote, c) {
-            (Some('"'), '\\') => match chars.next()? {
+            (Some(q), c) if c == q => quote = None,
+            (Some('\''), c) => word.get_or_insert_default().push(c),
+            (Some(_), '\\') => match chars.next().ok_or(UNFINISHED)? {
                 c @ ('$' | '`' | '"' | '\\') => word.get_or_insert_default().push(c),
                 '\n' => {}
                 c => word.get_or_insert_default().extend(['\\', c]),
             },
-            (Some(q), c) if c == q => quote = None,
+            (Some(_), '`' | '$') | (None, '|' | '&' | ';' | '<' | '>' | '(' | ')' | '$' | '`') => {
+                return Err(format!(
+                    "unexpected shell character '{c}' in pkgconf output"
+                ));
+            }
             (Some(_), c) => word.get_or_insert_default().push(c),
-            (None, '\\') => match chars.next()? {
-                '\n' => {}
-                c => word.get_or_insert_default().push(c),
+            (None, '\\') => match chars.next() {
+                None => return Err("broken character escaping in pkgconf output".to_owned()),
+                Some('\n') => {}
+                Some(c) => word.get_or_insert_default().push(c),
             },
             (None, '"' | '\'') => {
                 quote = Some(c);
                 word.get_or_insert_default();
             }
-            (None, c) if c.is_ascii_whitespace() => words.extend(word.take()),
+            (None, ' ' | '\t' | '\n') => words.extend(word.take()),
             (None, c) => word.get_or_insert_default().push(c),
         }
     }
     words.extend(word);
-    quote.is_none().then_some(words)
+    match quote {
+        Some(_) => Err(UNFINISHED.to_owned()),
+        None => Ok(words),
+    }
 }
 
 #[cfg(test)]
@@ -114,10 +124,30 @@ mod tests {
     #[test]
     fn output_is_split_as_a_shell_would() {
         assert_eq!(
-            split("-I/a\\ b \"-DX=\\\"1\\\"\" '-L/c d' -lm\n").unwrap(),
+            split("-I/a\\ b \"-DX=\\\"1\\\"\" '-L/c d' -lm").unwrap(),
             ["-I/a b", "-DX=\"1\"", "-L/c d", "-lm"]
         );
         assert_eq!(split("").unwrap(), Vec::<String>::new());
-        assert_eq!(split("'abc"), None);
+        assert_eq!(split("-D'a$b' \"c\\`d\"").unwrap(), ["-Da$b", "c`d"]);
+    }
+
+    #[test]
+    fn what_a_shell_would_do_more_with_is_refused_in_the_words_of_go() {
+        for (text, why) in [
+            (
+                "-I`pwd`",
+                "unexpected shell character '`' in pkgconf output",
+            ),
+            (
+                "-I\"$HOME\"",
+                "unexpected shell character '$' in pkgconf output",
+            ),
+            ("a;b", "unexpected shell character ';' in pkgconf output"),
+            ("'abc", "unterminated quoted string in pkgconf output"),
+            ("\"abc\\", "unterminated quoted string in pkgconf output"),
+            ("abc\\", "broken character escaping in pkgconf output"),
+        ] {
+            assert_eq!(split(text), Err(why.to_owned()), "{text}");
+        }
     }
 }
