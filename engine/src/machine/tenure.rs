@@ -161,10 +161,10 @@ impl Engine {
         tracing::warn!(build = %id, "build is owned by another replica now; letting go of it");
         self.builds.remove(&id);
         self.commands.push(Command::Tell(Box::new(Told::LetGo(id))));
-        let before = self.outbox.for_queue();
+        self.outbox.hold_back();
         self.step(Event::Forget(id));
         let due = Millis(self.now.at.0 + JOINED_BY.as_millis() as u64);
-        for (key, run) in self.outbox.hold_back(before) {
+        for (key, run) in self.outbox.held_back() {
             self.delayed.push_back((due, key, run));
         }
     }

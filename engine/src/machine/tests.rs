@@ -161,3 +161,80 @@ fn equal_messages_give_equal_commands() {
     };
     assert_eq!(told(), told());
 }
+
+#[test]
+fn what_waits_for_the_queue_is_no_more_than_what_is_open_while_redis_flaps() {
+    const NODES: u32 = 5_000;
+    let mut scene = Scene::new();
+    let nodes = (0..NODES).map(|number| NodeSpec {
+        definition: Digest::of(&number.to_le_bytes()),
+        label: "compile x".into(),
+        package: "x".into(),
+        kind: v1::Kind::Compile,
+        inputs: Vec::new(),
+        requested: false,
+        source_bytes: 1,
+        estimate: None,
+        platform: None,
+    });
+    let spec = BuildSpec::new(BuildId(2), BuildOptions::default(), nodes).expect("a graph");
+    let opening = Opening {
+        ownership: None,
+        record: v1::Build::default(),
+        spec,
+        c_toolchains: BTreeMap::new(),
+    };
+    let mut commands = scene.tell(Message::Open(Box::new(opening)));
+    scene.queue_lost_everything(1);
+    while let Some(command) = commands.pop() {
+        if let Command::LookUp(asked) = command {
+            // What is open is said anew, and these questions with it.
+            commands.extend(scene.tell(Message::News(Ok(vec![News::Forgotten]))));
+            assert_eq!(scene.engine.excess(), None);
+            let answers = asked.into_iter().map(|question| Answer {
+                key: question.key,
+                verify: question.verify,
+                result: None,
+            });
+            commands.extend(scene.tell(Message::Answers(answers.collect())));
+        }
+    }
+    let mut told: Vec<ToQueue> = Vec::new();
+    for _ in 0..60 {
+        // Each call fails once, and is carried out at the second try.
+        for command in scene.tell(Message::QueueTold { at_once: false }) {
+            if let Command::TellQueue(said) = command {
+                told.extend(said);
+            }
+        }
+        scene.queue_lost_everything(1);
+        assert_eq!(scene.engine.excess(), None);
+    }
+    // All had their turn.
+    let keys = told.iter().filter_map(|said| match said {
+        ToQueue::Enqueue(task) => Some(task.key),
+        ToQueue::Cancel(..) | ToQueue::BackUp(..) => None,
+    });
+    let keys: std::collections::BTreeSet<ActionKey> = keys.collect();
+    assert!(keys.len() as u32 >= NODES, "{} of {NODES}", keys.len());
+}
+
+#[test]
+fn a_task_that_has_ended_is_not_put_into_the_queue_again() {
+    let mut scene = Scene::new();
+    // The queue is being told something, so what is said anew waits.
+    scene.queue_lost_everything(1);
+    scene.queue_lost_everything(2);
+    scene.queue_lost_everything(3);
+    let done = News::Done {
+        key: scene.key,
+        run: scene.run,
+        worker: Some("w".into()),
+        lease: None,
+        outcome: Outcome::Succeeded(Default::default()),
+    };
+    scene.tell(Message::News(Ok(vec![done])));
+    let commands = scene.tell(Message::QueueTold { at_once: true });
+    assert_eq!(enqueued(&commands), None);
+    assert_eq!(scene.engine.excess(), None);
+}
