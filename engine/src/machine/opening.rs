@@ -41,10 +41,11 @@ impl Engine {
     /// What an earlier owner left of a build has been read.
     pub(super) fn build_read(&mut self, asked: &Ownership, left: Option<Box<Left>>) {
         let id = asked.build;
-        // Lost again meanwhile, if it is not there; taken once more, if it is another one.
-        let Some(ownership) = self.adopting.remove(&id) else {
+        // Lost again meanwhile, if it is not there; taken once more, and read once more, if it is another one.
+        if self.adopting.get(&id) != Some(asked) {
             return;
-        };
+        }
+        self.adopting.remove(&id);
         let Some(left) = left else {
             return;
         };
@@ -55,7 +56,7 @@ impl Engine {
             }
         }
         let log = EventLog::inherited(left.events, self.now.wall_ms);
-        let mut build = OpenBuild::new(Some(ownership), left.record, log, self.now.at);
+        let mut build = OpenBuild::new(Some(asked.clone()), left.record, log, self.now.at);
         if let Some((time_ms, finished)) = &inherited.finished {
             // The earlier owner has said its last word, and only the record does not say so.
             build.finish(finished, *time_ms);

@@ -124,7 +124,7 @@ impl Engine {
                 if let Some(build) = self.builds.get_mut(&ownership.build) {
                     tracing::warn!(build = %ownership.build, "registry has lost a build; writing it again");
                     build.log.lose();
-                } else {
+                } else if self.adopting.get(&ownership.build) == Some(ownership) {
                     // Nothing of it was in memory yet.
                     self.adopting.remove(&ownership.build);
                 }
@@ -137,13 +137,20 @@ impl Engine {
     fn adopt(&mut self, ownership: Ownership) {
         let id = ownership.build;
         if let Some(build) = self.builds.get_mut(&id) {
-            // Its own, run out while it could not renew.
-            build.ownership = Some(ownership);
-            return;
+            let before = build.ownership.clone();
+            let next = before.as_ref().and_then(|held| held.epoch.checked_add(1));
+            if next == Some(ownership.epoch) {
+                // Its own, run out while it could not renew.
+                build.ownership = Some(ownership);
+                return;
+            }
+            // Another replica had it meanwhile: what is in memory here is not what its watchers have been told.
+            if let Some(before) = before {
+                self.lose(&before);
+            }
         }
-        if self.adopting.insert(id, ownership.clone()).is_some() {
-            return;
-        }
+        // What is read for an earlier time of owning it may lack what was written since.
+        self.adopting.insert(id, ownership.clone());
         tracing::warn!(build = %id, epoch = ownership.epoch, "taking a build over");
         self.commands.push(Command::ReadBuild(ownership));
     }
