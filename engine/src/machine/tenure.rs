@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use gofarm_proto::v1;
+
 use super::Engine;
 use super::command::{Command, Told};
 use super::message::Away;
@@ -113,7 +115,12 @@ impl Engine {
                         build.log.lose();
                     }
                     if cancelled && !build.is_over() {
-                        self.step(Event::Cancel(ownership.build));
+                        let id = ownership.build;
+                        match build.resuming {
+                            // The core does not know it yet, and may not for long: the store may be away.
+                            Some(_) => self.end_unread(id, v1::BuildResult::Cancelled),
+                            None => self.step(Event::Cancel(id)),
+                        }
                     }
                 }
                 for provided in provided {

@@ -461,3 +461,45 @@ fn a_build_that_another_had_meanwhile_is_read_anew() {
     let record = a.table.get(BUILD).expect("a build");
     assert_eq!(record.result(), v1::BuildResult::Succeeded);
 }
+
+#[test]
+fn a_build_that_is_taken_over_is_cancelled_before_its_graph_is_read() {
+    let mut a = Owner::new();
+    let held = a.submit();
+    a.table.release(&[held], a.now());
+    let b: Arc<str> = "b".into();
+    let taken = a.table.take_over(&b, 16, a.now());
+    // The other replica begins with nothing in memory.
+    let mut b = Owner {
+        table: std::mem::take(&mut a.table),
+        ..Owner::new()
+    };
+    b.tell(Message::Start);
+    b.tell(Message::Tick);
+    b.tell(Message::Renewed(Ok(Vec::new())));
+    b.tell(Message::Taken(Ok(taken.clone())));
+    let left = b.left();
+    b.tell(Message::BuildRead(taken[0].clone(), left));
+    // The store is away.
+    b.tell(Message::GraphRead(BUILD, GraphRead::Away));
+    assert!(b.table.cancel(BUILD));
+    b.at += 1000;
+    b.tell(Message::Tick);
+    let tenures = b.table.renew(&taken, b.now());
+    let commands = b.tell(Message::Renewed(Ok(tenures)));
+    let told_over = commands.iter().any(|command| match command {
+        Command::Tell(told) => matches!(**told, Told::Over { .. }),
+        _ => false,
+    });
+    assert!(told_over);
+    let record = b.table.get(BUILD).expect("a build");
+    assert_eq!(record.result(), v1::BuildResult::Cancelled);
+    assert_eq!(b.engine.open_builds().count(), 0);
+    // Its graph comes too late.
+    let graph = GraphRead::Ready {
+        spec: Box::new(spec()),
+        c_toolchains: BTreeMap::new(),
+    };
+    b.tell(Message::GraphRead(BUILD, graph));
+    assert_eq!(b.engine.open_work(), 0);
+}
