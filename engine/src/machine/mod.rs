@@ -17,6 +17,7 @@
 
 mod command;
 mod event_log;
+mod for_queue;
 mod inherited;
 mod message;
 mod news;
@@ -198,6 +199,11 @@ impl Engine {
             + self.core.open_lookups()
             + self.outbox.waiting()
             + self.delayed.len()
+    }
+
+    /// What breaks a bound that this engine keeps after every message; none, unless it is wrong. For whoever checks it.
+    pub fn excess(&self) -> Option<String> {
+        self.outbox.excess(self.core.open_tasks())
     }
 
     /// Builds that are not over, or whose end is not written yet.

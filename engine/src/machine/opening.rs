@@ -35,16 +35,17 @@ impl Engine {
         let mut build = OpenBuild::new(ownership, record, EventLog::default(), self.now.at);
         build.c_toolchains = c_toolchains;
         self.builds.insert(id, build);
-        self.begin(id, Some(spec));
+        self.begin(id, spec);
     }
 
     /// What an earlier owner left of a build has been read.
     pub(super) fn build_read(&mut self, asked: &Ownership, left: Option<Box<Left>>) {
         let id = asked.build;
-        // Lost again meanwhile, if it is not there; taken once more, if it is another one.
-        let Some(ownership) = self.adopting.remove(&id) else {
+        // Lost again meanwhile, if it is not there; taken once more, and read once more, if it is another one.
+        if self.adopting.get(&id) != Some(asked) {
             return;
-        };
+        }
+        self.adopting.remove(&id);
         let Some(left) = left else {
             return;
         };
@@ -55,7 +56,7 @@ impl Engine {
             }
         }
         let log = EventLog::inherited(left.events, self.now.wall_ms);
-        let mut build = OpenBuild::new(Some(ownership), left.record, log, self.now.at);
+        let mut build = OpenBuild::new(Some(asked.clone()), left.record, log, self.now.at);
         if let Some((time_ms, finished)) = &inherited.finished {
             // The earlier owner has said its last word, and only the record does not say so.
             build.finish(finished, *time_ms);
@@ -100,7 +101,7 @@ impl Engine {
                         spec.resume(priors);
                     }
                 }
-                self.begin(id, Some(*spec));
+                self.begin(id, *spec);
             }
             GraphRead::Away => {
                 let record = build.record.clone();
@@ -136,16 +137,26 @@ impl Engine {
 
     /// Nobody has the graph.
     fn give_up(&mut self, id: BuildId) {
-        let wall_ms = self.now.wall_ms;
-        if let Some(build) = self.builds.get_mut(&id) {
-            build.accept(wall_ms);
-            build.resuming = None;
-        }
-        self.begin(id, None);
+        self.end_unread(id, v1::BuildResult::Failed);
     }
 
-    /// Has the core begin with a build, or ends it when its graph is lost.
-    fn begin(&mut self, id: BuildId, spec: Option<BuildSpec>) {
+    /// Ends a build that is taken over and that the core does not know, since its graph is not read.
+    pub(super) fn end_unread(&mut self, id: BuildId, result: v1::BuildResult) {
+        let wall_ms = self.now.wall_ms;
+        let Some(build) = self.builds.get_mut(&id) else {
+            return;
+        };
+        build.accept(wall_ms);
+        build.resuming = None;
+        let finished = without_graph(&build.record, result, wall_ms);
+        build.finish(&finished, wall_ms);
+        let event = v1::build_event::Event::Finished(finished);
+        build.log.push(wall_ms, event);
+        self.over(id);
+    }
+
+    /// Has the core begin with a build.
+    fn begin(&mut self, id: BuildId, spec: BuildSpec) {
         // What an earlier time of owning it left may be wanted again.
         while let Some((_, key, run)) = self.delayed.pop_front() {
             self.outbox.cancel(key, run);
@@ -157,14 +168,6 @@ impl Engine {
             let resumed = build.log.confirmed() > 0;
             tracing::info!(build = %id, epoch = held.epoch, resumed, "build opened");
         }
-        let Some(spec) = spec else {
-            let wall_ms = self.now.wall_ms;
-            let finished = without_graph(&build.record, wall_ms);
-            build.finish(&finished, wall_ms);
-            let event = v1::build_event::Event::Finished(finished);
-            build.log.push(wall_ms, event);
-            return self.over(id);
-        };
         let kinds = spec.kinds().collect();
         self.commands
             .push(Command::Tell(Box::new(Told::Opened { build: id, kinds })));
@@ -172,8 +175,8 @@ impl Engine {
     }
 }
 
-/// The end of a build whose graph nobody has.
-fn without_graph(record: &v1::Build, wall_ms: u64) -> v1::BuildFinished {
+/// The end of a build whose graph was not read.
+fn without_graph(record: &v1::Build, result: v1::BuildResult, wall_ms: u64) -> v1::BuildFinished {
     let mut counts = record.counts.unwrap_or_default();
     let v1::Counts {
         total,
@@ -186,7 +189,7 @@ fn without_graph(record: &v1::Build, wall_ms: u64) -> v1::BuildFinished {
     } = counts;
     counts.cancelled = total.saturating_sub(executed + cached + joined + failed + skipped);
     v1::BuildFinished {
-        result: v1::BuildResult::Failed.into(),
+        result: result.into(),
         counts: Some(counts),
         wall_ms: wall_ms.saturating_sub(record.submitted_ms),
         ..v1::BuildFinished::default()

@@ -1,12 +1,13 @@
 //! What goes out to the queue, the action cache and the history. Each has one lane or a few: what is said while a lane is busy waits,
 //! and goes out together.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use gofarm_proto::ActionKey;
 
 use super::command::{Question, Recording, ToQueue};
+use super::for_queue::ForQueue;
 use crate::core::{ActionResult, Estimate, Millis, RunId, Task};
 use crate::registry::Measurement;
 
@@ -22,9 +23,13 @@ const RECORDED_BY_MS: u64 = 1_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    queue: VecDeque<ToQueue>,
+    queue: ForQueue,
     telling_queue: bool,
+    /// Cancellations that are held back, while they are.
+    held_back: Option<Vec<(ActionKey, RunId)>>,
     lookups: VecDeque<(ActionKey, bool)>,
+    /// The same: each stands there once.
+    to_look_up: HashSet<(ActionKey, bool)>,
     lookups_under_way: usize,
     records: VecDeque<Recording>,
     records_under_way: usize,
@@ -45,20 +50,25 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub fn look_up(&mut self, key: ActionKey, verify: bool) {
-        self.lookups.push_back((key, verify));
+        if self.to_look_up.insert((key, verify)) {
+            self.lookups.push_back((key, verify));
+        }
     }
 
     pub fn enqueue(&mut self, task: Task) {
         self.tasks.insert(task.key, task.clone());
-        self.queue.push_back(ToQueue::Enqueue(Box::new(task)));
+        self.queue.enqueue(task);
     }
 
     pub fn cancel(&mut self, key: ActionKey, run: RunId) {
-        self.queue.push_back(ToQueue::Cancel(key, run));
+        match &mut self.held_back {
+            Some(held) => held.push((key, run)),
+            None => self.queue.cancel(key, run),
+        }
     }
 
     pub fn back_up(&mut self, key: ActionKey, run: RunId) {
-        self.queue.push_back(ToQueue::BackUp(key, run));
+        self.queue.back_up(key, run);
     }
 
     /// A result that is to be in the action cache.
@@ -99,9 +109,16 @@ impl Outbox {
         self.tasks.get(key)
     }
 
-    /// How much there is to be told to the queue.
-    pub fn for_queue(&self) -> usize {
-        self.queue.len()
+    /// What there is to be told and asked beyond what there can be, with so many open tasks and so many open questions. Nothing is
+    /// said or asked twice, however often it is said anew.
+    pub fn excess(&self, open_tasks: usize) -> Option<String> {
+        let (cancels, back_ups) = self.queue.others();
+        let (queue, enqueues) = (self.queue.len(), self.queue.enqueues());
+        // A cancelled task may wait before its cancellation.
+        let most = open_tasks + 2 * cancels + back_ups;
+        (enqueues > open_tasks || queue > most || self.lookups.len() != self.to_look_up.len()).then(|| {
+            format!("{queue} wait to be told to the queue, {enqueues} of them tasks, of {open_tasks} open ones, {cancels} cancellations, {back_ups} second workers")
+        })
     }
 
     /// How much waits for its turn or for an answer.
@@ -114,18 +131,19 @@ impl Outbox {
             + self.records.len()
     }
 
-    /// Takes out what was last put in for the queue: cancellations that are to wait.
-    pub fn hold_back(&mut self, since: usize) -> Vec<(ActionKey, RunId)> {
-        let held = self.queue.drain(since.min(self.queue.len())..);
-        let cancels = held.filter_map(|said| match said {
-            ToQueue::Cancel(key, run) => Some((key, run)),
-            ToQueue::Enqueue(_) | ToQueue::BackUp(..) => None,
-        });
-        cancels.collect()
+    /// From now on, what is cancelled is to wait.
+    pub fn hold_back(&mut self) {
+        self.held_back = Some(Vec::new());
+    }
+
+    /// What was cancelled since [`Outbox::hold_back`].
+    pub fn held_back(&mut self) -> Vec<(ActionKey, RunId)> {
+        self.held_back.take().unwrap_or_default()
     }
 
     /// A task has left the queue.
     pub fn left(&mut self, key: &ActionKey) -> Option<Task> {
+        self.queue.left(key);
         self.tasks.remove(key)
     }
 
@@ -151,8 +169,7 @@ impl Outbox {
             return None;
         }
         self.telling_queue = true;
-        let count = self.queue.len().min(QUEUE_BATCH);
-        Some(self.queue.drain(..count).collect())
+        Some(self.queue.take(QUEUE_BATCH))
     }
 
     pub fn queue_told(&mut self) {
@@ -168,11 +185,15 @@ impl Outbox {
         let count = self.lookups.len().min(STORE_BATCH);
         self.forget_expected(now);
         let (recording, coming) = (&self.recording, &self.coming);
-        let asked = self.lookups.drain(..count).map(|(key, verify)| Question {
-            key,
-            verify,
-            known: recording.get(&key).cloned(),
-            coming: coming.contains_key(&key),
+        let to_look_up = &mut self.to_look_up;
+        let asked = self.lookups.drain(..count).map(|(key, verify)| {
+            to_look_up.remove(&(key, verify));
+            Question {
+                key,
+                verify,
+                known: recording.get(&key).cloned(),
+                coming: coming.contains_key(&key),
+            }
         });
         Some(asked.collect())
     }

@@ -44,6 +44,7 @@ impl Engine {
             }
         }
         for (key, run) in cancelled {
+            self.outbox.left(&key);
             self.step(Event::TaskDone {
                 key,
                 run,

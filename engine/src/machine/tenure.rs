@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use gofarm_proto::v1;
+
 use super::Engine;
 use super::command::{Command, Told};
 use super::message::Away;
@@ -113,7 +115,12 @@ impl Engine {
                         build.log.lose();
                     }
                     if cancelled && !build.is_over() {
-                        self.step(Event::Cancel(ownership.build));
+                        let id = ownership.build;
+                        match build.resuming {
+                            // The core does not know it yet, and may not for long: the store may be away.
+                            Some(_) => self.end_unread(id, v1::BuildResult::Cancelled),
+                            None => self.step(Event::Cancel(id)),
+                        }
                     }
                 }
                 for provided in provided {
@@ -124,7 +131,7 @@ impl Engine {
                 if let Some(build) = self.builds.get_mut(&ownership.build) {
                     tracing::warn!(build = %ownership.build, "registry has lost a build; writing it again");
                     build.log.lose();
-                } else {
+                } else if self.adopting.get(&ownership.build) == Some(ownership) {
                     // Nothing of it was in memory yet.
                     self.adopting.remove(&ownership.build);
                 }
@@ -137,13 +144,20 @@ impl Engine {
     fn adopt(&mut self, ownership: Ownership) {
         let id = ownership.build;
         if let Some(build) = self.builds.get_mut(&id) {
-            // Its own, run out while it could not renew.
-            build.ownership = Some(ownership);
-            return;
+            let before = build.ownership.clone();
+            let next = before.as_ref().and_then(|held| held.epoch.checked_add(1));
+            if next == Some(ownership.epoch) {
+                // Its own, run out while it could not renew.
+                build.ownership = Some(ownership);
+                return;
+            }
+            // Another replica had it meanwhile: what is in memory here is not what its watchers have been told.
+            if let Some(before) = before {
+                self.lose(&before);
+            }
         }
-        if self.adopting.insert(id, ownership.clone()).is_some() {
-            return;
-        }
+        // What is read for an earlier time of owning it may lack what was written since.
+        self.adopting.insert(id, ownership.clone());
         tracing::warn!(build = %id, epoch = ownership.epoch, "taking a build over");
         self.commands.push(Command::ReadBuild(ownership));
     }
@@ -161,10 +175,10 @@ impl Engine {
         tracing::warn!(build = %id, "build is owned by another replica now; letting go of it");
         self.builds.remove(&id);
         self.commands.push(Command::Tell(Box::new(Told::LetGo(id))));
-        let before = self.outbox.for_queue();
+        self.outbox.hold_back();
         self.step(Event::Forget(id));
         let due = Millis(self.now.at.0 + JOINED_BY.as_millis() as u64);
-        for (key, run) in self.outbox.hold_back(before) {
+        for (key, run) in self.outbox.held_back() {
             self.delayed.push_back((due, key, run));
         }
     }

@@ -35,6 +35,8 @@ struct Known {
     deadline: Millis,
     events: BTreeMap<u64, Bytes>,
     last: u64,
+    /// Who wrote the last event.
+    writer: Option<Arc<str>>,
     cancelled: bool,
     provided: Vec<v1::ProvideRequest>,
 }
@@ -48,6 +50,7 @@ impl Known {
             deadline: deadline(now),
             events: BTreeMap::new(),
             last: 0,
+            writer: None,
             cancelled: false,
             provided: Vec::new(),
         }
@@ -197,6 +200,11 @@ impl BuildTable {
         if known.last < append.after {
             return Appended::Behind;
         }
+        let wrote = known.writer.as_ref() == Some(&append.ownership.owner);
+        if known.last > append.after && !wrote {
+            // It does not know what another owner has told.
+            return Appended::Lost;
+        }
         for cursor in &append.dropped {
             known.events.remove(cursor);
         }
@@ -204,6 +212,7 @@ impl BuildTable {
             if event.cursor > known.last {
                 known.events.insert(event.cursor, event.bytes.clone());
                 known.last = event.cursor;
+                known.writer = Some(append.ownership.owner.clone());
             }
         }
         // An earlier try may come later than what followed it. What is over stays so, unless it is restored.

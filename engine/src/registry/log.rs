@@ -54,7 +54,8 @@ pub struct Restore {
 pub enum Appended {
     /// It is there, perhaps since an earlier try.
     Done,
-    /// See [`Tenure::Lost`](super::Tenure::Lost). Nothing was changed.
+    /// See [`Tenure::Lost`](super::Tenure::Lost). Also said to an owner that does not know the last events, which another one wrote: it
+    /// lets go of the build, and whoever takes it next reads them. Nothing was changed.
     Lost,
     /// The registry lacks the build or events before these. Nothing was changed; the owner restores the build.
     Behind,

@@ -21,6 +21,7 @@
 //! - a build that ends by itself came to what a sequential execution comes to. Where it failed for the
 //!   environment's reasons, these really occurred: so many lost attempts, such lost blobs;
 //! - in the calm, a build whose owner is gone has the next one after a bounded time;
+//! - what a replica has to tell the queue is never more than what is open (`Engine::excess`), however often that is said anew;
 //! - in the end nothing is left: no task, no lease, no question, no open build, no running process.
 
 mod arrival;

@@ -99,6 +99,32 @@ async fn events_are_fenced_and_told_once(registry: &dyn Registry) {
     assert_eq!(done, Appended::Done);
 }
 
+async fn who_does_not_know_what_another_owner_told_writes_nothing(registry: &dyn Registry) {
+    let first = submitted(registry, 1, "a").await;
+    registry.append(&append(&first, 0, 3)).await.unwrap();
+    let mut held = first;
+    let mut taken = Vec::new();
+    for name in ["b", "a"] {
+        registry.release(&[held]).await.unwrap();
+        taken.extend(registry.take_over(&owner(name), 10).await.unwrap());
+        held = taken.last().unwrap().clone();
+        if name == "b" {
+            let done = registry.append(&append(&held, 3, 6)).await.unwrap();
+            assert_eq!(done, Appended::Done);
+        }
+    }
+    // The first owner again, with what it had in memory.
+    let done = registry.append(&append(&held, 3, 5)).await.unwrap();
+    assert_eq!(done, Appended::Lost);
+    assert_eq!(cursors(registry, BuildId(1), 0).await.len(), 6);
+    // It has read the build anew; and the answer to its first try was lost.
+    for up_to in [7, 8] {
+        let done = registry.append(&append(&held, 6, up_to)).await.unwrap();
+        assert_eq!(done, Appended::Done);
+    }
+    assert_eq!(cursors(registry, BuildId(1), 0).await.len(), 8);
+}
+
 fn restore(ownership: &Ownership, confirmed: u64) -> Restore {
     Restore {
         ownership: ownership.clone(),
@@ -344,6 +370,7 @@ async fn a_duty_is_one_replicas_at_a_time(registry: &dyn Registry) {
 async fn suite(mut registry: impl FnMut() -> Arc<dyn Registry>) {
     a_build_is_known_once(&*registry()).await;
     events_are_fenced_and_told_once(&*registry()).await;
+    who_does_not_know_what_another_owner_told_writes_nothing(&*registry()).await;
     what_comes_late_changes_nothing(&*registry()).await;
     dropped_events_leave_the_others_under_their_numbers(&*registry()).await;
     a_build_that_is_over_is_owned_no_more(&*registry()).await;

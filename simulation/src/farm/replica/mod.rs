@@ -244,8 +244,13 @@ impl Farm {
         let Some(engine) = &mut self.replicas[at].engine else {
             return;
         };
-        for command in engine.take(message, now) {
+        let commands = engine.take(message, now);
+        let excess = engine.excess();
+        for command in commands {
             self.set_about(at, command);
+        }
+        if let Some(excess) = excess {
+            self.violated(format!("s{at}: {excess}"));
         }
     }
 

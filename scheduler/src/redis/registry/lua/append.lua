@@ -1,7 +1,7 @@
 -- Adds events to a build, for its owner.
 -- KEYS: build, events, open, provided, over. ARGV: id, owner, epoch, last event that is there, record, 1 if it is over,
 -- time to be remembered in ms, channel, number of dropped events, those, then for each event: cursor, bytes.
-local held = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'last', 'finished')
+local held = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'last', 'finished', 'writer')
 if not held[1] then
   return 'behind'
 end
@@ -11,6 +11,10 @@ end
 local last = tonumber(held[3])
 if last < tonumber(ARGV[4]) then
   return 'behind'
+end
+-- It does not know what another owner has told. Who wrote is not known of what an earlier release has written.
+if last > tonumber(ARGV[4]) and held[5] and held[5] ~= ARGV[2] then
+  return 'lost'
 end
 local up_to = tonumber(ARGV[4])
 local dropped = tonumber(ARGV[9])
@@ -24,6 +28,7 @@ for i = 10 + dropped, #ARGV, 2 do
   if cursor > last then
     redis.call('XADD', KEYS[2], ARGV[i] .. '-0', 'e', ARGV[i + 1])
     last = cursor
+    redis.call('HSET', KEYS[1], 'writer', ARGV[2])
   end
 end
 redis.call('HSET', KEYS[1], 'last', last)
