@@ -116,6 +116,12 @@ impl Core {
                 worker,
                 outcome,
             } => self.task_done(key, run, worker, outcome, out),
+            Event::SourcesLost {
+                build,
+                key,
+                run,
+                digests,
+            } => self.sources_lost(build, key, run, &digests, out),
             Event::OutputsMissing { key, digests } => self.outputs_missing(key, &digests, out),
             Event::Cancel(build) => self.cancel(build, out),
             Event::Forget(build) => self.forget(build, out),

@@ -108,10 +108,8 @@ impl Engine {
                 {
                     return;
                 }
-                if !matches!(outcome, Outcome::BlobsMissing(_)) {
-                    self.wants.forget(key);
-                }
                 if current {
+                    self.wants.forget(key);
                     let result = match outcome {
                         Outcome::Succeeded(result) => Some(&**result),
                         _ => None,

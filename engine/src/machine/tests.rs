@@ -3,7 +3,9 @@
 use gofarm_proto::{ActionKey, Digest, v1};
 
 use super::*;
-use crate::core::{BuildOptions, BuildSpec, News, NodeSpec, Outcome, RunId};
+use crate::core::{
+    BuildEvent, BuildOptions, BuildResult, BuildSpec, News, NodeSpec, Outcome, RunId,
+};
 
 const BUILD: BuildId = BuildId(1);
 
@@ -148,6 +150,139 @@ fn what_waits_for_sources_is_not_put_into_the_queue_again_and_counts_no_try() {
     let again = enqueued(&commands).expect("it runs again");
     assert_eq!(again.0, scene.key);
     assert_ne!(again.1, scene.run);
+}
+
+/// The builds that are told to have failed.
+fn failed(commands: &[Command]) -> Vec<BuildId> {
+    let told = commands.iter().filter_map(|command| match command {
+        Command::Tell(told) => Some(&**told),
+        _ => None,
+    });
+    let failed = told.filter_map(|told| match told {
+        Told::Event {
+            build,
+            event: BuildEvent::Finished(summary),
+            ..
+        } if summary.result == BuildResult::Failed => Some(*build),
+        _ => None,
+    });
+    failed.collect()
+}
+
+/// The builds that are asked for sources.
+fn asked(commands: &[Command]) -> Vec<BuildId> {
+    let asked = commands.iter().filter_map(|command| match command {
+        Command::Want { build, .. } => Some(*build),
+        _ => None,
+    });
+    asked.collect()
+}
+
+impl Scene {
+    /// The client of a build does not have the definition.
+    fn lacks(&mut self, build: BuildId) -> Vec<Command> {
+        let provided = v1::ProvideRequest {
+            build: build.to_string(),
+            provided: Vec::new(),
+            unavailable: vec![self.definition.into()],
+        };
+        self.tell(Message::Provided(build, provided))
+    }
+
+    /// The store says whether it has the definition.
+    fn looked(&mut self, has: bool) -> Vec<Command> {
+        let asked = vec![self.definition];
+        let missing = match has {
+            true => Vec::new(),
+            false => asked.clone(),
+        };
+        let missing = Ok(missing);
+        self.tell(Message::Missing { asked, missing })
+    }
+}
+
+#[test]
+fn a_client_that_lacks_a_source_fails_no_build_of_another() {
+    let mut scene = Scene::new();
+    let other = BuildId(2);
+    assert!(scene.submit(other).is_empty(), "it joins the task at once");
+    assert_eq!(asked(&scene.misses()), [BUILD, other]);
+    let told = scene.lacks(BuildId(77));
+    assert_eq!(failed(&told), [], "it waits for nothing");
+    let told = scene.lacks(BUILD);
+    assert_eq!(failed(&told), [BUILD]);
+    assert_eq!(enqueued(&told), None);
+    let told = scene.looked(true);
+    assert_eq!(enqueued(&told).map(|(key, _)| key), Some(scene.key));
+    assert_eq!(failed(&told), []);
+}
+
+#[test]
+fn the_last_client_that_lacks_a_source_ends_the_wait() {
+    let mut scene = Scene::new();
+    let other = BuildId(2);
+    scene.submit(other);
+    scene.misses();
+    assert_eq!(failed(&scene.lacks(other)), [other]);
+    assert_eq!(failed(&scene.lacks(BUILD)), [BUILD]);
+    assert_eq!(scene.engine.core.open_tasks(), 0);
+    assert!(scene.engine.wants.is_empty());
+}
+
+#[test]
+fn who_joins_a_run_that_waits_for_sources_is_asked_for_them_and_has_its_own_time() {
+    let mut scene = Scene::new();
+    scene.misses();
+    scene.at += 20_000;
+    let other = BuildId(2);
+    assert!(scene.submit(other).is_empty(), "it joins");
+    assert_eq!(asked(&scene.looked(false)), [other]);
+    scene.tell(Message::Tick);
+    // The time of the first is over, that of the other is not.
+    scene.at += 15_000;
+    assert_eq!(failed(&scene.looked(false)), [BUILD]);
+    scene.tell(Message::Tick);
+    scene.at += 20_000;
+    assert_eq!(failed(&scene.looked(false)), [other]);
+    assert!(scene.engine.wants.is_empty());
+}
+
+#[test]
+fn every_build_that_misses_a_source_is_asked_however_many_gave_up_before() {
+    let mut scene = Scene::new();
+    assert_eq!(asked(&scene.misses()), [BUILD]);
+    scene.tell(Message::Cancel(BUILD));
+    for number in 2..10 {
+        let build = BuildId(number);
+        let asked_cache = scene.submit(build);
+        (scene.key, scene.run) = scene.answered(asked_cache).expect("a task");
+        scene.tell(Message::QueueTold { at_once: true });
+        assert_eq!(asked(&scene.misses()), [build]);
+        scene.tell(Message::Cancel(build));
+        scene.looked(false);
+    }
+}
+
+#[test]
+fn nothing_is_kept_of_a_task_that_waited_for_sources() {
+    let mut scene = Scene::new();
+    scene.misses();
+    scene.tell(Message::Cancel(BUILD));
+    assert!(scene.engine.wants.is_empty());
+    assert!(scene.engine.outbox.task(&scene.key).is_none());
+}
+
+#[test]
+fn a_store_that_does_not_keep_sources_is_not_asked_for_ever() {
+    let mut scene = Scene::new();
+    for _ in 0..3 {
+        assert_eq!(failed(&scene.misses()), []);
+        let again = enqueued(&scene.looked(true)).expect("it runs again");
+        (_, scene.run) = again;
+        scene.tell(Message::QueueTold { at_once: true });
+    }
+    assert_eq!(failed(&scene.misses()), [BUILD]);
+    assert!(scene.engine.wants.is_empty());
 }
 
 #[test]
