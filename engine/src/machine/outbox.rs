@@ -36,7 +36,7 @@ pub(super) struct Outbox {
     /// The same, by time.
     expected: VecDeque<(Millis, ActionKey)>,
     /// Tasks that are in the queue, as they were last put there.
-    tasks: HashMap<ActionKey, Task>,
+    tasks: HashMap<(ActionKey, RunId), Task>,
     measurements: BTreeMap<Arc<str>, Vec<Measurement>>,
     measuring: bool,
     /// Builds are being written to the registry.
@@ -49,7 +49,7 @@ impl Outbox {
     }
 
     pub fn enqueue(&mut self, task: Task) {
-        self.tasks.insert(task.key, task.clone());
+        self.tasks.insert((task.key, task.run), task.clone());
         self.queue.push_back(ToQueue::Enqueue(Box::new(task)));
     }
 
@@ -95,8 +95,8 @@ impl Outbox {
     }
 
     /// A task that is in the queue.
-    pub fn task(&self, key: &ActionKey) -> Option<&Task> {
-        self.tasks.get(key)
+    pub fn task(&self, key: &ActionKey, run: RunId) -> Option<&Task> {
+        self.tasks.get(&(*key, run))
     }
 
     /// How much there is to be told to the queue.
@@ -125,8 +125,8 @@ impl Outbox {
     }
 
     /// A task has left the queue.
-    pub fn left(&mut self, key: &ActionKey) -> Option<Task> {
-        self.tasks.remove(key)
+    pub fn left(&mut self, key: &ActionKey, run: RunId) -> Option<Task> {
+        self.tasks.remove(&(*key, run))
     }
 
     /// What a task took that succeeded.

@@ -269,7 +269,7 @@ fn nothing_is_kept_of_a_task_that_waited_for_sources() {
     scene.misses();
     scene.tell(Message::Cancel(BUILD));
     assert!(scene.engine.wants.is_empty());
-    assert!(scene.engine.outbox.task(&scene.key).is_none());
+    assert!(scene.engine.outbox.task(&scene.key, scene.run).is_none());
 }
 
 #[test]

@@ -19,8 +19,8 @@ const TRIES: u32 = 3;
 pub(super) struct Wants {
     /// Ordered, so that nothing depends on hashing.
     waiting: BTreeMap<(ActionKey, RunId), Want>,
-    /// How often tasks have waited, from the first time until they end for good or nobody wants them.
-    tries: BTreeMap<ActionKey, u32>,
+    /// How often the tasks have waited whose sources came and that run again.
+    tries: BTreeMap<(ActionKey, RunId), u32>,
     asking: bool,
     /// Something was provided, or is newly wanted, so the store is asked without waiting for the next tick.
     ask_now: bool,
@@ -32,6 +32,8 @@ struct Want {
     worker: Option<Arc<str>>,
     /// All that the worker missed.
     missed: Box<[Digest]>,
+    /// How often its task has waited, with this time.
+    tries: u32,
     /// The builds that wait for it. What one of them cannot bring, another may.
     builds: BTreeMap<BuildId, Asked>,
 }
@@ -53,13 +55,13 @@ impl Wants {
 
     /// Nobody wants this run any more. False if it does not wait for sources.
     pub fn give_up(&mut self, key: &ActionKey, run: RunId) -> bool {
-        self.forget(key);
+        self.forget(key, run);
         self.waiting.remove(&(*key, run)).is_some()
     }
 
-    /// A task came to an end that does not wait for sources.
-    pub fn forget(&mut self, key: &ActionKey) {
-        self.tries.remove(key);
+    /// A run came to an end that does not wait for sources.
+    pub fn forget(&mut self, key: &ActionKey, run: RunId) {
+        self.tries.remove(&(*key, run));
     }
 
     #[cfg(test)]
@@ -89,9 +91,8 @@ impl Engine {
         if builds.values().all(BTreeSet::is_empty) {
             return false;
         }
-        let tries = self.wants.tries.entry(key).or_default();
-        *tries += 1;
-        if *tries > TRIES {
+        let tries = 1 + self.wants.tries.remove(&(key, run)).unwrap_or(0);
+        if tries > TRIES {
             return false;
         }
         let until = self.patience();
@@ -102,12 +103,13 @@ impl Engine {
         let want = Want {
             worker,
             missed: missed.into(),
+            tries,
             builds: builds.collect(),
         };
         self.wants.waiting.insert((key, run), want);
         self.wants.ask_now = true;
         // The queue has ended it.
-        self.outbox.left(&key);
+        self.outbox.left(&key, run);
         true
     }
 
@@ -139,11 +141,8 @@ impl Engine {
                 ask_of(self.builds.get_mut(&build), &sources);
                 want.builds.insert(build, Asked { sources, until });
             }
-            match want.builds.is_empty() {
-                true => self.wants.forget(&key),
-                false => {
-                    self.wants.waiting.insert((key, run), want);
-                }
+            if !want.builds.is_empty() {
+                self.wants.waiting.insert((key, run), want);
             }
         }
     }
@@ -285,17 +284,21 @@ impl Engine {
         let made: Box<[Digest]> = made.copied().collect();
         let outcome = match made.is_empty() {
             true => Outcome::Released,
-            false => {
-                self.wants.forget(&key);
-                Outcome::BlobsMissing(made)
-            }
+            false => Outcome::BlobsMissing(made),
         };
+        let released = outcome == Outcome::Released;
         self.step(Event::TaskDone {
             key,
             run,
             worker: want.worker,
             outcome,
         });
+        if released
+            && let Some((build, node)) = waiters.first()
+            && let Some((task, _)) = self.core.task(*build, *node)
+        {
+            self.wants.tries.insert((key, task.run), want.tries);
+        }
     }
 }
 
