@@ -12,11 +12,6 @@ use gofarm_engine::core::{Outcome, RunId, Task};
 /// By how much [`QueueOptions::placement_grace`] is shorter for a part of a pool that is known and has no workers there.
 pub const GRACE_OF_A_KNOWN_POOL: u32 = 5;
 
-/// The pool that a part (`default:linux/amd64`) belongs to.
-pub fn pool_of(part: &str) -> &str {
-    part.split_once(':').map_or(part, |(pool, _)| pool)
-}
-
 /// The times that a queue works with.
 #[derive(Clone, Copy, Debug)]
 pub struct QueueOptions {

@@ -18,11 +18,9 @@ mod share;
 
 pub use clock::{Clock, ManualClock, MonotonicClock};
 pub use error::QueueError;
-pub use gofarm_engine::core::{FencingToken, News, Owner};
+pub use gofarm_engine::core::{FencingToken, News, Owner, pool_of};
 pub use in_process::InProcessQueue;
 pub use lease::{Lease, LeaseId, LeaseRequest, Renewal, TaskOutput};
-pub use lease_queue::{
-    GRACE_OF_A_KNOWN_POOL, LeaseQueue, QueueOptions, QueueStats, Reaped, pool_of,
-};
+pub use lease_queue::{GRACE_OF_A_KNOWN_POOL, LeaseQueue, QueueOptions, QueueStats, Reaped};
 pub use presence::BlobPresence;
 pub use share::{LEAST_COST, PASSED, SEARCHED, cost};

@@ -195,7 +195,7 @@ impl<'a> Driver<'a> {
                 self.tell_queue(said).await?;
                 Message::QueueTold { at_once: true }
             }
-            Command::Want { digests, .. } => Message::Provided(self.provide(&digests)?),
+            Command::Want { build, digests } => Message::Provided(build, self.provide(&digests)?),
             Command::FindMissing(asked) => Message::Missing {
                 missing: Ok(self.store.missing(asked.iter())?),
                 asked,

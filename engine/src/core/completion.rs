@@ -19,15 +19,9 @@ impl Core {
         outcome: Outcome,
         out: &mut Vec<Effect>,
     ) {
-        let mut flight = match self.flights.remove(&key) {
-            Some(flight) if flight.task.run == run => flight,
-            other => {
-                self.ignored.stale_run += 1;
-                if let Some(flight) = other {
-                    self.flights.insert(key, flight);
-                }
-                return;
-            }
+        let Some(mut flight) = self.flights.take_run(&key, run) else {
+            self.ignored.stale_run += 1;
+            return;
         };
         if flight.phase == Phase::Cancelling {
             // It may have ended by itself before the cancel came; then the work is not thrown away.
@@ -154,7 +148,7 @@ impl Core {
         for waiter in &flight.waiters {
             out.push(waiter.notify(NodeEvent::Queued));
         }
-        self.flights.insert(flight.task.key, flight);
+        self.flights.insert(flight);
     }
 
     /// Sends deferred nodes on their way again.

@@ -95,10 +95,8 @@ impl Core {
 
     /// Whether a task of this key is open because the cache did not have it.
     fn missed_in_flight(&self, key: &ActionKey) -> bool {
-        match self.flights.get(key) {
-            Some(flight) => flight.missed && flight.phase != Phase::Cancelling,
-            None => false,
-        }
+        let mut flights = self.flights.of_key(key).iter();
+        flights.any(|flight| flight.missed && flight.phase != Phase::Cancelling)
     }
 
     pub(super) fn cache_answer(
@@ -143,7 +141,8 @@ impl Core {
         let node = build.node(waiter.node);
         let (key, bypass) = (node.key, node.bypass);
         let priority = build.priorities[waiter.node as usize];
-        if let Some(flight) = self.flights.get_mut(&key) {
+        let pool = build.info(waiter.node).pool.clone();
+        if let Some(flight) = self.flights.of_pool_mut(&key, &pool) {
             flight.missed |= missed;
             let fresh_only = build.spec.options.no_cache && !bypass;
             let joins = match &flight.phase {
@@ -186,7 +185,7 @@ impl Core {
             label: info.label.clone(),
             package: info.package.clone(),
             kind: info.kind,
-            pool: info.pool.clone(),
+            pool,
             share: Share {
                 user: build.spec.options.user.clone(),
                 build: waiter.build,
@@ -201,20 +200,17 @@ impl Core {
         build.set_state(waiter.node, State::InFlight);
         out.push(Effect::Enqueue(task.clone()));
         out.push(waiter.notify(NodeEvent::Queued));
-        self.flights.insert(
-            key,
-            Flight {
-                task,
-                phase: Phase::Queued,
-                enqueued_step: self.step,
-                waiters: vec![waiter],
-                deferred: Vec::new(),
-                joined: false,
-                missed,
-                counted: 0,
-                history: Vec::new(),
-            },
-        );
+        self.flights.insert(Flight {
+            task,
+            phase: Phase::Queued,
+            enqueued_step: self.step,
+            waiters: vec![waiter],
+            deferred: Vec::new(),
+            joined: false,
+            missed,
+            counted: 0,
+            history: Vec::new(),
+        });
     }
 
     /// Whether a node is still where a list of waiters says it is: handing out an outcome to one node may have
@@ -240,7 +236,8 @@ impl Core {
             }
             State::InFlight | State::Deferred => {
                 // Absent when this happens while the flight's own outcome is handed out.
-                if let Some(flight) = self.flights.get_mut(&node.key) {
+                let pool = &build.info(waiter.node).pool;
+                if let Some(flight) = self.flights.of_pool_mut(&node.key, pool) {
                     flight.waiters.retain(|other| *other != waiter);
                     flight.deferred.retain(|other| *other != waiter);
                     if flight.waiters.is_empty() && flight.phase != Phase::Cancelling {

@@ -49,6 +49,18 @@ pub enum Event {
         /// How.
         outcome: Outcome,
     },
+    /// Nobody who watches a build has these blobs, which a run of a task missed and no action of that build makes. Of those who
+    /// wait for the run this build alone is told; the others may have them.
+    SourcesLost {
+        /// Whose watchers.
+        build: BuildId,
+        /// The task's key.
+        key: ActionKey,
+        /// The task's run.
+        run: RunId,
+        /// The blobs.
+        digests: Box<[Digest]>,
+    },
     /// Outputs of a finished action were not found in the store, by whoever wanted to read them. (A worker that
     /// misses inputs says so with [`Outcome::BlobsMissing`].) The action runs again in every open build that
     /// has used this result.

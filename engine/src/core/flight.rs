@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gofarm_proto::ActionKey;
 
-use super::{Attempt, BuildEvent, BuildId, Effect, NodeEvent, NodeId, Task};
+use super::{Attempt, BuildEvent, BuildId, Effect, NodeEvent, NodeId, RunId, Task, pool_of};
 
 /// A node that waits for an answer about its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) struct Waiter {
     pub node: u32,
 }
 
-/// The one task of a key. A key has at most one, whatever number of builds want it.
+/// The one task of a key in a pool. There is at most one, whatever number of builds want it.
 #[derive(Debug)]
 pub(super) struct Flight {
     /// As it was last put into the queue.
@@ -76,6 +76,72 @@ impl Hasher for KeyHasher {
 
     // The length of the array, which is always 32.
     fn write_usize(&mut self, _: usize) {}
+}
+
+/// The flights, by key and pool: builds of different pools do not wait for each other's workers. Nearly all keys have
+/// one.
+#[derive(Debug, Default)]
+pub(super) struct Flights {
+    by_key: KeyMap<ActionKey, Vec<Flight>>,
+    len: usize,
+}
+
+impl Flights {
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// In no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Flight> {
+        self.by_key.values().flatten()
+    }
+
+    /// Those of a key, in any pool.
+    pub fn of_key(&self, key: &ActionKey) -> &[Flight] {
+        self.by_key.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// The one of a key in the pool that a part belongs to.
+    pub fn of_pool(&self, key: &ActionKey, part: &str) -> Option<&Flight> {
+        let mut flights = self.of_key(key).iter();
+        flights.find(|flight| pool_of(&flight.task.pool) == pool_of(part))
+    }
+
+    pub fn of_pool_mut(&mut self, key: &ActionKey, part: &str) -> Option<&mut Flight> {
+        let mut flights = self.by_key.get_mut(key)?.iter_mut();
+        flights.find(|flight| pool_of(&flight.task.pool) == pool_of(part))
+    }
+
+    /// The one whose current run this is.
+    pub fn of_run(&self, key: &ActionKey, run: RunId) -> Option<&Flight> {
+        let mut flights = self.of_key(key).iter();
+        flights.find(|flight| flight.task.run == run)
+    }
+
+    pub fn of_run_mut(&mut self, key: &ActionKey, run: RunId) -> Option<&mut Flight> {
+        let mut flights = self.by_key.get_mut(key)?.iter_mut();
+        flights.find(|flight| flight.task.run == run)
+    }
+
+    pub fn take_run(&mut self, key: &ActionKey, run: RunId) -> Option<Flight> {
+        let flights = self.by_key.get_mut(key)?;
+        let place = flights.iter().position(|flight| flight.task.run == run)?;
+        let flight = flights.swap_remove(place);
+        if flights.is_empty() {
+            self.by_key.remove(key);
+        }
+        self.len -= 1;
+        Some(flight)
+    }
+
+    /// There is none of its key and pool.
+    pub fn insert(&mut self, flight: Flight) {
+        self.len += 1;
+        let flights = self.by_key.entry(flight.task.key);
+        flights
+            .or_insert_with(|| Vec::with_capacity(1))
+            .push(flight);
+    }
 }
 
 impl Waiter {

@@ -7,7 +7,7 @@ use gofarm_proto::{ActionKey, Digest};
 
 use super::build::Build;
 use super::effect::{BuildEvent, Effect, NodeEvent};
-use super::flight::{Flight, KeyMap, Lookups, Phase, Waiter};
+use super::flight::{Flights, Lookups, Phase, Waiter};
 use super::{BuildId, BuildSpec, Counts, Event, Millis, NodeId, RunId, Task};
 
 /// Bounds on trying again.
@@ -67,7 +67,7 @@ pub struct Core {
     pub(super) options: CoreOptions,
     /// Ordered, so that equal histories give equal effects.
     pub(super) builds: BTreeMap<BuildId, Build>,
-    pub(super) flights: KeyMap<ActionKey, Flight>,
+    pub(super) flights: Flights,
     pub(super) lookups: Lookups,
     pub(super) last_run: u64,
     /// Number of the current step: the order of events, where the clock is too coarse.
@@ -116,6 +116,12 @@ impl Core {
                 worker,
                 outcome,
             } => self.task_done(key, run, worker, outcome, out),
+            Event::SourcesLost {
+                build,
+                key,
+                run,
+                digests,
+            } => self.sources_lost(build, key, run, &digests, out),
             Event::OutputsMissing { key, digests } => self.outputs_missing(key, &digests, out),
             Event::Cancel(build) => self.cancel(build, out),
             Event::Forget(build) => self.forget(build, out),
@@ -204,9 +210,9 @@ impl Core {
     }
 
     fn task_joined(&mut self, key: ActionKey, run: RunId) {
-        match self.flights.get_mut(&key) {
-            Some(flight) if flight.task.run == run => flight.joined = true,
-            _ => self.ignored.stale_run += 1,
+        match self.flights.of_run_mut(&key, run) {
+            Some(flight) => flight.joined = true,
+            None => self.ignored.stale_run += 1,
         }
     }
 
@@ -216,16 +222,16 @@ impl Core {
         key: &ActionKey,
         run: RunId,
     ) -> impl Iterator<Item = (BuildId, NodeId)> + '_ {
-        let flight = self.flights.get(key);
-        let current = flight.filter(|flight| flight.task.run == run);
+        let current = self.flights.of_run(key, run);
         let waiters = current.into_iter().flat_map(|flight| &flight.waiters);
         waiters.map(|waiter| (waiter.build, NodeId(waiter.node)))
     }
 
     /// The task that a node waits for, and whether it is the node that counts as having it executed.
     pub fn task(&self, build: BuildId, node: NodeId) -> Option<(&Task, bool)> {
-        let state = self.builds.get(&build)?.nodes.get(node.index())?;
-        let flight = self.flights.get(&state.key)?;
+        let open = self.builds.get(&build)?;
+        let state = open.nodes.get(node.index())?;
+        let flight = self.flights.of_pool(&state.key, &open.info(node.0).pool)?;
         let node = node.0;
         let waiter = Waiter { build, node };
         let waits = flight.waiters.contains(&waiter) || flight.deferred.contains(&waiter);
@@ -240,14 +246,10 @@ impl Core {
         out: &mut Vec<Effect>,
     ) {
         let step = self.step;
-        let Some(flight) = self.flights.get_mut(&key) else {
+        let Some(flight) = self.flights.of_run_mut(&key, run) else {
             self.ignored.stale_run += 1;
             return;
         };
-        if flight.task.run != run {
-            self.ignored.stale_run += 1;
-            return;
-        }
         let since = match &flight.phase {
             // On its way out: whoever waits wants the run after this one.
             Phase::Cancelling => return,
@@ -277,7 +279,7 @@ impl Core {
         for (key, verify) in lookups {
             out.push(Effect::LookUp { key, verify });
         }
-        let mut flights: Vec<_> = self.flights.values().collect();
+        let mut flights: Vec<_> = self.flights.iter().collect();
         flights.sort_unstable_by_key(|flight| flight.task.run);
         for flight in flights {
             out.push(match flight.phase {

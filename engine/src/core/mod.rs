@@ -48,6 +48,6 @@ pub use machine::{Core, CoreOptions, Ignored};
 pub use news::{FencingToken, News, Owner};
 pub use prior::Prior;
 pub use result::{ActionResult, Log, MalformedResult, OutputFile};
-pub use spec::{BuildOptions, BuildSpec, Edge, GraphError, NodeSpec, platform_pool};
+pub use spec::{BuildOptions, BuildSpec, Edge, GraphError, NodeSpec, platform_pool, pool_of};
 pub use stragglers::{Straggler, StragglerOptions, Stragglers};
 pub use task::{Attempt, Near, Outcome, Share, Task};

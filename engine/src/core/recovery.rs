@@ -13,7 +13,7 @@ use super::build::{Build, State};
 use super::effect::{Effect, NodeEvent};
 use super::flight::{Flight, Phase, Waiter};
 use super::machine::Core;
-use super::{ActionResult, Failure};
+use super::{ActionResult, BuildId, Failure, NodeId, RunId};
 
 impl Build {
     /// Who is to make these blobs again for a node that lacks them, and which: those of the node's inputs that have it, else
@@ -101,6 +101,32 @@ impl Core {
             self.await_producers(waiter, digests, began, out);
         }
         self.release(flight.deferred);
+    }
+
+    /// One of the builds that wait for a run can never have these of its inputs.
+    pub(super) fn sources_lost(
+        &mut self,
+        build: BuildId,
+        key: ActionKey,
+        run: RunId,
+        digests: &[Digest],
+        out: &mut Vec<Effect>,
+    ) {
+        let waiters = self.waiters(&key, run);
+        let lost: Vec<Waiter> = waiters
+            .filter(|(waiting, _)| *waiting == build)
+            .map(|(build, NodeId(node))| Waiter { build, node })
+            .collect();
+        if lost.is_empty() {
+            self.ignored.stale_run += 1;
+        }
+        for waiter in lost {
+            // The first that fails may have ended the build.
+            if self.is_in(waiter, State::InFlight) {
+                self.detach(waiter, out);
+                self.await_producers(waiter, digests, self.step, out);
+            }
+        }
     }
 
     /// Puts a node back to waiting until the blobs have been made again.

@@ -51,6 +51,11 @@ pub fn platform_pool(pool: &str, platform: &v1::Platform) -> String {
     }
 }
 
+/// The pool that a part (`default:linux/amd64`) belongs to.
+pub fn pool_of(part: &str) -> &str {
+    part.split_once(':').map_or(part, |(pool, _)| pool)
+}
+
 /// One action of a build.
 #[derive(Clone, Debug)]
 pub struct NodeSpec {

@@ -12,16 +12,16 @@ pub(super) struct ForQueue {
     /// By number: what was said first goes out first.
     said: BTreeMap<u64, ToQueue>,
     last: u64,
-    /// Where the task of a key waits that a later one replaces.
-    enqueues: HashMap<ActionKey, u64>,
+    /// Where a task waits that is replaced when it is said anew. Several pools may have one key.
+    enqueues: HashMap<(ActionKey, RunId), u64>,
     cancels: HashSet<(ActionKey, RunId)>,
     back_ups: HashSet<(ActionKey, RunId)>,
 }
 
 impl ForQueue {
-    /// The task as it is now takes the place of what waits of its key: said anew again and again, all of them have their turn.
+    /// The task as it is now takes the place of what waits of it: said anew again and again, all of them have their turn.
     pub fn enqueue(&mut self, task: Task) {
-        let key = task.key;
+        let key = (task.key, task.run);
         let said = ToQueue::Enqueue(Box::new(task));
         match self.enqueues.get(&key) {
             Some(at) => {
@@ -38,7 +38,7 @@ impl ForQueue {
         if self.cancels.insert((key, run)) {
             self.push(ToQueue::Cancel(key, run));
             // Its task is told before, and one that comes later behind it: the queue may have an earlier run of it.
-            self.enqueues.remove(&key);
+            self.enqueues.remove(&(key, run));
         }
     }
 
@@ -49,8 +49,8 @@ impl ForQueue {
     }
 
     /// A task has come to its end: it is not put into the queue once more.
-    pub fn left(&mut self, key: &ActionKey) {
-        if let Some(at) = self.enqueues.remove(key) {
+    pub fn left(&mut self, key: ActionKey, run: RunId) {
+        if let Some(at) = self.enqueues.remove(&(key, run)) {
             self.said.remove(&at);
         }
     }
@@ -69,8 +69,9 @@ impl ForQueue {
         {
             match &said {
                 ToQueue::Enqueue(task) => {
-                    if self.enqueues.get(&task.key) == Some(&at) {
-                        self.enqueues.remove(&task.key);
+                    let key = (task.key, task.run);
+                    if self.enqueues.get(&key) == Some(&at) {
+                        self.enqueues.remove(&key);
                     }
                 }
                 ToQueue::Cancel(key, run) => {

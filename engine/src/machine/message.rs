@@ -50,7 +50,7 @@ pub enum Message {
     /// A client wants an open build to end. With a registry it is told there.
     Cancel(BuildId),
     /// What a client has provided of what was [wanted](super::Command::Want). With a registry it is told there.
-    Provided(v1::ProvideRequest),
+    Provided(BuildId, v1::ProvideRequest),
     /// Results were taken back by an operator, with the blobs that they name.
     TakenBack(Vec<(ActionKey, Vec<Digest>)>),
     /// This process is going away. `late` are builds that it owns and that were not told with [`Message::Open`] any more.

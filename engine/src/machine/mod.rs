@@ -129,7 +129,7 @@ impl Engine {
             Message::Tick => self.tick(),
             Message::Open(opening) => self.open(*opening),
             Message::Cancel(build) => self.step(Event::Cancel(build)),
-            Message::Provided(provided) => self.provided(&provided),
+            Message::Provided(build, provided) => self.provided(build, &provided),
             Message::TakenBack(results) => self.taken_back(results),
             Message::Stop { late } => self.stop(late),
             Message::News(news) => self.take_news(news),

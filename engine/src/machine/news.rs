@@ -48,7 +48,7 @@ impl Engine {
 
     /// Has words found for why no worker could take a task, with which its end is then told.
     fn explain(&mut self, key: ActionKey, run: RunId, worker: Option<Arc<str>>, reason: Arc<str>) {
-        let part = self.outbox.task(&key).map(|task| task.pool.clone());
+        let part = self.outbox.task(&key, run).map(|task| task.pool.clone());
         let builds = self.core.waiters(&key, run);
         let builds = builds.filter_map(|(build, _)| self.builds.get(&build));
         let c_toolchains: BTreeMap<String, String> =
@@ -98,8 +98,7 @@ impl Engine {
                 ..
             } => {
                 // What is told of an earlier run once more says nothing of this one.
-                let task = self.outbox.task(key);
-                let current = task.is_some_and(|task| task.run == *run);
+                let current = self.outbox.task(key, *run).is_some();
                 if current {
                     self.stragglers.ended(key);
                 }
@@ -108,20 +107,18 @@ impl Engine {
                 {
                     return;
                 }
-                if !matches!(outcome, Outcome::BlobsMissing(_)) {
-                    self.wants.forget(key);
-                }
                 if current {
+                    self.wants.forget(key, *run);
                     let result = match outcome {
                         Outcome::Succeeded(result) => Some(&**result),
                         _ => None,
                     };
-                    self.left_the_queue(key, worker.as_ref(), result);
+                    self.left_the_queue(key, *run, worker.as_ref(), result);
                 }
             }
             News::Started { key, run, worker } => {
                 // An earlier run says nothing about how long this one has been running.
-                let task = self.outbox.task(key).filter(|task| task.run == *run);
+                let task = self.outbox.task(key, *run);
                 if self.options.fleet.is_some() {
                     self.whereabouts.seen(worker, self.now.at);
                     if let Some(task) = task {
@@ -200,10 +197,11 @@ impl Engine {
     fn left_the_queue(
         &mut self,
         key: &ActionKey,
+        run: RunId,
         worker: Option<&Arc<str>>,
         result: Option<&ActionResult>,
     ) {
-        let Some(task) = self.outbox.left(key) else {
+        let Some(task) = self.outbox.left(key, run) else {
             return;
         };
         if self.options.fleet.is_some()
@@ -234,7 +232,7 @@ impl Engine {
                 worker,
                 running_ms,
             } = straggler;
-            let task = self.outbox.task(&key);
+            let task = self.outbox.task(&key, run);
             let action = task.map(|task| task.label.clone()).unwrap_or_default();
             let recorded_ms = task.and_then(|task| task.duration_estimate);
             for (build, _) in self.core.waiters(&key, run) {

@@ -41,7 +41,7 @@ pub(super) struct Outbox {
     /// The same, by time.
     expected: VecDeque<(Millis, ActionKey)>,
     /// Tasks that are in the queue, as they were last put there.
-    tasks: HashMap<ActionKey, Task>,
+    tasks: HashMap<(ActionKey, RunId), Task>,
     measurements: BTreeMap<Arc<str>, Vec<Measurement>>,
     measuring: bool,
     /// Builds are being written to the registry.
@@ -56,7 +56,7 @@ impl Outbox {
     }
 
     pub fn enqueue(&mut self, task: Task) {
-        self.tasks.insert(task.key, task.clone());
+        self.tasks.insert((task.key, task.run), task.clone());
         self.queue.enqueue(task);
     }
 
@@ -105,8 +105,8 @@ impl Outbox {
     }
 
     /// A task that is in the queue.
-    pub fn task(&self, key: &ActionKey) -> Option<&Task> {
-        self.tasks.get(key)
+    pub fn task(&self, key: &ActionKey, run: RunId) -> Option<&Task> {
+        self.tasks.get(&(*key, run))
     }
 
     /// What there is to be told and asked beyond what there can be, with so many open tasks and so many open questions. Nothing is
@@ -142,9 +142,9 @@ impl Outbox {
     }
 
     /// A task has left the queue.
-    pub fn left(&mut self, key: &ActionKey) -> Option<Task> {
-        self.queue.left(key);
-        self.tasks.remove(key)
+    pub fn left(&mut self, key: &ActionKey, run: RunId) -> Option<Task> {
+        self.queue.left(*key, run);
+        self.tasks.remove(&(*key, run))
     }
 
     /// What a task took that succeeded.

@@ -44,7 +44,7 @@ impl Engine {
             }
         }
         for (key, run) in cancelled {
-            self.outbox.left(&key);
+            self.outbox.left(&key, run);
             self.step(Event::TaskDone {
                 key,
                 run,

@@ -124,7 +124,7 @@ impl Engine {
                     }
                 }
                 for provided in provided {
-                    self.provided(&provided);
+                    self.provided(ownership.build, &provided);
                 }
             }
             Tenure::Unknown => {

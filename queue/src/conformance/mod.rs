@@ -101,6 +101,7 @@ macro_rules! lease_queue_conformance {
             rule_13_tasks_of_dead_owners_go_away,
             rule_13_a_dead_sharer_changes_nothing_for_the_others,
             rule_13_an_owner_that_comes_back_is_told,
+            rule_13_pools_share_no_task,
             rule_14_what_fits_nowhere_fails_with_the_reason,
             rule_14_what_fits_nowhere_does_not_block_what_fits,
             rule_14_a_pool_without_workers_fails_its_tasks,

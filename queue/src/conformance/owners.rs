@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::Subject;
-use super::fixture::{Fixture, ends, owner, success, task};
-use crate::{News, Owner, Renewal};
+use super::fixture::{Fixture, ends, owner, request, success, task};
+use crate::{LeaseRequest, News, Owner, Renewal};
 use gofarm_engine::core::{
     BuildEvent, BuildId, BuildOptions, BuildResult, BuildSpec, Core, CoreOptions, Edge, Effect,
-    Event, Millis, NodeId, NodeSpec, Outcome, RunId,
+    Event, Millis, NodeId, NodeSpec, Outcome, RunId, Task,
 };
 
 /// A scheduler core over the queue; nothing is in the action cache.
@@ -239,4 +239,45 @@ pub async fn rule_15_a_queued_task_is_cancelled_at_once<S: Subject>() {
     assert_eq!(farm.ends().await, [cancelled(1), cancelled(3)]);
     let lease = farm.lease_one("w1").await;
     assert_eq!(lease.task, task(2));
+}
+
+/// The same action in two pools is two tasks: each has its workers, its lease and its end, and is cancelled by its run.
+pub async fn rule_13_pools_share_no_task<S: Subject>() {
+    let farm = Fixture::<S>::start().await;
+    let of_pool = |run: u64, pool: &str| Task {
+        run: RunId(run),
+        pool: pool.into(),
+        ..task(1)
+    };
+    let ask = |pool: &str| LeaseRequest {
+        pools: [pool.into()].into(),
+        ..request("w1")
+    };
+    let (ours, theirs) = ("default", "other");
+    farm.enqueue([of_pool(1, ours), of_pool(2, theirs)]).await;
+    assert_eq!(farm.queue.stats().await.unwrap().queued, 2);
+    let first = farm.queue.lease(ask(ours)).await.unwrap().remove(0);
+    let second = farm.queue.lease(ask(theirs)).await.unwrap().remove(0);
+    assert_eq!((first.task.run, second.task.run), (RunId(1), RunId(2)));
+    let ended = farm.queue.complete(&second.id, Outcome::Released).await;
+    ended.unwrap();
+    assert_eq!(farm.ends().await, [(1, RunId(2), Outcome::Released)]);
+    let renewed = farm.queue.renew(&[first.id.clone()]).await.unwrap();
+    let held = matches!(
+        renewed[..],
+        [Renewal::Held {
+            cancelled: false,
+            ..
+        }]
+    );
+    assert!(held, "{renewed:?}");
+    // One that waits is cancelled, and the other is still under lease.
+    farm.enqueue([of_pool(3, theirs)]).await;
+    let cancelled = [(first.task.key, RunId(3))];
+    farm.queue.cancel(&owner(), &cancelled).await.unwrap();
+    assert_eq!(farm.ends().await, [(1, RunId(3), Outcome::Cancelled)]);
+    let ended = farm.queue.complete(&first.id, success(None)).await;
+    ended.unwrap();
+    assert_eq!(farm.ends().await, [(1, RunId(1), success(None))]);
+    assert_eq!(farm.queue.stats().await.unwrap().leased, 0);
 }

@@ -9,17 +9,16 @@ use gofarm_proto::ActionKey;
 use super::leasing::after;
 use super::pool::Pool;
 use super::state::{Holding, Place, State};
-use crate::lease_queue::pool_of;
 use crate::{FencingToken, LeaseId, News, QueueError, Reaped, Renewal, TaskOutput};
-use gofarm_engine::core::{Millis, Outcome, Task};
+use gofarm_engine::core::{Millis, Outcome, Task, pool_of};
 
 impl State {
     /// The one place where tokens are compared. A lease ends at its deadline, whether the reaper has come or not.
     pub fn check(&mut self, lease: &LeaseId, now: Millis) -> Result<(), QueueError> {
-        let place = self.entries.get(&lease.key).map(|entry| &entry.place);
-        let error = match place.and_then(|place| place.lease(lease.token)) {
+        let entry = self.entries.leased(&lease.key, lease.token);
+        let error = match entry.and_then(|entry| entry.place.lease(lease.token)) {
             Some(holding) if now < holding.deadline => return Ok(()),
-            None if matches!(place, Some(Place::Leased(_))) => QueueError::Stolen,
+            None if self.entries.is_leased(&lease.key) => QueueError::Stolen,
             _ => QueueError::Lost,
         };
         self.fenced += 1;
@@ -33,7 +32,7 @@ impl State {
             Err(_) => return Renewal::Lost,
         }
         let deadline = after(now, &self.options);
-        let Some(entry) = self.entries.get_mut(&lease.key) else {
+        let Some(entry) = self.entries.leased_mut(&lease.key, lease.token) else {
             return Renewal::Lost;
         };
         let cancelled = !entry.is_wanted();
@@ -68,7 +67,7 @@ impl State {
         now: Millis,
     ) -> Result<Arc<str>, QueueError> {
         self.check(lease, now)?;
-        let entry = self.entries.get(&lease.key);
+        let entry = self.entries.leased(&lease.key, lease.token);
         let holding = entry.and_then(|entry| entry.place.lease(lease.token));
         let worker = holding.map(|holding| holding.worker.clone());
         let worker = worker.ok_or(QueueError::Lost)?;
@@ -79,9 +78,10 @@ impl State {
     /// Ends a lease, and with it the task, unless another worker goes on with that: only what is true of the action itself
     /// ends it for both.
     fn end_lease(&mut self, key: &ActionKey, token: FencingToken, outcome: Outcome, now: Millis) {
-        let Some(entry) = self.entries.get_mut(key) else {
+        let Some(entry) = self.entries.leased_mut(key, token) else {
             return;
         };
+        let part = entry.task.pool.clone();
         if let Place::Leased(runs) = &mut entry.place
             && let Some(second) = &mut runs.second
         {
@@ -98,7 +98,7 @@ impl State {
                 return;
             }
         }
-        self.end(key, outcome, now);
+        self.end(key, &part, outcome, now);
     }
 
     /// The lease is over: its worker and its share get back what they gave.
@@ -124,7 +124,7 @@ impl State {
             Err(QueueError::Stolen) => return Renewal::Stolen,
             Err(_) => return Renewal::Lost,
         }
-        let Some(entry) = self.entries.get(&output.lease.key) else {
+        let Some(entry) = self.entries.leased(&output.lease.key, output.lease.token) else {
             return Renewal::Lost;
         };
         let Some(holding) = entry.place.lease(output.lease.token) else {
@@ -177,10 +177,15 @@ impl State {
         for (name, pool) in &self.pools {
             let room = limit - reaped.leases - hopeless.len();
             let known = known.get(pool_of(name)).copied();
-            hopeless.extend(pool.unplaceable(name, now, room, known, &options));
+            let found = pool.unplaceable(name, now, room, known, &options);
+            hopeless.extend(
+                found
+                    .into_iter()
+                    .map(|(key, reason)| (key, name.clone(), reason)),
+            );
         }
-        for (key, reason) in hopeless {
-            self.end(&key, Outcome::Unplaceable { reason }, now);
+        for (key, part, reason) in hopeless {
+            self.end(&key, &part, Outcome::Unplaceable { reason }, now);
             reaped.unplaceable += 1;
         }
         let room = limit - reaped.leases - reaped.unplaceable;

@@ -88,7 +88,7 @@ impl State {
             else {
                 break;
             };
-            let Some(entry) = self.entries.get(&key) else {
+            let Some(entry) = self.entries.of(&key, name) else {
                 break;
             };
             let Place::Waiting(waited) = entry.place else {
@@ -101,7 +101,7 @@ impl State {
             }
             free = free.saturating_sub(need.bytes);
             leases.push(lease);
-            let Some(entry) = self.entries.get_mut(&key) else {
+            let Some(entry) = self.entries.of_mut(&key, name) else {
                 break;
             };
             entry.place = Place::Leased(Runs {
@@ -127,7 +127,7 @@ impl State {
         loop {
             let pool = self.pools.get_mut(name)?;
             let key = pool.stragglers.first(request)?;
-            let entry = self.entries.get_mut(&key)?;
+            let entry = self.entries.of_mut(&key, name)?;
             let Place::Leased(runs) = &mut entry.place else {
                 return None;
             };
@@ -138,7 +138,7 @@ impl State {
             }
             let task = entry.task.clone();
             let (lease, second) = self.give(task, &request.worker, now);
-            if let Some(entry) = self.entries.get_mut(&key)
+            if let Some(entry) = self.entries.of_mut(&key, name)
                 && let Place::Leased(runs) = &mut entry.place
             {
                 self.seconds += 1;

@@ -1,5 +1,6 @@
 //! The lease queue of a farm that is one process.
 
+mod entries;
 mod leases;
 mod leasing;
 mod mailbox;

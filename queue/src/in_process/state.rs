@@ -1,10 +1,11 @@
 //! Everything that the queue knows, changed under one lock: what waits, and who wants it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use gofarm_proto::ActionKey;
 
+use super::entries::Entries;
 use super::mailbox::Mailboxes;
 use super::pool::Pool;
 use super::shares::Charge;
@@ -88,7 +89,7 @@ pub(super) struct State {
     pub leases_given: u64,
     sequence: u64,
     pub fenced: u64,
-    pub entries: HashMap<ActionKey, Entry>,
+    pub entries: Entries,
     pub pools: BTreeMap<Arc<str>, Pool>,
     /// Every lease by the time it runs out.
     pub deadlines: BTreeSet<(Millis, u64, ActionKey)>,
@@ -105,7 +106,7 @@ impl State {
             leases_given: 0,
             sequence: 0,
             fenced: 0,
-            entries: HashMap::new(),
+            entries: Entries::default(),
             pools: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             seconds: 0,
@@ -119,7 +120,7 @@ impl State {
             run: task.run,
             wants: true,
         };
-        let Some(entry) = self.entries.get_mut(&task.key) else {
+        let Some(entry) = self.entries.of_mut(&task.key, &task.pool) else {
             self.sequence += 1;
             let pool = self.pools.entry(task.pool.clone()).or_default();
             let waiting = Waiting {
@@ -133,7 +134,7 @@ impl State {
                 place: Place::Waiting(waiting),
                 task,
             };
-            self.entries.insert(entry.task.key, entry);
+            self.entries.insert(entry);
             return;
         };
         match entry.owners.iter_mut().find(|other| other.owner == *owner) {
@@ -178,10 +179,10 @@ impl State {
             lease: None,
             outcome: Outcome::Cancelled,
         };
-        let entry = self.entries.get_mut(&key);
+        let entry = self.entries.enqueued_mut(&key, owner, run);
         let interest = entry.and_then(|entry| {
             let at = entry.owners.iter().position(|i| i.owner == *owner)?;
-            (entry.owners[at].run == run).then_some((entry, at))
+            Some((entry, at))
         });
         let Some((entry, at)) = interest else {
             // Never heard of, or not any more: the owner must not wait for an answer.
@@ -196,13 +197,14 @@ impl State {
             entry.owners.remove(at);
             self.mailboxes.tell(owner, done);
         } else if matches!(entry.place, Place::Waiting(_)) {
-            self.end(&key, Outcome::Cancelled, now);
+            let part = entry.task.pool.clone();
+            self.end(&key, &part, Outcome::Cancelled, now);
         }
     }
 
     /// Lets a second worker run a task, if it is this owner's run that is under lease.
     pub fn back_up(&mut self, owner: &Owner, key: &ActionKey, run: RunId) {
-        let Some(entry) = self.entries.get_mut(key) else {
+        let Some(entry) = self.entries.enqueued_mut(key, owner, run) else {
             return;
         };
         let mut owners = entry.owners.iter();
@@ -223,8 +225,8 @@ impl State {
     }
 
     /// From now on anybody may have a task that was kept for a worker.
-    fn release(&mut self, key: &ActionKey) {
-        if let Some(entry) = self.entries.get_mut(key)
+    fn release(&mut self, key: &ActionKey, part: &str) {
+        if let Some(entry) = self.entries.of_mut(key, part)
             && let Place::Waiting(waiting) = &mut entry.place
             && let Some(pool) = self.pools.get_mut(&entry.task.pool)
         {
@@ -236,29 +238,32 @@ impl State {
     }
 
     /// Releases what was kept for a worker for long enough.
-    pub fn release_matured(&mut self, pool: &str, now: Millis) {
-        while let Some(pool) = self.pools.get(pool)
+    pub fn release_matured(&mut self, part: &str, now: Millis) {
+        while let Some(pool) = self.pools.get(part)
             && let Some(key) = pool.matured(now)
         {
-            self.release(&key);
+            self.release(&key, part);
         }
     }
 
     /// Releases at most `limit` tasks of each pool that are kept for a worker that is no longer there.
     pub fn release_abandoned(&mut self, limit: usize, now: Millis) {
-        let kept = self.pools.values().flat_map(|pool| pool.kept(limit));
-        for key in kept.collect::<Vec<ActionKey>>() {
-            let task = self.entries.get(&key).map(|entry| &entry.task);
+        let kept = self.pools.iter().flat_map(|(part, pool)| {
+            let kept = pool.kept(limit).into_iter();
+            kept.map(|key| (key, part.clone()))
+        });
+        for (key, part) in kept.collect::<Vec<(ActionKey, Arc<str>)>>() {
+            let task = self.entries.of(&key, &part).map(|entry| &entry.task);
             let pool = task.and_then(|task| Some((task, self.pools.get(&task.pool)?)));
             if pool.is_some_and(|(task, pool)| !pool.keeps(task, now, &self.options)) {
-                self.release(&key);
+                self.release(&key, &part);
             }
         }
     }
 
     /// Takes a task out of the queue and tells its owners.
-    pub fn end(&mut self, key: &ActionKey, outcome: Outcome, now: Millis) {
-        let Some(entry) = self.entries.remove(key) else {
+    pub fn end(&mut self, key: &ActionKey, part: &str, outcome: Outcome, now: Millis) {
+        let Some(entry) = self.entries.remove(key, part) else {
             return;
         };
         let (worker, lease) = match entry.place {
@@ -296,17 +301,18 @@ impl State {
     pub fn forget_owners(&mut self, limit: usize, now: Millis) -> usize {
         self.mailboxes.let_go(self.options.owner_ttl, now);
         let mailboxes = &self.mailboxes;
-        let left = self.entries.iter_mut().filter_map(|(key, entry)| {
+        let left = self.entries.iter_mut().filter_map(|entry| {
             let before = entry.owners.len();
             let there = |interest: &Interest| mailboxes.knows(&interest.owner);
             entry.owners.retain(there);
-            (entry.owners.len() < before && !entry.is_wanted()).then_some(*key)
+            let orphan = entry.owners.len() < before && !entry.is_wanted();
+            orphan.then(|| (entry.task.key, entry.task.pool.clone()))
         });
-        let orphans: Vec<ActionKey> = left.take(limit).collect();
-        for key in &orphans {
-            let entry = self.entries.get(key);
+        let orphans: Vec<(ActionKey, Arc<str>)> = left.take(limit).collect();
+        for (key, part) in &orphans {
+            let entry = self.entries.of(key, part);
             if entry.is_some_and(|entry| matches!(entry.place, Place::Waiting(_))) {
-                self.end(key, Outcome::Cancelled, now);
+                self.end(key, part, Outcome::Cancelled, now);
             }
         }
         orphans.len()

@@ -3,6 +3,7 @@
 use crate::core::build::State;
 use crate::core::flight::{Phase, Waiter};
 use crate::core::machine::Core;
+use crate::core::pool_of;
 
 impl Core {
     /// Panics where the state contradicts itself.
@@ -29,12 +30,15 @@ impl Core {
                         assert!(self.lookups[&question].contains(&waiter));
                     }
                     State::InFlight => {
-                        let flight = &self.flights[&node.key];
+                        let pool = &build.info(index).pool;
+                        let flight = self.flights.of_pool(&node.key, pool).unwrap();
                         assert!(flight.waiters.contains(&waiter));
                         assert_ne!(flight.phase, Phase::Cancelling);
                     }
                     State::Deferred => {
-                        assert!(self.flights[&node.key].deferred.contains(&waiter));
+                        let pool = &build.info(index).pool;
+                        let flight = self.flights.of_pool(&node.key, pool).unwrap();
+                        assert!(flight.deferred.contains(&waiter));
                     }
                     State::Done(_) => assert!(node.result().is_some()),
                     State::Failed => assert!(build.failures.contains_key(&index)),
@@ -48,8 +52,16 @@ impl Core {
             assert_eq!(open, build.open);
             assert_ne!(open, 0, "{id} is over but not closed");
         }
-        for (key, flight) in &self.flights {
-            assert_eq!(*key, flight.task.key);
+        assert_eq!(self.flights.len(), self.flights.iter().count());
+        for flight in self.flights.iter() {
+            let key = &flight.task.key;
+            let same = self.flights.of_key(key).iter();
+            let pool = pool_of(&flight.task.pool);
+            assert_eq!(
+                same.filter(|other| pool_of(&other.task.pool) == pool)
+                    .count(),
+                1
+            );
             let cancelling = flight.phase == Phase::Cancelling;
             assert_eq!(flight.waiters.is_empty(), cancelling);
             for waiter in &flight.waiters {

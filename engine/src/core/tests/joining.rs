@@ -241,3 +241,33 @@ fn a_requested_node_does_not_trust_a_result_whose_blobs_nobody_looked_for() {
     let counts = bench.summary(1).unwrap().counts;
     assert_eq!((counts.executed, counts.cached), (3, 1));
 }
+
+/// One pool has no worker at all, and its build fails for it; that of the other pool goes on.
+#[test]
+fn builds_of_different_pools_do_not_wait_for_each_others_workers() {
+    let mut bench = Bench::default();
+    let of_pool = |id, pool: &str| {
+        let options = BuildOptions {
+            pool: pool.into(),
+            ..BuildOptions::default()
+        };
+        spec(id, options, vec![node("a", &[])])
+    };
+    bench.submit(of_pool(1, "none"));
+    bench.miss_all();
+    let nowhere = bench.task("a");
+    bench.submit(of_pool(2, "some"));
+    assert!(bench.lookups.is_empty(), "the cache has just been asked");
+    let task = bench.task("a");
+    assert_eq!((&*nowhere.pool, &*task.pool), ("none", "some"));
+    assert_eq!(nowhere.key, task.key);
+    assert_ne!(nowhere.run, task.run);
+    bench.start(&task);
+    let reason = "no worker".into();
+    bench.done(&nowhere, Outcome::Unplaceable { reason });
+    assert_eq!(bench.summary(1).unwrap().result, BuildResult::Failed);
+    bench.done(&task, Outcome::Succeeded(result(&[("o", "x")])));
+    assert_eq!(bench.summary(2).unwrap().result, BuildResult::Succeeded);
+    assert_eq!(how(&bench, 2), Resolution::Executed);
+    assert_eq!(bench.core.open_tasks(), 0);
+}
