@@ -122,7 +122,7 @@ fn write(
         bytes
     };
     // What is up to date stays as it is, its permissions too (`useCache` in cmd/go/internal/work/buildid.go).
-    let is_there = fs::read(target).is_ok_and(|there| there == bytes);
+    let is_there = holds(target, &bytes);
     if !is_there {
         let executable = is_program && !identities.outline.nodes[node].c_library;
         check_target(identities.outline, node, target)?;
@@ -130,6 +130,12 @@ fn write(
     }
     record.keep();
     Ok(header + if is_there { 0 } else { bytes.len() as u64 })
+}
+
+/// Whether there is a file with these bytes. A pipe is none, and would be waited for.
+fn holds(target: &Path, bytes: &[u8]) -> bool {
+    let is_file = fs::metadata(target).is_ok_and(|metadata| metadata.is_file());
+    is_file && fs::read(target).is_ok_and(|there| there == bytes)
 }
 
 /// Writes the header of a library for C beside it, if it exports anything (`installHeader` in
@@ -149,7 +155,7 @@ fn write_header(
     };
     let target = target.with_extension("h");
     let bytes = identities.blobs.read(&digest)?;
-    if fs::read(&target).is_ok_and(|there| there == bytes) {
+    if holds(&target, &bytes) {
         return Ok(0);
     }
     write_atomically(&target, &bytes, false).map_err(|error| unwritten(&target, error))?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use gofarm_plan::PlanError;
@@ -72,7 +73,7 @@ fn program_name(import_path: &str, packages: &[String]) -> String {
     }
 }
 
-/// Refuses to write over what is no program, in the words of cmd/go (`checkDstOverwrite` in
+/// Refuses to write over what is no program, or to a pipe, in the words of cmd/go (`checkDstOverwrite` in
 /// cmd/go/internal/work/shell.go, and who adds to its error on the way up).
 pub fn check_target(outline: &Outline, node: usize, target: &Path) -> anyhow::Result<()> {
     let Ok(metadata) = fs::metadata(target) else {
@@ -82,6 +83,9 @@ pub fn check_target(outline: &Outline, node: usize, target: &Path) -> anyhow::Re
         "is a directory"
     } else if metadata.is_file() && metadata.len() > 0 && !is_object(target) {
         "is not an object file"
+    } else if metadata.file_type().is_fifo() {
+        // cmd/go waits until somebody reads it, for ever if nobody does.
+        "is a named pipe"
     } else {
         return Ok(());
     };

@@ -143,6 +143,7 @@ pub(crate) fn assemble(
         };
         assembly.nodes.push(node);
     }
+    refuse_separators(&assembly.roots)?;
     let versions = assembly.versions();
     assembly.answers.extend(versions);
     let Used {
@@ -163,6 +164,20 @@ pub(crate) fn assemble(
         overlay: assembly.overlay,
         wrapped: !assembly.wrapped.is_empty(),
     })
+}
+
+/// cmd/go joins what its tools are to rewrite with `;`, so that of a folder with one in its name only a part is rewritten, and more
+/// of its name is in programs than the tools were meant to leave (`Action.trimpath` in cmd/go/internal/work/gc.go).
+fn refuse_separators(roots: &Roots) -> Result<(), PlanError> {
+    let mut folders = roots.entries().iter().map(|(real, _)| real);
+    match folders.find(|real| real.contains(';')) {
+        None => Ok(()),
+        Some(real) => Err(PlanError::Unsupported {
+            what: format!("the folder {real}"),
+            why: "Go's tools take ; for the end of a folder's name, and leave the rest of it in what they make; rename the folder"
+                .to_owned(),
+        }),
+    }
 }
 
 impl Assembly<'_> {

@@ -43,6 +43,7 @@ impl Assembly<'_> {
         let mut run = v1::Run::default();
         match tool_name(&command) {
             "compile" => {
+                self.refuse_other_rewrites(&command)?;
                 split_outputs(&mut command.argv)?;
                 set_flag(&mut command.argv, "-buildid", PACKAGE_BUILD_ID)?;
                 let before = command.argv.len();
@@ -51,6 +52,7 @@ impl Assembly<'_> {
                 run.drop_missing = vec![format!("{WORK_DIR}/_cgo_import.go")];
             }
             "asm" => {
+                self.refuse_other_rewrites(&command)?;
                 let include = Path::new(self.env.get("GOROOT")).join("pkg/include");
                 draft
                     .inputs
@@ -239,6 +241,40 @@ impl Assembly<'_> {
             .collect();
         self.wrap(&command, &mut draft.inputs, &draft.package, &mut run)?;
         Ok(run)
+    }
+
+    /// Refuses a -trimpath of the user's that takes the place of go's own and leaves paths as they are: inside an action they are
+    /// others than on this machine.
+    fn refuse_other_rewrites(&self, command: &Command) -> Result<(), PlanError> {
+        let mut given = command.argv.iter().enumerate().filter_map(|(at, word)| {
+            let next = command.argv.get(at + 1);
+            let next = next.filter(|_| word == "-trimpath").map(String::as_str);
+            word.strip_prefix("-trimpath=").or(next)
+        });
+        // The tools take the last, and go's own is the first.
+        let Some(rewrites) = given.next().and_then(|_| given.next_back()) else {
+            return Ok(());
+        };
+        let is_rewritten = |source: &String| {
+            let source = Path::new(&command.cwd).join(source);
+            let mut folders = rewrites
+                .split(';')
+                .filter_map(|rewrite| rewrite.split("=>").next());
+            folders
+                .any(|folder| source.starts_with(folder) && self.roots.to_virtual(folder).is_some())
+        };
+        let is_source = |word: &&String| {
+            !word.starts_with('-') && (word.ends_with(".go") || word.ends_with(".s"))
+        };
+        match command.argv.iter().skip(1).filter(is_source).all(is_rewritten) {
+            true => Ok(()),
+            false => Err(PlanError::Unsupported {
+                what: format!("the tool flag -trimpath={rewrites}"),
+                why: "it takes the place of go's own, and what it leaves as it is would be a path inside of an action; leave it \
+                      out: gofarm trims paths anyway, as go build -trimpath does"
+                    .to_owned(),
+            }),
+        }
     }
 
     /// Whether an argument names a place by going up out of the root in which its path begins. Inside an action the roots do

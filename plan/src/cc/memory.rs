@@ -96,7 +96,10 @@ impl Memory {
 
     /// What is remembered; nothing where the file is damaged.
     pub fn read(&self) -> Vec<Remembered> {
-        let bytes = self.file.as_ref().and_then(|file| fs::read(file).ok());
+        // A pipe would be waited for.
+        let is_file = |file: &&PathBuf| fs::metadata(file).is_ok_and(|metadata| metadata.is_file());
+        let file = self.file.as_ref().filter(is_file);
+        let bytes = file.and_then(|file| fs::read(file).ok());
         let Some((check, body)) = bytes.as_deref().and_then(<[u8]>::split_first_chunk::<32>) else {
             return Vec::new();
         };

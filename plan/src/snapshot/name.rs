@@ -1,6 +1,7 @@
 //! The name of a snapshot: a digest of all that a plan depends on and that no fact says.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use gofarm_identity::c_toolchain::PLACES;
@@ -54,9 +55,11 @@ pub(super) fn of(go: &GoCommand, request: &PlanRequest) -> Option<String> {
             _ => add(value),
         }
     }
-    // The go command on PATH is often a link or a script; what it finds is found again as long as these
-    // two files are the same.
-    add(&format!("{:?}", MachineFact::of(&go.locate()?)));
+    let located = go.locate()?;
+    add(&format!("{:?}", MachineFact::of(&located)));
+    if !is_go_itself(&located) {
+        add(&which_go(go)?);
+    }
     add(&String::from_utf8_lossy(
         &fs::read(goenv_file(go)).unwrap_or_default(),
     ));
@@ -64,6 +67,52 @@ pub(super) fn of(go: &GoCommand, request: &PlanRequest) -> Option<String> {
         add(&format!("{:?}", MachineFact::of(&own)));
     }
     Some(hasher.finalize().to_hex().to_string())
+}
+
+/// Whether a program is the go command of a release. Version managers put a program of their own in its place, which starts
+/// what files, variables and folders say of which nobody else knows.
+fn is_go_itself(located: &Path) -> bool {
+    let Ok(real) = located.canonicalize() else {
+        return false;
+    };
+    let root = real.parent().and_then(Path::parent);
+    let mut begins = [0; 2];
+    let read = fs::File::open(&real).and_then(|mut file| file.read_exact(&mut begins));
+    read.is_ok()
+        && begins != *b"#!"
+        && real.file_name().is_some_and(|name| name == "go")
+        && root.is_some_and(|root| root.join("VERSION").is_file() && root.join("pkg/tool").is_dir())
+}
+
+/// Which go command is started, and what it is told besides; nothing where it does not say.
+fn which_go(go: &GoCommand) -> Option<String> {
+    // Those that cmd/go knows without asking a C compiler (`ExtraEnvVarsCostly` in cmd/go/internal/envcmd/env.go).
+    const ASKED: [&str; 20] = [
+        "CC",
+        "CGO_ENABLED",
+        "CXX",
+        "GO386",
+        "GOAMD64",
+        "GOARCH",
+        "GOARM",
+        "GOARM64",
+        "GODEBUG",
+        "GOEXPERIMENT",
+        "GOFIPS140",
+        "GOFLAGS",
+        "GOMODCACHE",
+        "GOOS",
+        "GOPATH",
+        "GOPROXY",
+        "GOROOT",
+        "GOTOOLCHAIN",
+        "GOVERSION",
+        "GOWORK",
+    ];
+    let said = go.ask(&[&["env", "-json"][..], &ASKED].concat()).ok()?;
+    said.status
+        .success()
+        .then(|| String::from_utf8_lossy(&said.stdout).into_owned())
 }
 
 /// The file that -modfile names.

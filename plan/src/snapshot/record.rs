@@ -153,7 +153,12 @@ const FACTS: usize = CHECKSUM + 8;
 
 impl Kept {
     pub fn read(file: &Path) -> Option<Kept> {
-        Kept::of(fs::read(file).ok()?)
+        // A pipe would be waited for.
+        let is_file = fs::metadata(file).is_ok_and(|metadata| metadata.is_file());
+        is_file
+            .then(|| fs::read(file).ok())
+            .flatten()
+            .and_then(Kept::of)
     }
 
     pub fn of(bytes: Vec<u8>) -> Option<Kept> {

@@ -49,7 +49,7 @@ pub(super) fn git_roots(from: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// What git says of these repositories, as far as it gets into a program: commit, time, tags, and whether anything is
+/// What git says of these repositories, as far as it gets into a program: commit, time, the tags behind it, and whether anything is
 /// modified (`gitStatus` in cmd/go/internal/vcs/vcs.go; `Stat` in cmd/go/internal/modfetch/codehost/git.go).
 pub(super) fn answers(go: &GoCommand, roots: &[PathBuf]) -> Vec<AnswerFact> {
     const QUESTIONS: [(&[&str], bool); 4] = [
@@ -67,6 +67,7 @@ pub(super) fn answers(go: &GoCommand, roots: &[PathBuf]) -> Vec<AnswerFact> {
             &[
                 "for-each-ref",
                 "--format=%(refname) %(objectname) %(*objectname)",
+                "--merged=HEAD",
                 "refs/tags",
             ],
             false,
