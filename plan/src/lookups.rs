@@ -16,17 +16,18 @@ use crate::host::{Host, Kind, ThisHost};
 /// Matches every name.
 pub(crate) const ANY: &str = "*";
 
-/// Matches the names that headers have, and folders of them. No pattern of one name has a slash.
-pub(crate) const HEADERS: &str = "headers/";
+/// Begins a pattern of names that others may include: those with an extension of headers, and those that follow, each behind a
+/// slash. No pattern of one name has one.
+pub(crate) const HEADERS: &str = "headers";
 
-/// Whether a name is such that others may include it: of a header, or without an extension, as those of C++ and folders are.
-pub(crate) fn is_header_name(name: &str) -> bool {
+/// Whether a name is such that others may include it: see [`HEADERS`].
+pub(crate) fn is_header_name(others: &str, name: &str) -> bool {
     const EXTENSIONS: [&str; 10] = [
         "h", "hh", "hpp", "hxx", "h++", "H", "inc", "inl", "def", "tcc",
     ];
     match name.rsplit_once('.') {
         Some((_, extension)) => EXTENSIONS.contains(&extension),
-        None => true,
+        None => others.split('/').any(|other| other == name),
     }
 }
 
@@ -136,12 +137,17 @@ impl Lookups {
         Ok(names)
     }
 
-    /// As [`names`](Lookups::names), of those that headers have and folders of them.
-    pub fn header_names(&self, folder: &Path) -> Vec<(OsString, Kind)> {
-        self.ask(Question::Names(folder.to_owned(), HEADERS.to_owned()));
+    /// As [`names`](Lookups::names), of those that headers have by their extension, and of these others, which have none: headers of
+    /// C++ and folders of headers.
+    pub fn header_names(&self, folder: &Path, others: &BTreeSet<String>) -> Vec<(OsString, Kind)> {
+        let others: String = others.iter().map(|other| format!("/{other}")).collect();
         let mut names = self.host.names(folder).unwrap_or_default();
-        names.retain(|(name, _)| is_header_name(&name.to_string_lossy()));
+        names.retain(|(name, _)| is_header_name(&others, &name.to_string_lossy()));
         names.sort_by(|(a, _), (b, _)| a.cmp(b));
+        self.ask(Question::Names(
+            folder.to_owned(),
+            format!("{HEADERS}{others}"),
+        ));
         names
     }
 

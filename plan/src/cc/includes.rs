@@ -176,7 +176,14 @@ impl Search<'_> {
             .collect();
         let host = self.lookups.host().clone();
         while let Some((folder, of_system)) = pending.pop() {
-            for (name, kind) in self.lookups.header_names(&folder) {
+            let listed = of_system
+                .iter()
+                .flat_map(|folder| host.names(folder).unwrap_or_default());
+            let others: BTreeSet<String> = listed
+                .filter_map(|(name, _)| name.into_string().ok())
+                .filter(|name| !name.contains('.'))
+                .collect();
+            for (name, kind) in self.lookups.header_names(&folder, &others) {
                 let path = folder.join(&name);
                 let kind = match kind {
                     Kind::Link if self.lookups.is_dir(&path) => Kind::Folder,
@@ -404,7 +411,7 @@ mod tests {
      {
         let tree = Tree::new();
         let source = tree.write("pkg/a.c", "#include <outer.h>\n");
-        for header in ["outer.h", "inner.h", "sys/deep.h", "sys/only.h"] {
+        for header in ["outer.h", "inner.h", "sys/deep.h", "sys/only.h", "vector"] {
             tree.write(&format!("system/{header}"), "");
         }
         let inner = tree.write("inc/inner.h", "#include \"more.h\"\n");
@@ -412,14 +419,16 @@ mod tests {
         let deep = tree.write("inc/sys/deep.h", "");
         tree.write("inc/sys/other.h", "");
         tree.write("inc/unused.h", "");
+        tree.write("inc/program", "");
+        let vector = tree.write("inc/vector", "");
         let folder = tree.0.path().to_owned();
         let lookups = Lookups::default();
         let folders = [folder.join("inc"), folder.join("system/sys")];
         let included = follow(&lookups, &[source], &folders, &[], &[folder.join("system")]);
-        assert_eq!(included.files, [inner, more, deep].into());
+        assert_eq!(included.files, [inner, more, deep, vector].into());
         let questions = lookups.into_questions();
-        for asked in ["inc", "inc/sys"] {
-            let names = Question::Names(folder.join(asked), HEADERS.to_owned());
+        for (asked, others) in [("inc", "/sys/vector"), ("inc/sys", "")] {
+            let names = Question::Names(folder.join(asked), format!("{HEADERS}{others}"));
             assert!(questions.contains(&names), "{asked}: {questions:?}");
         }
     }

@@ -81,8 +81,7 @@ fn listing(folder: &Path, pattern: Option<&str>) -> Option<Vec<u8>> {
             _ => kind,
         };
         let counts = match pattern {
-            Some(HEADERS) => is_header_name(&text),
-            Some(pattern) => matches(pattern, &text),
+            Some(pattern) => fits(pattern, &text),
             None if is_planned_file(&text) => true,
             None => match kind {
                 Kind::Folder => is_package_folder(&text) && has_planned_file(&entry.path()),
@@ -102,6 +101,16 @@ fn listing(folder: &Path, pattern: Option<&str>) -> Option<Vec<u8>> {
         hasher.update(&[0, kind as u8, behind as u8]);
     }
     Some(hasher.finalize().as_bytes().to_vec())
+}
+
+/// Whether a name is one of those that a question about names asks for.
+pub(super) fn fits(pattern: &str, name: &str) -> bool {
+    match pattern.strip_prefix(HEADERS) {
+        Some(others) if others.is_empty() || others.starts_with('/') => {
+            is_header_name(others, name)
+        }
+        _ => matches(pattern, name),
+    }
 }
 
 /// True when there is anything in a tree that cmd/go would look at. A folder of programs, such as the one that a

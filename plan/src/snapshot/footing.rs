@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use gofarm_proto::v1;
 
-use super::embed::matches;
 use super::fact::Facts;
+use super::folders::fits;
 use super::folders::is_planned_file;
 use super::record::{Kept, Snapshot};
 use crate::machine::path;
@@ -127,7 +127,7 @@ impl Footing {
             let patterns = path.parent().and_then(|parent| self.folders.get(parent))?;
             let name = path.file_name()?.to_string_lossy();
             let counts = patterns.iter().any(|pattern| match pattern {
-                Some(pattern) => matches(pattern, &name),
+                Some(pattern) => fits(pattern, &name),
                 None => is_planned_file(&name),
             });
             counts.then_some(())
