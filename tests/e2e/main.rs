@@ -29,6 +29,7 @@ mod like_go;
 mod linking;
 mod long_output;
 mod machine_errors;
+mod odd_places;
 mod programs;
 mod reports;
 mod reuse;

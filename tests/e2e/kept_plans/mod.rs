@@ -4,6 +4,7 @@
 
 mod named;
 mod random;
+mod surroundings;
 
 use std::path::Path;
 use std::sync::OnceLock;
