@@ -22,7 +22,7 @@ fn a_trimpath_of_the_users_own_is_that_of_go_or_refused() {
     for rewrites in [parent.trim_end_matches('/'), "/nowhere"] {
         let flag = format!("-gcflags=-trimpath={rewrites}");
         let said = site.gofarm(&["submit", "-o", "ours", &flag]).run().code(2);
-        let said = said.diagnostics();
+        let said = said.stderr;
         assert!(said.contains("the tool flag -trimpath="), "{said}");
     }
 }
@@ -34,7 +34,7 @@ fn a_folder_with_a_semicolon_in_its_name_is_refused() {
     fs::rename(site.path("src"), &folder).unwrap();
     fs::create_dir(site.path("src")).unwrap();
     let said = site.gofarm(&["submit", "-o", "ours"]).folder(&folder);
-    let said = said.run().code(2).diagnostics();
+    let said = said.run().code(2).stderr;
     assert!(said.contains("rename the folder"), "{said}");
 }
 
