@@ -262,7 +262,7 @@ pub async fn rule_13_pools_share_no_task<S: Subject>() {
     let ended = farm.queue.complete(&second.id, Outcome::Released).await;
     ended.unwrap();
     assert_eq!(farm.ends().await, [(1, RunId(2), Outcome::Released)]);
-    let renewed = farm.queue.renew(&[first.id.clone()]).await.unwrap();
+    let renewed = farm.queue.renew(&[first.id]).await.unwrap();
     let held = matches!(
         renewed[..],
         [Renewal::Held {
