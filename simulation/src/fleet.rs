@@ -5,40 +5,21 @@
 //! from the end of an action to the core's hearing of it two. A worker that completes asks for the next task in the
 //! same call, as the real one does. A ring of the doorbell wakes as many idle workers as there are tasks.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use gofarm_engine::core::{
-    ActionResult, BuildEvent, BuildSpec, BuildSummary, Core, CoreOptions, Effect,
-    Event as CoreEvent, Millis, Outcome, OutputFile, Task,
+    BuildEvent, BuildSpec, BuildSummary, Core, CoreOptions, Effect, Event as CoreEvent, Millis,
+    Task,
 };
 use gofarm_proto::{ActionKey, Digest, v1};
-use gofarm_queue::{
-    BlobPresence, Clock, InProcessQueue, Lease, LeaseQueue, LeaseRequest, ManualClock, News, Owner,
-    QueueError, QueueOptions,
-};
+use gofarm_queue::{Lease, News, QueueError};
 
 use crate::agenda::Agenda;
-use crate::promptly::promptly;
+use crate::crew::Crew;
+pub use crate::crew::{Durations, Fleet};
 
-/// Memory of a worker, bytes: enough for any action.
-const MEMORY: u64 = 64 << 30;
 /// News taken at once.
 const NEWS: usize = 1_000;
-
-/// The machines.
-#[derive(Clone, Copy, Debug)]
-pub struct Fleet {
-    /// Workers, with one slot each.
-    pub workers: usize,
-    /// One message, microseconds.
-    pub hop_us: u64,
-}
-
-/// What actions take, by definition, microseconds.
-pub type Durations = HashMap<Digest, u64>;
 
 /// Builds that have been played to their end.
 #[derive(Debug, Default)]
@@ -94,12 +75,10 @@ pub fn play(
         farm.tell(CoreEvent::Submit(Box::new(build)));
     }
     while let Some(event) = farm.agenda.take() {
-        let now = Duration::from_micros(farm.agenda.now());
-        let passed = now.saturating_sub(Duration::from_millis(farm.clock.now().0));
-        farm.clock
-            .advance(Duration::from_millis(passed.as_millis() as u64));
+        farm.crew.is_at(farm.agenda.now());
         farm.happen(event)?;
     }
+    farm.played.queue = farm.crew.took;
     Ok(farm.played)
 }
 
@@ -111,56 +90,23 @@ enum Event {
 }
 
 struct Farm<'a> {
-    durations: &'a Durations,
-    fleet: Fleet,
+    hop_us: u64,
     agenda: Agenda<Event>,
-    clock: Arc<ManualClock>,
     core: Core,
-    queue: InProcessQueue,
-    owner: Owner,
-    pool: Arc<[Arc<str>]>,
-    workers: Vec<Arc<str>>,
-    idle: Vec<usize>,
-    /// Tasks in the queue that nobody has.
-    waiting: usize,
+    crew: Crew<'a>,
     /// The core is about to ask for news.
     rung: bool,
-    outputs: [Arc<str>; 2],
     played: Played,
-}
-
-/// Blobs are no part of this.
-struct Everything;
-
-#[async_trait]
-impl BlobPresence for Everything {
-    async fn missing(&self, _: &[Digest]) -> Result<Vec<Digest>, String> {
-        Ok(Vec::new())
-    }
 }
 
 impl<'a> Farm<'a> {
     fn new(durations: &'a Durations, fleet: Fleet) -> Farm<'a> {
-        let clock = Arc::new(ManualClock::default());
-        // Nobody dies, so leases need not be renewed to outlast the longest action.
-        let options = QueueOptions {
-            lease_ttl: Duration::from_secs(1 << 20),
-            ..QueueOptions::default()
-        };
         Farm {
-            durations,
-            fleet,
+            hop_us: fleet.hop_us,
             agenda: Agenda::new(),
             core: Core::new(CoreOptions::default()),
-            queue: InProcessQueue::new(options, clock.clone(), Arc::new(Everything)),
-            clock,
-            owner: "scheduler".into(),
-            pool: ["default".into()].into(),
-            workers: (0..fleet.workers).map(|n| format!("w{n}").into()).collect(),
-            idle: (0..fleet.workers).rev().collect(),
-            waiting: 0,
+            crew: Crew::new(durations, fleet),
             rung: false,
-            outputs: ["export".into(), "object".into()],
             played: Played::default(),
         }
     }
@@ -173,30 +119,22 @@ impl<'a> Farm<'a> {
                 result: None,
             }),
             Event::Enqueue(tasks) => {
-                self.waiting += tasks.len();
-                let begin = Instant::now();
-                promptly(self.queue.enqueue(&self.owner, tasks))?;
-                self.played.queue += begin.elapsed();
-                while self.waiting > 0
-                    && let Some(worker) = self.idle.pop()
+                self.crew.enqueue(tasks)?;
+                while self.crew.waiting() > 0
+                    && let Some(worker) = self.crew.idle()
                 {
                     self.lease(worker)?;
                 }
             }
             Event::Done(worker, lease) => {
-                let outcome = Outcome::Succeeded(self.result(&lease.id.key));
                 self.played.executed += 1;
-                let begin = Instant::now();
-                promptly(self.queue.complete(&lease.id, outcome))?;
-                self.played.queue += begin.elapsed();
+                self.crew.complete(&lease)?;
                 self.ring();
                 self.lease(worker)?;
             }
             Event::Ring => {
                 self.rung = false;
-                let begin = Instant::now();
-                let news = promptly(self.queue.news(&self.owner, NEWS, Duration::ZERO))?;
-                self.played.queue += begin.elapsed();
+                let news = self.crew.news(NEWS)?;
                 if news.len() == NEWS {
                     self.ring();
                 }
@@ -211,7 +149,7 @@ impl<'a> Farm<'a> {
     fn ring(&mut self) {
         if !self.rung {
             self.rung = true;
-            self.agenda.after(self.fleet.hop_us, Event::Ring);
+            self.agenda.after(self.hop_us, Event::Ring);
         }
     }
 
@@ -224,7 +162,7 @@ impl<'a> Farm<'a> {
         for effect in effects {
             match effect {
                 Effect::LookUp { key, verify } => {
-                    let delay = 2 * self.fleet.hop_us;
+                    let delay = 2 * self.hop_us;
                     self.agenda.after(delay, Event::Answer(key, verify));
                 }
                 Effect::Enqueue(task) => tasks.push(task),
@@ -239,58 +177,21 @@ impl<'a> Farm<'a> {
             }
         }
         if !tasks.is_empty() {
-            self.agenda.after(self.fleet.hop_us, Event::Enqueue(tasks));
+            self.agenda.after(self.hop_us, Event::Enqueue(tasks));
         }
     }
 
     /// Gives a worker its next task, or sends it to wait.
     fn lease(&mut self, worker: usize) -> Result<(), QueueError> {
-        if self.waiting == 0 {
-            self.idle.push(worker);
+        if self.crew.waiting() == 0 {
+            self.crew.wait(worker);
             return Ok(());
         }
-        let request = LeaseRequest {
-            worker: self.workers[worker].clone(),
-            pools: self.pool.clone(),
-            max: 1,
-            wait: Duration::ZERO,
-            running: 0,
-            free_memory: MEMORY,
-            total_memory: MEMORY,
-            ahead: false,
-        };
-        let begin = Instant::now();
-        let lease = promptly(self.queue.lease(request))?.pop();
-        self.played.queue += begin.elapsed();
-        match lease {
-            Some(lease) => {
-                self.waiting -= 1;
-                self.ring();
-                let took = self.durations.get(&lease.task.definition);
-                let delay = 2 * self.fleet.hop_us + took.copied().unwrap_or(0);
-                self.agenda
-                    .after(delay, Event::Done(worker, Box::new(lease)));
-            }
-            None => self.idle.push(worker),
+        if let Some((lease, delay)) = self.crew.ask(worker)? {
+            self.ring();
+            self.agenda.after(delay, Event::Done(worker, lease));
         }
         Ok(())
-    }
-
-    /// Unlike any other: the key, and which output of it.
-    fn result(&self, key: &ActionKey) -> Arc<ActionResult> {
-        let outputs = (0u8..).zip(&self.outputs).map(|(number, name)| {
-            let mut hash = key.0;
-            hash[31] ^= number;
-            OutputFile {
-                name: name.clone(),
-                digest: Digest { hash, size: 1 },
-                executable: false,
-            }
-        });
-        Arc::new(ActionResult {
-            outputs: outputs.collect(),
-            ..ActionResult::default()
-        })
     }
 }
 

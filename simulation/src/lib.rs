@@ -6,6 +6,7 @@
 //! [`fleet`] has no faults but many workers: it measures how well a farm uses them; [`load`] what one scheduler has to do for them.
 
 pub mod agenda;
+mod crew;
 pub mod farm;
 mod flaw;
 pub mod fleet;

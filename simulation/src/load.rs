@@ -3,31 +3,21 @@
 //! As in [`fleet`](crate::fleet), nothing goes wrong and each message takes one hop. Here the whole engine runs, not the core
 //! alone: outbox, events and their encoding, placement, stragglers, durations, ownership.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use gofarm_engine::core::{
-    ActionResult, BuildId, BuildSpec, CoreOptions, Millis, Outcome, OutputFile, Owner,
-    StragglerOptions,
-};
+use gofarm_engine::core::{BuildId, BuildSpec, CoreOptions, Millis, StragglerOptions};
 use gofarm_engine::registry::BuildTable;
 use gofarm_engine::{
     Answer, Books, Command, Engine, EngineOptions, Fleet as Fleets, Message, Now, Opening,
     QueueSeen, TICK, ToQueue, Told, WriteOutcome, Written,
 };
-use gofarm_proto::{ActionKey, Digest, v1};
-use gofarm_queue::{
-    BlobPresence, InProcessQueue, Lease, LeaseQueue, LeaseRequest, ManualClock, QueueError,
-    QueueOptions,
-};
+use gofarm_proto::{Digest, v1};
+use gofarm_queue::{Lease, QueueError};
 
 use crate::agenda::Agenda;
+use crate::crew::Crew;
 use crate::fleet::{Durations, Fleet};
-use crate::promptly::promptly;
 
-/// Memory of a worker, bytes: enough for any action.
-const MEMORY: u64 = 64 << 30;
 /// News taken at once.
 const NEWS: usize = 512;
 /// A wait of the engine for its registry, which has nothing to say.
@@ -70,11 +60,10 @@ pub fn bear(
     while load.over < count
         && let Some(event) = load.agenda.take()
     {
-        let now = Millis(load.agenda.now() / 1000);
-        let passed = now.since(gofarm_queue::Clock::now(&*load.clock));
-        load.clock.advance(Duration::from_millis(passed));
+        load.crew.is_at(load.agenda.now());
         load.happen(event)?;
     }
+    load.borne.queue = load.crew.took;
     Ok(load.borne)
 }
 
@@ -93,46 +82,22 @@ enum Event {
 }
 
 struct Load<'a> {
-    durations: &'a Durations,
-    fleet: Fleet,
+    hop_us: u64,
     agenda: Agenda<Event>,
-    clock: Arc<ManualClock>,
     engine: Engine,
     table: BuildTable,
-    queue: InProcessQueue,
-    owner: Owner,
-    pool: Arc<[Arc<str>]>,
-    workers: Vec<Arc<str>>,
-    idle: Vec<usize>,
-    /// Tasks in the queue that nobody has.
-    waiting: usize,
+    crew: Crew<'a>,
     /// The engine waits for news.
     listening: bool,
     over: usize,
     borne: Borne,
 }
 
-/// Blobs are no part of this.
-struct Everything;
-
-#[async_trait]
-impl BlobPresence for Everything {
-    async fn missing(&self, _: &[Digest]) -> Result<Vec<Digest>, String> {
-        Ok(Vec::new())
-    }
-}
-
 impl<'a> Load<'a> {
     fn new(durations: &'a Durations, fleet: Fleet) -> Load<'a> {
-        let clock = Arc::new(ManualClock::default());
-        // Nobody dies, so leases need not be renewed to outlast the longest action.
-        let options = QueueOptions {
-            lease_ttl: Duration::from_secs(1 << 20),
-            ..QueueOptions::default()
-        };
-        let owner: Owner = "scheduler".into();
+        let crew = Crew::new(durations, fleet);
         let engine = Engine::new(EngineOptions {
-            owner: owner.clone(),
+            owner: crew.owner.clone(),
             core: CoreOptions::default(),
             wanted_patience: Duration::from_secs(30),
             books: Some(Books {
@@ -147,18 +112,11 @@ impl<'a> Load<'a> {
             maker: None,
         });
         Load {
-            durations,
-            fleet,
+            hop_us: fleet.hop_us,
             agenda: Agenda::new(),
             engine,
             table: BuildTable::default(),
-            queue: InProcessQueue::new(options, clock.clone(), Arc::new(Everything)),
-            clock,
-            owner,
-            pool: ["default".into()].into(),
-            workers: (0..fleet.workers).map(|n| format!("w{n}").into()).collect(),
-            idle: (0..fleet.workers).rev().collect(),
-            waiting: 0,
+            crew,
             listening: false,
             over: 0,
             borne: Borne::default(),
@@ -186,7 +144,7 @@ impl<'a> Load<'a> {
             ..v1::Build::default()
         };
         let now = self.now();
-        let ownership = self.table.submit(id, &self.owner, &record, now);
+        let ownership = self.table.submit(id, &self.crew.owner, &record, now);
         self.tell(Message::Open(Box::new(Opening {
             ownership,
             record,
@@ -206,15 +164,14 @@ impl<'a> Load<'a> {
     }
 
     fn answer(&mut self, hops: u64, message: Message) {
-        self.agenda
-            .after(hops * self.fleet.hop_us, Event::Tell(message));
+        self.agenda.after(hops * self.hop_us, Event::Tell(message));
     }
 
     fn set_about(&mut self, command: Command) {
         let now = self.now();
         match command {
             Command::TellQueue(said) => {
-                self.agenda.after(self.fleet.hop_us, Event::ToQueue(said));
+                self.agenda.after(self.hop_us, Event::ToQueue(said));
             }
             Command::ListenToQueue { pause } => {
                 self.listening = true;
@@ -239,7 +196,7 @@ impl<'a> Load<'a> {
                 self.answer(2, Message::Renewed(Ok(tenures)));
             }
             Command::TakeOver { most } => {
-                let taken = self.table.take_over(&self.owner, most, now);
+                let taken = self.table.take_over(&self.crew.owner, most, now);
                 self.answer(2, Message::Taken(Ok(taken)));
             }
             Command::Write { restores, appends } => {
@@ -300,22 +257,17 @@ impl<'a> Load<'a> {
                         tasks.push(*task);
                     }
                 }
-                self.waiting += tasks.len();
-                let begin = Instant::now();
-                promptly(self.queue.enqueue(&self.owner, tasks))?;
-                self.borne.queue += begin.elapsed();
+                self.crew.enqueue(tasks)?;
                 self.answer(1, Message::QueueTold { at_once: true });
                 // A ring wakes as many as there are tasks.
-                for _ in 0..self.waiting.min(self.idle.len()) {
-                    if let Some(worker) = self.idle.pop() {
-                        self.agenda.after(self.fleet.hop_us, Event::Poll(worker));
+                for _ in 0..self.crew.waiting().min(self.crew.idle_count()) {
+                    if let Some(worker) = self.crew.idle() {
+                        self.agenda.after(self.hop_us, Event::Poll(worker));
                     }
                 }
             }
             Event::Look => {
-                let begin = Instant::now();
-                let reaped = promptly(self.queue.reap(256))?;
-                self.borne.queue += begin.elapsed();
+                let reaped = self.crew.reap()?;
                 let seen = QueueSeen {
                     incarnation: 1,
                     next: reaped.next,
@@ -326,9 +278,7 @@ impl<'a> Load<'a> {
                 if !self.listening {
                     return Ok(());
                 }
-                let begin = Instant::now();
-                let news = promptly(self.queue.news(&self.owner, NEWS, Duration::ZERO))?;
-                self.borne.queue += begin.elapsed();
+                let news = self.crew.news(NEWS)?;
                 // Else somebody rings.
                 if !news.is_empty() {
                     self.listening = false;
@@ -337,11 +287,8 @@ impl<'a> Load<'a> {
             }
             Event::Poll(worker) => self.poll(worker)?,
             Event::Done(worker, lease) => {
-                let outcome = Outcome::Succeeded(result(&lease.id.key));
                 self.borne.executed += 1;
-                let begin = Instant::now();
-                promptly(self.queue.complete(&lease.id, outcome))?;
-                self.borne.queue += begin.elapsed();
+                self.crew.complete(&lease)?;
                 self.ring();
                 self.poll(worker)?;
             }
@@ -352,55 +299,19 @@ impl<'a> Load<'a> {
     /// Whoever listens for news has some.
     fn ring(&mut self) {
         if self.listening {
-            self.agenda.after(self.fleet.hop_us, Event::Listen);
+            self.agenda.after(self.hop_us, Event::Listen);
         }
     }
 
     /// A worker asks for its next task, and waits if there is none.
     fn poll(&mut self, worker: usize) -> Result<(), QueueError> {
-        let request = LeaseRequest {
-            worker: self.workers[worker].clone(),
-            pools: self.pool.clone(),
-            max: 1,
-            wait: Duration::ZERO,
-            running: 0,
-            free_memory: MEMORY,
-            total_memory: MEMORY,
-            ahead: false,
-        };
         self.borne.polls += 1;
-        let begin = Instant::now();
-        let lease = promptly(self.queue.lease(request))?.pop();
-        self.borne.queue += begin.elapsed();
-        let Some(lease) = lease else {
-            self.idle.push(worker);
-            return Ok(());
-        };
-        self.waiting = self.waiting.saturating_sub(1);
-        self.ring();
-        let took = self.durations.get(&lease.task.definition).copied();
-        let delay = 2 * self.fleet.hop_us + took.unwrap_or(0);
-        self.agenda
-            .after(delay, Event::Done(worker, Box::new(lease)));
+        if let Some((lease, delay)) = self.crew.ask(worker)? {
+            self.ring();
+            self.agenda.after(delay, Event::Done(worker, lease));
+        }
         Ok(())
     }
-}
-
-/// Unlike any other: the key, and which output of it.
-fn result(key: &ActionKey) -> Arc<ActionResult> {
-    let outputs = (0u8..).zip(["export", "object"]).map(|(number, name)| {
-        let mut hash = key.0;
-        hash[31] ^= number;
-        OutputFile {
-            name: name.into(),
-            digest: Digest { hash, size: 1 },
-            executable: false,
-        }
-    });
-    Arc::new(ActionResult {
-        outputs: outputs.collect(),
-        ..ActionResult::default()
-    })
 }
 
 #[cfg(test)]
