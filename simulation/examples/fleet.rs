@@ -11,9 +11,12 @@ use gofarm_simulation::fleet::{Durations, Fleet, Played, bound_us, play};
 use gofarm_simulation::random::Random;
 use gofarm_simulation::recording;
 
+mod cpu_time;
 #[allow(dead_code, reason = "the simulation plays the graph itself")]
 #[path = "../../engine/examples/synthetic/mod.rs"]
 mod synthetic;
+
+use cpu_time::cpu_time;
 
 const RECORDING: &str = include_str!("../recordings/cmd-go-vet-gofmt.txt");
 
@@ -177,16 +180,6 @@ impl Cost {
         let each = |seconds: f64| seconds * 1e6 / self.actions as f64;
         (each(self.core), each(self.queue))
     }
-}
-
-/// What this thread has had of a CPU; 0 where there is no /proc.
-fn cpu_time() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = text
-        .split(' ')
-        .next()
-        .and_then(|number| number.parse().ok());
-    Duration::from_nanos(nanoseconds.unwrap_or(0))
 }
 
 /// 100 builds of 5,000 actions, no two of which share an action, all submitted at once to 1,000 workers.

@@ -12,9 +12,12 @@ use gofarm_proto::{Digest, v1};
 use gofarm_simulation::fleet::{Durations, Fleet};
 use gofarm_simulation::load::bear;
 
+mod cpu_time;
 #[allow(dead_code, reason = "the simulation plays the graph itself")]
 #[path = "../../engine/examples/synthetic/mod.rs"]
 mod synthetic;
+
+use cpu_time::cpu_time;
 
 /// One message in a data centre, with the handling of a call on both sides.
 const HOP_US: u64 = 500;
@@ -79,14 +82,4 @@ fn main() -> Result<(), Box<dyn Error>> {
         engine + queue
     );
     Ok(())
-}
-
-/// What this thread has had of a CPU; 0 where there is no /proc.
-fn cpu_time() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = text
-        .split(' ')
-        .next()
-        .and_then(|number| number.parse().ok());
-    Duration::from_nanos(nanoseconds.unwrap_or(0))
 }

@@ -13,6 +13,22 @@ mod owning;
 
 const BUILD: BuildId = BuildId(1);
 
+/// A build of one action, which reads nothing that another makes.
+fn spec(build: BuildId, definition: Digest) -> BuildSpec {
+    let node = NodeSpec {
+        definition,
+        label: "compile a".into(),
+        package: "a".into(),
+        kind: v1::Kind::Compile,
+        inputs: Vec::new(),
+        requested: true,
+        source_bytes: 1,
+        estimate: None,
+        platform: None,
+    };
+    BuildSpec::new(build, BuildOptions::default(), [node]).expect("a graph")
+}
+
 /// An engine with one build of one action, whose task is in the queue: which it is.
 struct Scene {
     engine: Engine,
@@ -50,18 +66,7 @@ impl Scene {
 
     /// Submits the build, and says which questions the action cache is asked.
     fn submit(&mut self, build: BuildId) -> Vec<Question> {
-        let node = NodeSpec {
-            definition: self.definition,
-            label: "compile a".into(),
-            package: "a".into(),
-            kind: v1::Kind::Compile,
-            inputs: Vec::new(),
-            requested: true,
-            source_bytes: 1,
-            estimate: None,
-            platform: None,
-        };
-        let spec = BuildSpec::new(build, BuildOptions::default(), [node]).expect("a graph");
+        let spec = spec(build, self.definition);
         let opening = Opening {
             ownership: None,
             record: v1::Build::default(),

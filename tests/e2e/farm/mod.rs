@@ -78,18 +78,13 @@ fn a_cold_farm_builds_with_one_scheduler_and_one_worker() {
 fn a_farm_over_s3() {
     let site = Site::new().slow_module(1);
     let s3 = S3Server::start();
-    let env = s3.env();
-    let env: Vec<(&str, &str)> = env
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
     let size = Size {
         schedulers: 2,
         workers: 2,
         slots: 1,
         ..FARM
     };
-    let farm = Farm::with_store(&site, size, "s3://farm/builds", &env);
+    let farm = Farm::over_s3(&site, size, &s3);
     farm.submit(&site, &[]).run().ok();
     is_what_go_builds(&site, "bin/m");
     site.replace(

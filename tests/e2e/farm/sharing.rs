@@ -5,7 +5,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::under_way::Build;
-use crate::harness::{FARM, Farm, LEASE_TTL, Site, Summary, is_what_go_builds, same, time_of};
+use crate::harness::{
+    FARM, Farm, LEASE_TTL, Site, Summary, is_fetched_elsewhere, is_what_go_builds, same, time_of,
+};
 
 #[test]
 fn two_clients_share_each_execution() {
@@ -52,17 +54,7 @@ fn a_detached_build_is_attached_to_from_another_folder() {
         .ok();
     let build = finished.stdout.trim().to_owned();
     assert_eq!(build.len(), 32, "{finished:?}");
-    let elsewhere = site.path("elsewhere");
-    std::fs::create_dir(&elsewhere).unwrap();
-    farm.gofarm(&site, &["attach", &build])
-        .env("GOFARM_CACHE_DIR", &site.path("laptop").to_string_lossy())
-        .folder(&elsewhere)
-        .run()
-        .ok();
-    site.go(&["build", "-trimpath", "-o", "theirs", "."])
-        .run()
-        .ok();
-    same(&elsewhere.join("bin/m"), &site.src("theirs"));
+    is_fetched_elsewhere(&site, &farm, &build);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use gofarm_testkit::S3Server;
 
 use super::under_way::Build;
 use crate::harness::{
-    FARM, Farm, Site, Size, blobs, flip, flip_copy, is_what_go_builds, no_findings, same,
-    set_aside, summary,
+    FARM, Farm, Site, Size, blobs, flip, flip_copy, is_fetched_elsewhere, is_what_go_builds,
+    no_findings, set_aside, summary,
 };
 
 #[test]
@@ -104,12 +104,7 @@ fn a_build_is_left_to_a_farm_whose_store_is_damaged() {
 fn a_build_is_left_to_a_farm_whose_object_store_is_damaged() {
     let site = Site::new().slow_module(1);
     let s3 = S3Server::start();
-    let env = s3.env();
-    let env: Vec<(&str, &str)> = env
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
-    let farm = Farm::with_store(&site, FARM, "s3://farm/builds", &env);
+    let farm = Farm::over_s3(&site, FARM, &s3);
     farm.submit(&site, &[]).run().ok();
     let objects = s3.object("builds");
     for blob in blobs(&objects.join("cas")) {
@@ -149,15 +144,5 @@ fn is_built_without_its_client(site: &Site, farm: &Farm) {
         .env("GOFARM_CACHE_DIR", &client.to_string_lossy())
         .run()
         .ok();
-    let elsewhere = site.path("elsewhere");
-    fs::create_dir(&elsewhere).unwrap();
-    farm.gofarm(site, &["attach", left.stdout.trim()])
-        .env("GOFARM_CACHE_DIR", &site.path("laptop").to_string_lossy())
-        .folder(&elsewhere)
-        .run()
-        .ok();
-    site.go(&["build", "-trimpath", "-o", "theirs", "."])
-        .run()
-        .ok();
-    same(&elsewhere.join("bin/m"), &site.src("theirs"));
+    is_fetched_elsewhere(site, farm, left.stdout.trim());
 }

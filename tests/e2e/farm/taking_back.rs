@@ -92,14 +92,8 @@ fn what_a_worker_made_is_taken_back_and_made_again_by_the_next_build() {
 fn what_a_worker_made_is_taken_back_from_s3() {
     let site = module();
     let s3 = S3Server::start();
-    let env = s3.env();
-    let given: Vec<(&str, &str)> = env
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
-    let store = "s3://farm/builds";
-    let farm = Farm::with_store(&site, SMALL, store, &given);
-    what_a_worker_made(&site, &farm, store, &env);
+    let farm = Farm::over_s3(&site, SMALL, &s3);
+    what_a_worker_made(&site, &farm, "s3://farm/builds", &s3.env());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gofarm_testkit::{RedisServer, built, free_port};
+use gofarm_testkit::{RedisServer, S3Server, built, free_port};
 
 use super::{Front, Invocation, Process, Recipe, Service, Site, Summary, eventually};
 
@@ -54,6 +54,14 @@ impl Farm {
     /// A farm over this store; `env` is for what reaches it.
     pub fn with_store(site: &Site, size: Size, store: &str, env: &[(&str, &str)]) -> Farm {
         Farm::with_schedulers(site, size, store, env, &|recipe| recipe)
+    }
+
+    /// A farm over objects.
+    pub fn over_s3(site: &Site, size: Size, s3: &S3Server) -> Farm {
+        let env = s3.env();
+        let env = env.iter().map(|(name, value)| (*name, value.as_str()));
+        let env: Vec<(&str, &str)> = env.collect();
+        Farm::with_store(site, size, "s3://farm/builds", &env)
     }
 
     /// As [`with_store`](Farm::with_store), with schedulers that are called otherwise than usual.
@@ -218,6 +226,22 @@ pub fn is_what_go_builds(site: &Site, program: &str) {
         .run()
         .ok();
     same(&site.src(program), &site.src("theirs"));
+}
+
+/// The program of a build that was left to the farm reaches a folder and a cache that know nothing of it, and is what `go build` makes.
+#[track_caller]
+pub fn is_fetched_elsewhere(site: &Site, farm: &Farm, build: &str) {
+    let elsewhere = site.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    farm.gofarm(site, &["attach", build])
+        .env("GOFARM_CACHE_DIR", &site.path("laptop").to_string_lossy())
+        .folder(&elsewhere)
+        .run()
+        .ok();
+    site.go(&["build", "-trimpath", "-o", "theirs", "."])
+        .run()
+        .ok();
+    same(&elsewhere.join("bin/m"), &site.src("theirs"));
 }
 
 /// Two files have the same bytes.

@@ -20,7 +20,9 @@ pub use both::built_by_both;
 pub use clock::{clock, time_of};
 pub use damage::{blobs, flip, flip_copy, no_findings, set_aside};
 pub use facts::{examples, facts};
-pub use farm::{FARM, Farm, LEASE_TTL, Size, is_what_go_builds, same, summary};
+pub use farm::{
+    FARM, Farm, LEASE_TTL, Size, is_fetched_elsewhere, is_what_go_builds, same, summary,
+};
 pub use front::Front;
 pub use hosts::Hosts;
 pub use invocation::{Finished, Invocation, Running};

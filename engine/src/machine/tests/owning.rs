@@ -105,7 +105,7 @@ impl Owner {
         let opening = Opening {
             ownership: Some(held.clone()),
             record,
-            spec: spec(),
+            spec: spec(BUILD, Digest::of(b"definition")),
             c_toolchains: BTreeMap::new(),
         };
         self.tell(Message::Open(Box::new(opening)));
@@ -124,21 +124,6 @@ impl Owner {
             events: events.collect(),
         }))
     }
-}
-
-fn spec() -> BuildSpec {
-    let node = NodeSpec {
-        definition: Digest::of(b"definition"),
-        label: "compile a".into(),
-        package: "a".into(),
-        kind: v1::Kind::Compile,
-        inputs: Vec::new(),
-        requested: true,
-        source_bytes: 1,
-        estimate: None,
-        platform: None,
-    };
-    BuildSpec::new(BUILD, BuildOptions::default(), [node]).expect("a graph")
 }
 
 #[test]
@@ -191,7 +176,7 @@ fn a_build_that_another_had_meanwhile_is_read_anew() {
     assert!(commands.iter().any(reads));
     let before = a.left().expect("a build").events.len();
     let graph = GraphRead::Ready {
-        spec: Box::new(spec()),
+        spec: Box::new(spec(BUILD, Digest::of(b"definition"))),
         c_toolchains: BTreeMap::new(),
     };
     let mut commands = a.tell(Message::GraphRead(BUILD, graph));
@@ -258,7 +243,7 @@ fn a_build_that_is_taken_over_is_cancelled_before_its_graph_is_read() {
     assert_eq!(b.engine.open_builds().count(), 0);
     // Its graph comes too late.
     let graph = GraphRead::Ready {
-        spec: Box::new(spec()),
+        spec: Box::new(spec(BUILD, Digest::of(b"definition"))),
         c_toolchains: BTreeMap::new(),
     };
     b.tell(Message::GraphRead(BUILD, graph));
