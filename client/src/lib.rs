@@ -26,34 +26,51 @@ mod session;
 mod signals;
 mod stderr;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use cli::{Command, Environment};
 
-fn shown(text: &str) -> anyhow::Result<cli::ExitCode> {
+fn shown(text: &str) -> anyhow::Result<ExitCode> {
     // Whoever does not read to the end has read enough.
     let _ = say::out(text);
-    Ok(cli::ExitCode::Success)
+    Ok(cli::ExitCode::Success.into())
 }
 
 /// Does what the arguments say; returns the exit code of the process.
 pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
-    let environment = Environment::of_process();
-    let outcome = match cli::parse(args) {
-        Ok(Command::Sandbox(_)) => return gofarm_worker::launcher_main(),
-        Ok(Command::Version) => shown(&cli::version()),
-        Ok(Command::Help(text)) => shown(text),
-        Ok(Command::Submit(request)) => commands::submit(&request, &environment),
-        Ok(Command::Verify(request)) => commands::verify(&request, &environment),
-        Ok(Command::Farm(request)) => commands::ask(&request, &environment),
-        Err(error) => Err(error.into()),
-    };
-    match outcome {
-        Ok(code) => code.into(),
-        Err(error) => {
-            let (code, text) = ending::explain(&error);
-            say::err(&format!("{text}\n"));
-            code.into()
+    ended(|| {
+        let environment = Environment::of_process();
+        match cli::parse(args)? {
+            Command::Sandbox(_) => Ok(gofarm_worker::launcher_main()),
+            Command::Version => shown(&cli::version()),
+            Command::Help(text) => shown(text),
+            Command::Submit(request) => Ok(commands::submit(&request, &environment)?.into()),
+            Command::Verify(request) => Ok(commands::verify(&request, &environment)?.into()),
+            Command::Farm(request) => Ok(commands::ask(&request, &environment)?.into()),
         }
+    })
+}
+
+/// Runs a command, and tells the user of the error or the defect that it ends with.
+fn ended(command: impl FnOnce() -> anyhow::Result<ExitCode>) -> ExitCode {
+    // Nothing is used any more of what a panic may have left half done.
+    let (code, text) = match catch_unwind(AssertUnwindSafe(command)) {
+        Ok(Ok(code)) => return code,
+        Ok(Err(error)) => ending::explain(&error),
+        Err(_) => (cli::ExitCode::Defect, ending::PANICKED.to_owned()),
+    };
+    say::err(&format!("{text}\n"));
+    code.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_panics_ends_as_a_defect() {
+        let code = ended(|| panic!("shown by the test runner"));
+        assert_eq!(code, cli::ExitCode::Defect.into());
     }
 }
