@@ -6,6 +6,7 @@
 )]
 
 mod actions;
+mod before;
 mod blobs;
 mod child;
 mod damage;
