@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::harness::{Site, Summary};
+use crate::harness::{Site, Summary, built_by_both};
 
 const MAIN: &str = "package main\n\nfunc main() { println(\"here\") }\n";
 
@@ -117,6 +117,54 @@ fn a_plan_that_is_only_shown_has_a_summary_too() {
     site.write("main.go", "package main\n\nimport \"no/such\"\n");
     site.gofarm(&["submit", "-n", &flag]).run().code(1);
     assert_eq!(Summary::read(&file).result, "failed");
+}
+
+#[test]
+fn flags_of_pkg_config_are_those_that_go_allows() {
+    let site = Site::new();
+    // go does not look at the flags of what it has compiled, so this is another program each time.
+    let main = format!(
+        "package main\n\n// #cgo pkg-config: own\nimport \"C\"\n\nfunc main() {{ println(C.VALUE, {:?}) }}\n",
+        site.path("")
+    );
+    let site = site.module(&[("main.go", &main)]);
+    let path = site.src("pc").display().to_string();
+    let say = |cflags: &str, libs: &str| {
+        let text = format!(
+            "Name: own\nDescription: x\nVersion: 1\nCflags: -DVALUE=1 {cflags}\nLibs: {libs}\n"
+        );
+        site.write("pc/own.pc", &text);
+    };
+    let place = ("PKG_CONFIG_PATH", path.as_str());
+    for (cflags, libs) in [
+        ("-fplugin=x.so", "-lm"),
+        ("-I/x", "-Wl,--plugin=x.so"),
+        ("-fplugin=x.so", "-Wl,--plugin=x.so"),
+        ("-I", ""),
+        ("@file", ""),
+    ] {
+        say(cflags, libs);
+        assert_eq!(both_refuse(&site, &[place], &["-o", "out"], 1), "");
+    }
+    say("-I/x", "-lm");
+    for variable in ["CGO_CFLAGS_ALLOW", "CGO_LDFLAGS_DISALLOW"] {
+        assert_eq!(
+            both_refuse(&site, &[place, (variable, "(")], &["-o", "out"], 1),
+            ""
+        );
+    }
+    // While a plan is kept, too.
+    say("-fno-ident", "-lm");
+    let allowed = [place, ("CGO_CFLAGS_ALLOW", "-fno-id.*")];
+    for _ in 0..2 {
+        built_by_both(&site, &allowed, &[]);
+    }
+    site.replace("main.go", "C.VALUE", "C.VALUE + 1");
+    assert_eq!(both_refuse(&site, &[place], &["-o", "out"], 1), "");
+    let forbidden = [allowed[0], allowed[1], ("CGO_LDFLAGS_DISALLOW", "-lm")];
+    assert_eq!(both_refuse(&site, &forbidden, &["-o", "out"], 1), "");
+    say("-fno-ident -fplugin=x.so", "-lm");
+    assert_eq!(both_refuse(&site, &allowed, &["-o", "out"], 1), "");
 }
 
 #[test]

@@ -80,10 +80,10 @@ impl Assembly<'_> {
         }
         let asked = pkgconfig::ask(
             &**self.lookups.host(),
-            self.go,
+            (self.go, self.env.get("GOROOT")),
             described.import_path(),
             &group.pkg_config,
-            &mut self.answers,
+            (&mut self.answers, &mut self.allowed),
         )?;
         let source_map = self.source_map(
             &described.action_id,

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod against_gcc;
+pub(crate) mod allowed;
 pub(crate) mod arguments;
 mod directives;
 pub(crate) mod flags;
