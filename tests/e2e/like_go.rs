@@ -181,3 +181,59 @@ fn the_quotes_of_a_c_compiler_are_those_of_the_locale() {
         both_refuse(&site, &[("LC_ALL", locale)], &["-o", "out"], 1);
     }
 }
+
+#[test]
+fn settings_with_which_no_go_works_while_a_plan_is_kept() {
+    let site = Site::new().module(&[("main.go", MAIN)]);
+    for _ in 0..2 {
+        site.submit(&["-o", "out"]);
+    }
+    assert!(site.submit(&["-o", "out"]).plan_reused);
+    let file = site.src("main.go").display().to_string();
+    for (name, value, code) in [
+        ("GOARCH", "bad", 2),
+        ("GOOS", "bad", 2),
+        ("GOEXPERIMENT", "bad", 2),
+        ("GOFIPS140", "bad", 2),
+        ("GOPATH", "relative", 2),
+        ("GOROOT", "/nowhere", 2),
+        ("GOCACHE", "off", 1),
+        ("GOCACHE", "relative", 1),
+        ("GOCACHE", &file, 1),
+        ("GOCACHEPROG", "/nowhere", 1),
+        ("GOTOOLCHAIN", "bad", 1),
+    ] {
+        let vars = [(name, value)];
+        assert_eq!(
+            both_refuse(&site, &vars, &["-o", "out"], code),
+            "",
+            "{name}={value}"
+        );
+    }
+    // The words of a runtime that does not start have addresses in them, and those of a folder that is not there a reason more.
+    let memory = site
+        .gofarm(&["submit", "-o", "out"])
+        .env("GOMEMLIMIT", "bad")
+        .run()
+        .code(2);
+    assert!(
+        memory
+            .stderr
+            .starts_with("GOMEMLIMIT=bad\nfatal error: malformed"),
+        "{}",
+        memory.stderr
+    );
+    let folder = site
+        .gofarm(&["submit", "-o", "out"])
+        .env("GOTMPDIR", "/nowhere")
+        .run()
+        .code(3);
+    let theirs = site
+        .go(&["build"])
+        .env("GOTMPDIR", "/nowhere")
+        .run()
+        .code(1)
+        .stderr;
+    assert!(folder.stderr.starts_with(&theirs), "{}", folder.stderr);
+    assert!(site.submit(&["-o", "out"]).plan_reused);
+}
