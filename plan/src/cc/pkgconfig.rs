@@ -7,6 +7,7 @@ use crate::dryrun::command::Command;
 use crate::error::PlanError;
 use crate::gocmd::{Answer, GoCommand};
 use crate::host::Host;
+use crate::unsayable;
 
 /// What pkg-config said for one package.
 #[derive(Debug, Default, Clone)]
@@ -57,6 +58,9 @@ pub(crate) fn ask(
             return Err(refused(format!("{package}: {why}")));
         }
         allowed.push(said.clone());
+    }
+    for text in [&said.cflags, &said.libs] {
+        unsayable::refuse_work("what pkg-config says", text.trim())?;
     }
     let split = |text: &str| {
         split(text.trim()).map_err(|why| {
