@@ -44,6 +44,19 @@ fn an_output_that_is_no_object() {
 }
 
 #[test]
+fn an_output_below_what_is_no_folder() {
+    let site = Site::new().module(&[("main.go", MAIN)]);
+    site.write("file", "text\n");
+    std::os::unix::fs::symlink("nowhere", site.src("link")).unwrap();
+    let absolute = site.src("file/x").display().to_string();
+    for output in [
+        "file/x", "file/", "file/x/y", "file/x/", "./file/x", "link/x", &absolute,
+    ] {
+        assert_eq!(both_refuse(&site, &[], &["-o", output], 1), "", "{output}");
+    }
+}
+
+#[test]
 fn a_program_that_is_up_to_date_keeps_its_permissions() {
     let site = Site::new().module(&[("main.go", MAIN)]);
     site.submit(&["-o", "../out"]);

@@ -134,3 +134,24 @@ fn names_that_are_no_utf_8() {
     assert!(said.stderr.contains("no UTF-8"), "{}", said.stderr);
     fs::rename(&folder, site.path("src")).unwrap();
 }
+
+#[test]
+fn includes_that_lead_out_of_the_module() {
+    let site = Site::new().module(&[
+        ("main.go", "package main\n\nfunc f() int\n\nfunc main() { println(f()) }\n"),
+        ("f.s", "#include \"../x.h\"\n#include \"textflag.h\"\n\nTEXT \u{b7}f(SB), NOSPLIT, $0-8\n\tRET\n"),
+    ]);
+    fs::write(site.path("x.h"), "#define V 7\n").unwrap();
+    let said = refused(&site, &[], &[]);
+    assert!(said.contains("including ../x.h"), "{said}");
+    // One of the same name in a folder of -I is not what go finds.
+    site.write("c/main.go", "package main\n\n// #cgo CFLAGS: -I${SRCDIR}/../i/i\n// #include \"../../x.h\"\nimport \"C\"\n\nfunc main() { println(C.V) }\n");
+    site.write("x.h", "#define V 8\n");
+    site.write("i/x.h", "#define V 9\n");
+    let said = refused(&site, &[], &["./c"]);
+    assert!(said.contains("including ../../x.h"), "{said}");
+    site.replace("c/main.go", "../../x.h", "../x.h");
+    // cgo gives gcc a file in TMPDIR, beside which go would find this one.
+    fs::remove_file(site.path("x.h")).unwrap();
+    built_by_both(&site, &[], &["./c"]);
+}

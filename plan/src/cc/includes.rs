@@ -27,6 +27,8 @@ pub(crate) struct Included {
     pub absolute: BTreeSet<PathBuf>,
     /// Those that lie elsewhere than their paths say: up from where a link leads.
     pub elsewhere: BTreeSet<PathBuf>,
+    /// Those that are found by going up from a folder of the user's: the folder, the name that is looked for there, and the file.
+    pub above: BTreeSet<(PathBuf, String, PathBuf)>,
     /// Those that are found by going up from a folder in which the compiler looks by itself.
     pub beside: BTreeSet<PathBuf>,
 }
@@ -123,6 +125,14 @@ impl Search<'_> {
             .components()
             .any(|part| part == Component::ParentDir)
         {
+            let own = (!source.1).then_some(&own);
+            for folder in own.into_iter().chain(self.folders) {
+                let path = normalise(&folder.join(name));
+                if self.lookups.is_file(&path) {
+                    let above = (folder.clone(), name.to_owned(), path);
+                    self.included.above.insert(above);
+                }
+            }
             for folder in self.searched {
                 let path = folder.join(name);
                 if self.lookups.is_file(&path) {
