@@ -250,3 +250,13 @@ fn settings_with_which_no_go_works_while_a_plan_is_kept() {
     assert!(folder.stderr.starts_with(&theirs), "{}", folder.stderr);
     assert!(site.submit(&["-o", "out"]).plan_reused);
 }
+
+#[test]
+fn a_folder_in_the_place_of_a_profile() {
+    let site = Site::new().module(&[("main.go", MAIN), ("default.pgo/x", "")]);
+    assert_eq!(both_refuse(&site, &[], &["-o", "out"], 1), "");
+    assert_eq!(
+        both_refuse(&site, &[], &["-pgo=default.pgo", "-o", "out"], 1),
+        ""
+    );
+}

@@ -64,6 +64,12 @@ fn tool_flags_that_name_files() {
     ] {
         refused(&site, &[], &[flag]);
     }
+    // Of the C linker.
+    let linkers = ["-Wl,-Map,/x", "-Wl,-Map=/x", "-Wl,--dependency-file=/x"];
+    for word in linkers {
+        let flag = format!("-ldflags=-linkmode=external -extldflags={word}");
+        refused(&site, &[], &[&flag]);
+    }
     refused(&site, &[("GOFLAGS", "-ldflags=-cpuprofile=/x")], &[]);
     // These name none.
     built_by_both(
