@@ -39,7 +39,10 @@ pub fn explain(error: &anyhow::Error) -> (ExitCode, String) {
     }
     if let Some(plan) = error.downcast_ref::<PlanError>() {
         let code = match (plan, plan.class()) {
-            (PlanError::Unsupported { .. }, _) => ExitCode::Usage,
+            // Settings with which no go command works.
+            (PlanError::Unsupported { .. } | PlanError::Go { exit_code: 2, .. }, _) => {
+                ExitCode::Usage
+            }
             (_, gofarm_store::ErrorClass::User) => ExitCode::BuildFailed,
             (_, gofarm_store::ErrorClass::Environment) => ExitCode::Environment,
             (_, gofarm_store::ErrorClass::Bug) => ExitCode::Defect,

@@ -32,17 +32,23 @@ impl Asked<'_> {
         }
         let defaults = Path::new(self.goroot).join("go.env");
         let files = [Path::new(self.settings_file), &defaults];
-        files.into_iter().find_map(kept).unwrap_or_default()
+        files
+            .into_iter()
+            .find_map(|file| kept(file, "GOFLAGS"))
+            .unwrap_or_default()
     }
 }
 
-/// GOFLAGS in a file of settings, as cmd/go reads it (`readEnvFile` in cmd/go/internal/cfg/cfg.go): the last line counts, and the
+/// A variable in a file of settings, as cmd/go reads it (`readEnvFile` in cmd/go/internal/cfg/cfg.go): the last line counts, and the
 /// rest of a line is the value as it stands. What cannot be read says nothing there, either.
-fn kept(file: &Path) -> Option<String> {
+pub(crate) fn kept(file: &Path, name: &str) -> Option<String> {
     let bytes = fs::read(file).ok()?;
     let lines = bytes.split(|&byte| byte == b'\n');
     let last = lines
-        .filter_map(|line| line.strip_prefix(b"GOFLAGS="))
+        .filter_map(|line| {
+            line.strip_prefix(name.as_bytes())?
+                .strip_prefix(b"=".as_slice())
+        })
         .next_back()?;
     Some(String::from_utf8_lossy(last).into_owned())
 }

@@ -12,6 +12,7 @@ use std::process::Output;
 
 use gofarm_identity::c_toolchain::{self, CToolchain, CToolchainError};
 
+use crate::cc::allowed::{self, PkgConfigText};
 use crate::error::PlanError;
 use crate::gocmd::GoCommand;
 
@@ -72,6 +73,14 @@ pub(crate) trait Host: Debug + Send + Sync {
             })
     }
 
+    /// What go has against flags that pkg-config said: see [`allowed::refusal`].
+    fn refused_flags(
+        &self,
+        go: &GoCommand,
+        goroot: &str,
+        said: &PkgConfigText,
+    ) -> Result<Option<String>, PlanError>;
+
     /// What a C compiler, which is a command line, is made of.
     fn c_toolchain(
         &self,
@@ -118,6 +127,15 @@ impl Host for ThisHost {
 
     fn ask_tool(&self, go: &GoCommand, argv: &[String], cwd: &Path) -> io::Result<Output> {
         go.ask_tool(argv, cwd)
+    }
+
+    fn refused_flags(
+        &self,
+        go: &GoCommand,
+        goroot: &str,
+        said: &PkgConfigText,
+    ) -> Result<Option<String>, PlanError> {
+        allowed::refusal(go, goroot, said)
     }
 
     fn c_toolchain(

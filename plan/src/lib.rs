@@ -30,6 +30,9 @@ mod roots;
 mod show;
 mod snapshot;
 pub mod survey;
+mod talking;
+mod tool_flags;
+mod unsayable;
 mod wrapper;
 
 pub use bind::BoundPlan;

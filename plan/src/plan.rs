@@ -18,6 +18,7 @@ use crate::overlay::Overlay;
 use crate::request::{PlanRequest, last_value};
 use crate::roots::Roots;
 use crate::wrapper::Wrapper;
+use crate::{talking, tool_flags, unsayable};
 
 /// A plan, as a dry run gave it. It holds no digests: see [`bind`](Plan::bind).
 #[derive(Debug, Clone, PartialEq)]
@@ -91,6 +92,7 @@ pub(crate) fn plan_after<T>(
     before: impl FnOnce() -> T,
 ) -> Result<Asked<T>, PlanError> {
     refuse_debugging(go)?;
+    talking::refuse(&go.var("GODEBUG"))?;
     let (env, before, dry_run) = std::thread::scope(|scope| {
         let env = scope.spawn(|| go.go_env());
         let before = before();
@@ -169,7 +171,9 @@ pub(crate) fn interpret(
         let code = output.status.code().unwrap_or(1);
         return Err(PlanError::said_by_go(script::said(&stderr, words), code));
     }
-    let script = script::parse(&stderr, env.get("GOVERSION"), words)?;
+    tool_flags::refuse(&flags)?;
+    let script = script::parse(&stderr, env.get("GOVERSION"), words)
+        .map_err(|error| unsayable::explained(error, &output.stderr))?;
     let graph_text = dry_run.graph.map_err(|source| PlanError::File {
         path: dry_run.graph_file.display().to_string(),
         source,
@@ -180,6 +184,7 @@ pub(crate) fn interpret(
     let main = module_root(env);
     let mut roots = Roots::new(env.get("GOROOT"), env.get("GOMODCACHE"), main.as_deref());
     let main = main.as_deref().map(Path::new);
+    unsayable::refuse_work_in(&script, &roots)?;
     if let Some(wrapper) = &wrapper {
         wrapper.add_root(&lookups, &mut roots);
     }

@@ -175,7 +175,13 @@ impl DiskStore {
         let mut file = match File::open(path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
-            Err(e) => return Err(self.failed("read", path)(e)),
+            Err(e) => match fs::symlink_metadata(path) {
+                // A socket cannot be opened.
+                Ok(metadata) if !(metadata.is_file() || metadata.is_symlink()) => {
+                    return Ok(Found::Damaged(metadata));
+                }
+                _ => return Err(self.failed("read", path)(e)),
+            },
         };
         let metadata = file.metadata().map_err(self.failed("read", path))?;
         if !metadata.is_file() {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use gofarm_proto::Digest;
 
+use crate::displaced;
 use crate::error::{Result, StoreError, io_error};
 use crate::gate::Gate;
 use crate::known::Verification;
@@ -89,6 +90,7 @@ impl DiskStore {
         // Links and references to blobs must hold wherever the process stands later.
         let root = std::path::absolute(root).map_err(io_error("resolve", root, root))?;
         let layout = Layout::new(root);
+        displaced::heal(&layout, CACHEDIR_TAG)?;
         for folder in layout.folders() {
             make_folder(&folder, layout.root())?;
         }

@@ -40,6 +40,7 @@ mod action_cache;
 mod adopt;
 mod custody;
 mod disk;
+mod displaced;
 mod draft;
 mod error;
 mod evict;

@@ -18,6 +18,7 @@ use std::time::SystemTime;
 
 use prost::Message;
 
+use crate::displaced::{Wanted, make_way};
 use crate::error::{Result, io_error};
 use crate::frame;
 use crate::gate::open_lock_file;
@@ -67,6 +68,10 @@ impl<R: Row> Table<R> {
             on_disk: Mutex::new(None),
             discarded: AtomicU64::new(0),
         };
+        if let Some(folder) = file.parent() {
+            make_way(folder, Wanted::Folder).map_err(io_error("set aside", folder, folder))?;
+        }
+        make_way(file, Wanted::File).map_err(io_error("set aside", file, file))?;
         if let Some((rows, version)) = table.read()? {
             *table.write_rows() = rows;
             *table.version() = Some(version);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::harness::{Site, Summary};
+use crate::harness::{Site, Summary, built_by_both};
 
 const MAIN: &str = "package main\n\nfunc main() { println(\"here\") }\n";
 
@@ -41,6 +41,19 @@ fn an_output_that_is_no_object() {
     assert_eq!(both_refuse(&site, &[], &["-o", "notes"], 1), "");
     assert_eq!(both_refuse(&site, &[], &["-o", "folder/"], 1), "");
     assert_eq!(fs::read_to_string(site.src("notes")).unwrap(), "text\n");
+}
+
+#[test]
+fn an_output_below_what_is_no_folder() {
+    let site = Site::new().module(&[("main.go", MAIN)]);
+    site.write("file", "text\n");
+    std::os::unix::fs::symlink("nowhere", site.src("link")).unwrap();
+    let absolute = site.src("file/x").display().to_string();
+    for output in [
+        "file/x", "file/", "file/x/y", "file/x/", "./file/x", "link/x", &absolute,
+    ] {
+        assert_eq!(both_refuse(&site, &[], &["-o", output], 1), "", "{output}");
+    }
 }
 
 #[test]
@@ -120,6 +133,54 @@ fn a_plan_that_is_only_shown_has_a_summary_too() {
 }
 
 #[test]
+fn flags_of_pkg_config_are_those_that_go_allows() {
+    let site = Site::new();
+    // go does not look at the flags of what it has compiled, so this is another program each time.
+    let main = format!(
+        "package main\n\n// #cgo pkg-config: own\nimport \"C\"\n\nfunc main() {{ println(C.VALUE, {:?}) }}\n",
+        site.path("")
+    );
+    let site = site.module(&[("main.go", &main)]);
+    let path = site.src("pc").display().to_string();
+    let say = |cflags: &str, libs: &str| {
+        let text = format!(
+            "Name: own\nDescription: x\nVersion: 1\nCflags: -DVALUE=1 {cflags}\nLibs: {libs}\n"
+        );
+        site.write("pc/own.pc", &text);
+    };
+    let place = ("PKG_CONFIG_PATH", path.as_str());
+    for (cflags, libs) in [
+        ("-fplugin=x.so", "-lm"),
+        ("-I/x", "-Wl,--plugin=x.so"),
+        ("-fplugin=x.so", "-Wl,--plugin=x.so"),
+        ("-I", ""),
+        ("@file", ""),
+    ] {
+        say(cflags, libs);
+        assert_eq!(both_refuse(&site, &[place], &["-o", "out"], 1), "");
+    }
+    say("-I/x", "-lm");
+    for variable in ["CGO_CFLAGS_ALLOW", "CGO_LDFLAGS_DISALLOW"] {
+        assert_eq!(
+            both_refuse(&site, &[place, (variable, "(")], &["-o", "out"], 1),
+            ""
+        );
+    }
+    // While a plan is kept, too.
+    say("-fno-ident", "-lm");
+    let allowed = [place, ("CGO_CFLAGS_ALLOW", "-fno-id.*")];
+    for _ in 0..2 {
+        built_by_both(&site, &allowed, &[]);
+    }
+    site.replace("main.go", "C.VALUE", "C.VALUE + 1");
+    assert_eq!(both_refuse(&site, &[place], &["-o", "out"], 1), "");
+    let forbidden = [allowed[0], allowed[1], ("CGO_LDFLAGS_DISALLOW", "-lm")];
+    assert_eq!(both_refuse(&site, &forbidden, &["-o", "out"], 1), "");
+    say("-fno-ident -fplugin=x.so", "-lm");
+    assert_eq!(both_refuse(&site, &allowed, &["-o", "out"], 1), "");
+}
+
+#[test]
 fn the_quotes_of_a_c_compiler_are_those_of_the_locale() {
     let c = "int f(void) { int unused; return undeclared; }\n";
     for locale in ["C", "C.UTF-8"] {
@@ -132,4 +193,70 @@ fn the_quotes_of_a_c_compiler_are_those_of_the_locale() {
         ]);
         both_refuse(&site, &[("LC_ALL", locale)], &["-o", "out"], 1);
     }
+}
+
+#[test]
+fn settings_with_which_no_go_works_while_a_plan_is_kept() {
+    let site = Site::new().module(&[("main.go", MAIN)]);
+    for _ in 0..2 {
+        site.submit(&["-o", "out"]);
+    }
+    assert!(site.submit(&["-o", "out"]).plan_reused);
+    let file = site.src("main.go").display().to_string();
+    for (name, value, code) in [
+        ("GOARCH", "bad", 2),
+        ("GOOS", "bad", 2),
+        ("GOEXPERIMENT", "bad", 2),
+        ("GOFIPS140", "bad", 2),
+        ("GOPATH", "relative", 2),
+        ("GOROOT", "/nowhere", 2),
+        ("GOCACHE", "off", 1),
+        ("GOCACHE", "relative", 1),
+        ("GOCACHE", &file, 1),
+        ("GOCACHEPROG", "/nowhere", 1),
+        ("GOTOOLCHAIN", "bad", 1),
+    ] {
+        let vars = [(name, value)];
+        assert_eq!(
+            both_refuse(&site, &vars, &["-o", "out"], code),
+            "",
+            "{name}={value}"
+        );
+    }
+    // The words of a runtime that does not start have addresses in them, and those of a folder that is not there a reason more.
+    let memory = site
+        .gofarm(&["submit", "-o", "out"])
+        .env("GOMEMLIMIT", "bad")
+        .run()
+        .code(2);
+    assert!(
+        memory
+            .stderr
+            .starts_with("GOMEMLIMIT=bad\nfatal error: malformed"),
+        "{}",
+        memory.stderr
+    );
+    let folder = site
+        .gofarm(&["submit", "-o", "out"])
+        .env("GOTMPDIR", "/nowhere")
+        .run()
+        .code(3);
+    let theirs = site
+        .go(&["build"])
+        .env("GOTMPDIR", "/nowhere")
+        .run()
+        .code(1)
+        .stderr;
+    assert!(folder.stderr.starts_with(&theirs), "{}", folder.stderr);
+    assert!(site.submit(&["-o", "out"]).plan_reused);
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_profile() {
+    let site = Site::new().module(&[("main.go", MAIN), ("default.pgo/x", "")]);
+    assert_eq!(both_refuse(&site, &[], &["-o", "out"], 1), "");
+    assert_eq!(
+        both_refuse(&site, &[], &["-pgo=default.pgo", "-o", "out"], 1),
+        ""
+    );
 }

@@ -31,6 +31,7 @@ mod long_output;
 mod machine_errors;
 mod odd_places;
 mod programs;
+mod refused_by_name;
 mod reports;
 mod reuse;
 mod toolexec;

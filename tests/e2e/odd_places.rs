@@ -70,3 +70,68 @@ fn a_pipe_in_the_place_of_a_kept_plan_is_not_waited_for() {
     assert_ne!(replaced, 0);
     assert!(!build().plan_reused);
 }
+
+#[test]
+fn a_cache_heals_itself_where_something_else_stands_in_the_place_of_a_part() {
+    let site = Site::new().module(&[("main.go", PROGRAM)]);
+    let cache = site.path("cache");
+    site.copy_cache(&cache);
+    let flag = format!("--cache-dir={}", cache.display());
+    let mut number = 0;
+    let mut build = || {
+        number += 1;
+        site.write("main.go", &format!("{PROGRAM}\n// {number}\n"));
+        site.submit(&["-o", "ours", &flag])
+    };
+    build();
+    let socket = |path: &Path| {
+        // The name of a socket must be short.
+        let beside = site.path("socket");
+        drop(std::os::unix::net::UnixListener::bind(&beside).unwrap());
+        fs::rename(beside, path).unwrap();
+    };
+    let some = |folder: &str| {
+        let mut entries = fs::read_dir(cache.join(folder)).unwrap();
+        entries.next().unwrap().unwrap().path()
+    };
+    let names = [
+        "client/files",
+        "client/history",
+        "client/c-toolchains",
+        "tally",
+        "evict.lock",
+        "gate.lock",
+        "format",
+    ];
+    let paths = names.map(|name| cache.join(name));
+    for path in &paths {
+        let _ = fs::remove_file(path);
+        fs::create_dir(path).unwrap();
+    }
+    build();
+    for path in &paths {
+        // Where nobody needed it, the folder is there still.
+        let _ = fs::remove_dir(path);
+        let _ = fs::remove_file(path);
+        socket(path);
+    }
+    build();
+    // Of results, too, and of their folders.
+    let shard = some("actions");
+    let result = fs::read_dir(&shard)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    fs::remove_file(&result).unwrap();
+    socket(&result);
+    build();
+    fs::remove_dir_all(&shard).unwrap();
+    socket(&shard);
+    build();
+    fs::remove_dir_all(cache.join("client")).unwrap();
+    socket(&cache.join("client"));
+    build();
+    assert!(build().plan_reused);
+}

@@ -76,6 +76,15 @@ fn program_name(import_path: &str, packages: &[String]) -> String {
 /// Refuses to write over what is no program, or to a pipe, in the words of cmd/go (`checkDstOverwrite` in
 /// cmd/go/internal/work/shell.go, and who adds to its error on the way up).
 pub fn check_target(outline: &Outline, node: usize, target: &Path) -> anyhow::Result<()> {
+    let import_path = &outline.nodes[node].import_path;
+    if let Some(named) = &outline.nodes[node].target
+        && outline.output.is_some()
+        && let Some((folder, _)) = named.rsplit_once('/')
+        && let Some(problem) = no_folder(Path::new(&outline.folder), &format!("{folder}/"))
+    {
+        let text = format!("{import_path}: go build {import_path}: {problem}");
+        return Err(PlanError::Go { text, exit_code: 1 }.into());
+    }
     let Ok(metadata) = fs::metadata(target) else {
         return Ok(());
     };
@@ -89,7 +98,6 @@ pub fn check_target(outline: &Outline, node: usize, target: &Path) -> anyhow::Re
     } else {
         return Ok(());
     };
-    let import_path = &outline.nodes[node].import_path;
     let relative = target.strip_prefix(&outline.folder).unwrap_or(target);
     let shown = match &outline.nodes[node].target {
         Some(named) if outline.output.is_some() => named.clone(),
@@ -101,6 +109,28 @@ pub fn check_target(outline: &Outline, node: usize, target: &Path) -> anyhow::Re
         None => format!("go: {problem}"),
     };
     Err(PlanError::Go { text, exit_code: 1 }.into())
+}
+
+/// Why a folder that `spelled` names from `cwd` cannot be made, where something else stands in its way: in the words of os.MkdirAll, and
+/// with the folder that this stops at.
+fn no_folder(cwd: &Path, spelled: &str) -> Option<String> {
+    let path = cwd.join(spelled);
+    match fs::metadata(&path) {
+        Ok(metadata) if metadata.is_dir() => return None,
+        Ok(_) => return Some(format!("mkdir {spelled}: not a directory")),
+        Err(_) => {}
+    }
+    let bare = spelled.trim_end_matches('/');
+    let parent = bare.rsplit_once('/').map(|(parent, _)| parent);
+    if let Some(problem) = parent
+        .filter(|parent| !parent.is_empty())
+        .and_then(|parent| no_folder(cwd, parent))
+    {
+        return Some(problem);
+    }
+    // mkdir(2) follows no link at the end of a name.
+    let is_taken = fs::symlink_metadata(cwd.join(bare)).is_ok_and(|metadata| !metadata.is_dir());
+    is_taken.then(|| format!("mkdir {spelled}: file exists"))
 }
 
 /// The beginnings of what linkers and archivers write (`objectMagic` in cmd/go/internal/work/exec.go).

@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::Context;
 use gofarm_bench::process;
 use gofarm_plan::GoCommand;
-use gofarm_plan::survey::{survey, unknown_variables};
+use gofarm_plan::survey::{survey, unknown_of_tools, unknown_variables};
 
 use crate::go_command::Release;
 use crate::options::Options;
@@ -52,6 +52,9 @@ fn try_release(options: &Options, release: &Release, root: &Path) -> anyhow::Res
     };
     for name in unknown_variables(&go)? {
         report.note("variable of go env", name, "go env");
+    }
+    for unknown in unknown_of_tools(&go)? {
+        report.unknown(unknown, "the tools and their source");
     }
     for trial in requests::all() {
         if !options.picks(&trial.name()) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use gofarm_plan::survey::Survey;
+use gofarm_plan::survey::{Survey, Unknown};
 use serde::Serialize;
 
 /// Lines of one thing that are printed; all of them are in the JSON.
@@ -44,9 +44,14 @@ impl Report {
         self.hash_inputs += survey.hashes;
         self.action_ids_computed += survey.action_ids;
         for unknown in survey.unknown {
-            let places = self.unknown.entry(unknown.to_string()).or_default();
-            places.push(name.to_owned());
+            self.unknown(unknown, name);
         }
+    }
+
+    /// Something that is unknown, and where it was found.
+    pub fn unknown(&mut self, unknown: Unknown, place: &str) {
+        let places = self.unknown.entry(unknown.to_string()).or_default();
+        places.push(place.to_owned());
     }
 
     /// go would not, or the machine could not.

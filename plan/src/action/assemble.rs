@@ -10,6 +10,7 @@ use gofarm_proto::v1::IdentityTemplate;
 use crate::action::environment;
 use crate::action::group::{self, Group, Making};
 use crate::action::vendored;
+use crate::cc::allowed::PkgConfigText;
 use crate::cc::memory::Memory;
 use crate::cc::toolchain::{self, Toolchains, Used};
 use crate::dryrun::actiongraph::ActionGraph;
@@ -38,6 +39,8 @@ pub(crate) struct Assembly<'a> {
     pub trimpath: bool,
     /// What pkg-config said.
     pub answers: Vec<Answer>,
+    /// Of that, what go allows.
+    pub allowed: Vec<PkgConfigText>,
     pub overlay: Overlay,
     pub wrapper: Option<Wrapper>,
     /// The tools that it starts.
@@ -113,6 +116,7 @@ pub(crate) fn assemble(
         roots,
         lookups,
         answers: Vec::new(),
+        allowed: Vec::new(),
         trimpath: choices.trimpath,
         overlay: choices.overlay,
         wrapper: choices.wrapper,

@@ -13,7 +13,7 @@ use crate::action::package::{DYNIMPORT_FAIL, Draft, EXPORT_HEADER, step};
 use crate::cc::arguments::{self, Named};
 use crate::cc::flags::{self, PackageFlags};
 use crate::cc::system::is_shown;
-use crate::cc::{includes, linking, unseen};
+use crate::cc::{header_folder, includes, linking, unseen};
 use crate::dryrun::command::Command;
 use crate::dryrun::quote::quote;
 use crate::error::PlanError;
@@ -354,7 +354,7 @@ impl Assembly<'_> {
         }
         draft.include_folders.push(folder.to_owned());
         if is_systems {
-            let files = includes::all_below(&self.lookups, folder).ok_or_else(|| {
+            let files = header_folder::all_below(&self.lookups, folder).ok_or_else(|| {
                 refused(
                     "it lies in a folder of the system, and holds too many files to make all of them inputs; name the folders \
                      in it that hold the headers",

@@ -80,10 +80,10 @@ impl Assembly<'_> {
         }
         let asked = pkgconfig::ask(
             &**self.lookups.host(),
-            self.go,
+            (self.go, self.env.get("GOROOT")),
             described.import_path(),
             &group.pkg_config,
-            &mut self.answers,
+            (&mut self.answers, &mut self.allowed),
         )?;
         let source_map = self.source_map(
             &described.action_id,
@@ -211,6 +211,23 @@ impl Assembly<'_> {
             self.roots
                 .cover(&self.lookups, path.parent().unwrap_or(path));
             draft.inputs.file(&self.roots, &path.to_string_lossy());
+        }
+        // Inside an action the roots do not lie to each other as they do on this machine.
+        for (folder, name, path) in &included.above {
+            let virtual_path = |path: &Path| self.roots.to_virtual(&path.to_string_lossy());
+            let Some(folder) = virtual_path(folder).filter(|_| !system.has(path, &self.roots))
+            else {
+                continue;
+            };
+            let found = includes::normalise(&Path::new(&folder).join(name));
+            if virtual_path(path).as_deref() != found.to_str() {
+                return Err(PlanError::Unsupported {
+                    what: format!("including {name} ({})", path.display()),
+                    why: "it leads out of its module, which an action has at another place; include the file by its name, and \
+                          name its folder with -I"
+                        .to_owned(),
+                });
+            }
         }
         // Only a C compiler reads them; Go's own assembler resolves nothing by itself but what cmd/go names.
         let absolute = included.absolute.iter();

@@ -10,6 +10,7 @@ use crate::action::group::{Group, tool_name};
 use crate::action::inputs::Inputs;
 use crate::cc::linking;
 use crate::cc::response_file;
+use crate::dryrun::command::Command;
 use crate::dryrun::script::Entry;
 use crate::error::PlanError;
 use crate::node::PlannedNode;
@@ -293,6 +294,29 @@ impl Assembly<'_> {
         Ok(vec![format!("@{name}")])
     }
 
+    /// Has the tool say what is wrong with a folder in the place of a profile: no file can be declared there.
+    fn refuse_odd_profile(&self, command: &Command, source: &Path) -> Result<(), PlanError> {
+        if !self.lookups.is_dir(source) {
+            return Ok(());
+        }
+        let shown = source.display();
+        let argv = [
+            &command.argv[0],
+            "-o",
+            "/dev/null",
+            "-i",
+            &shown.to_string(),
+        ];
+        let argv = argv.map(str::to_owned);
+        let host = self.lookups.host();
+        let said = host.run_tool(self.go, &argv, Path::new(&command.cwd))?;
+        let words = String::from_utf8_lossy(&said.stderr).into_owned();
+        Err(PlanError::Go {
+            text: format!("# {shown}\n{}", words.trim_end()),
+            exit_code: 1,
+        })
+    }
+
     pub(crate) fn profile(&mut self, group: &Group) -> Result<PlannedNode, PlanError> {
         let [Entry::Run(command)] = &group.entries[..] else {
             return Err(PlanError::Inconsistent(format!(
@@ -312,6 +336,7 @@ impl Assembly<'_> {
         );
         let mut inputs = Inputs::default();
         inputs.file(&self.roots, &source);
+        self.refuse_odd_profile(command, Path::new(&source))?;
         let tool = inputs.tool(&self.roots, &command.argv[0])?;
         let output = format!("{WORK_DIR}/pgo.preprofile");
         let path = self

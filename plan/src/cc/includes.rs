@@ -7,15 +7,10 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+use crate::cc::header_folder::headers;
 use crate::cc::named::{self, Name};
 use crate::host::Kind;
 use crate::lookups::Lookups;
-
-/// A header folder with more files than this is not listed to its end.
-const MOST: usize = 4000;
-
-/// Nor is one with more than this an input as a whole.
-const MOST_INPUTS: usize = 10_000;
 
 /// What sources include.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,6 +22,8 @@ pub(crate) struct Included {
     pub absolute: BTreeSet<PathBuf>,
     /// Those that lie elsewhere than their paths say: up from where a link leads.
     pub elsewhere: BTreeSet<PathBuf>,
+    /// Those that are found by going up from a folder of the user's: the folder, the name that is looked for there, and the file.
+    pub above: BTreeSet<(PathBuf, String, PathBuf)>,
     /// Those that are found by going up from a folder in which the compiler looks by itself.
     pub beside: BTreeSet<PathBuf>,
 }
@@ -123,6 +120,14 @@ impl Search<'_> {
             .components()
             .any(|part| part == Component::ParentDir)
         {
+            let own = (!source.1).then_some(&own);
+            for folder in own.into_iter().chain(self.folders) {
+                let path = normalise(&folder.join(name));
+                if self.lookups.is_file(&path) {
+                    let above = (folder.clone(), name.to_owned(), path);
+                    self.included.above.insert(above);
+                }
+            }
             for folder in self.searched {
                 let path = folder.join(name);
                 if self.lookups.is_file(&path) {
@@ -226,58 +231,6 @@ impl Search<'_> {
         }
         self.seen.insert(source);
     }
-}
-
-/// The headers in a folder and in the folders below it, a few thousand at most.
-fn headers(lookups: &Lookups, folder: &Path) -> Vec<PathBuf> {
-    let mut folders = vec![folder.to_path_buf()];
-    let mut found = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for (name, kind) in lookups.names(&folder).unwrap_or_default() {
-            let path = folder.join(name);
-            let is_header = path.extension().is_some_and(|ext| {
-                ["h", "hh", "hpp", "hxx", "inc", "inl", "def", "c"]
-                    .iter()
-                    .any(|known| ext == *known)
-            });
-            if kind == Kind::Folder {
-                folders.push(path);
-            } else if is_header {
-                found.push(path);
-            }
-            if found.len() + folders.len() > MOST {
-                return found;
-            }
-        }
-    }
-    found
-}
-
-/// Every file below a folder, also by way of links to folders; nothing when there are too many to make each an input.
-pub(crate) fn all_below(lookups: &Lookups, folder: &Path) -> Option<Vec<PathBuf>> {
-    let mut folders = vec![folder.to_path_buf()];
-    let mut files = Vec::new();
-    let host = lookups.host();
-    let mut linked = BTreeSet::from_iter(host.real_path(folder));
-    while let Some(folder) = folders.pop() {
-        for (name, kind) in lookups.names(&folder).unwrap_or_default() {
-            let path = folder.join(name);
-            if kind == Kind::Folder {
-                folders.push(path);
-            } else if kind == Kind::File || (kind == Kind::Link && lookups.is_file(&path)) {
-                files.push(path);
-            } else if kind == Kind::Link
-                && lookups.is_dir(&path)
-                && host.real_path(&path).is_some_and(|to| linked.insert(to))
-            {
-                folders.push(path);
-            }
-            if files.len() + folders.len() > MOST_INPUTS {
-                return None;
-            }
-        }
-    }
-    Some(files)
 }
 
 /// Resolves `.` and `..` in the text, as the compiler's own path is not resolved through links either.

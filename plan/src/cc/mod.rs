@@ -2,9 +2,11 @@
 
 #[cfg(test)]
 mod against_gcc;
+pub(crate) mod allowed;
 pub(crate) mod arguments;
 mod directives;
 pub(crate) mod flags;
+pub(crate) mod header_folder;
 pub(crate) mod includes;
 mod linker_words;
 pub(crate) mod linking;

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use super::allowed::PkgConfigText;
 use crate::dryrun::command::Command;
 use crate::error::PlanError;
 use crate::gocmd::{Answer, GoCommand};
 use crate::host::Host;
+use crate::unsayable;
 
 /// What pkg-config said for one package.
 #[derive(Debug, Default, Clone)]
@@ -14,50 +16,64 @@ pub(crate) struct PkgConfigFlags {
     pub ldflags: Vec<String>,
 }
 
-/// Runs the invocations that the dry run printed for a package (`getPkgConfigFlags` in cmd/go/internal/work/exec.go).
-/// What they said is added to `answers`.
+/// Runs the invocations that the dry run printed for a package (`getPkgConfigFlags` in cmd/go/internal/work/exec.go), and has go look
+/// at the flags. What was said is added to `answers`, and what go takes to `allowed`, of which it is not asked again.
 pub(crate) fn ask(
     host: &dyn Host,
-    go: &GoCommand,
+    (go, goroot): (&GoCommand, &str),
     package: &str,
     commands: &[Command],
-    answers: &mut Vec<Answer>,
+    (answers, allowed): (&mut Vec<Answer>, &mut Vec<PkgConfigText>),
 ) -> Result<PkgConfigFlags, PlanError> {
-    let mut flags = PkgConfigFlags::default();
+    let refused = |text: String| PlanError::Go { text, exit_code: 1 };
+    let mut said = PkgConfigText::default();
+    let mut failure = None;
     for command in commands {
         let output = host.run_tool(go, &command.argv, Path::new(&command.cwd))?;
         if !output.status.success() {
-            let said = format!(
+            let words = format!(
                 "{}{}",
                 String::from_utf8_lossy(&output.stdout),
                 String::from_utf8_lossy(&output.stderr)
             );
-            return Err(PlanError::Go {
-                text: format!(
-                    "# {package}\n# [{}]\n{}",
-                    described(&command.argv),
-                    said.trim_end()
-                ),
-                exit_code: 1,
-            });
+            let command = described(&command.argv);
+            let words = words.trim_end();
+            failure = Some(refused(format!("# {package}\n# [{command}]\n{words}")));
+            break;
         }
         answers.push(Answer {
             argv: command.argv.clone(),
             cwd: command.cwd.clone(),
             said: Some(output.stdout.clone()),
         });
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let split = split(text.trim()).map_err(|why| PlanError::Go {
-            text: format!("{package}: {why}"),
-            exit_code: 1,
-        })?;
-        if command.argv.iter().any(|arg| arg == "--cflags") {
-            flags.cflags.extend(split);
-        } else {
-            flags.ldflags.extend(split);
-        }
+        let text = match command.argv.get(1).map(String::as_str) {
+            Some("--cflags") => &mut said.cflags,
+            _ => &mut said.libs,
+        };
+        text.push_str(&String::from_utf8_lossy(&output.stdout));
     }
-    Ok(flags)
+    // What was said before the failure comes first.
+    if said != PkgConfigText::default() && !allowed.contains(&said) {
+        if let Some(why) = host.refused_flags(go, goroot, &said)? {
+            return Err(refused(format!("{package}: {why}")));
+        }
+        allowed.push(said.clone());
+    }
+    for text in [&said.cflags, &said.libs] {
+        unsayable::refuse_work("what pkg-config says", text.trim())?;
+    }
+    let split = |text: &str| {
+        split(text.trim()).map_err(|why| {
+            PlanError::Inconsistent(format!("go takes the flags of pkg-config: {why}: {text}"))
+        })
+    };
+    match failure {
+        Some(failure) => Err(failure),
+        None => Ok(PkgConfigFlags {
+            cflags: split(&said.cflags)?,
+            ldflags: split(&said.libs)?,
+        }),
+    }
 }
 
 /// The command line as cmd/go shows it when it fails.

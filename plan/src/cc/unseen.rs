@@ -20,12 +20,14 @@ enum Leads {
     Profiles,
     /// To headers, in a way that is not followed.
     Headers,
+    /// To a file that is written beside what is asked for.
+    Written,
     /// To the processor that the compiler runs on.
     Processor,
 }
 
 /// Flags by how they begin, of which the value follows in the same word or in the next.
-const BEGINNINGS: [(&str, Leads); 38] = [
+const BEGINNINGS: [(&str, Leads); 43] = [
     ("-B", Leads::Programs),
     ("--prefix", Leads::Programs),
     ("-specs", Leads::Flags),
@@ -61,13 +63,28 @@ const BEGINNINGS: [(&str, Leads); 38] = [
     ("-ivfsoverlay", Leads::Headers),
     ("-fmodule-", Leads::Headers),
     ("-fprebuilt-module-path", Leads::Headers),
+    ("-MF", Leads::Written),
+    ("-MJ", Leads::Written),
+    ("-aux-info", Leads::Written),
+    ("-dumpdir", Leads::Written),
+    ("-fdump-go-spec", Leads::Written),
     ("-march=native", Leads::Processor),
     ("-mcpu=native", Leads::Processor),
     ("-mtune=native", Leads::Processor),
 ];
 
 /// Those of the linker itself.
-const OF_LINKER: [&str; 3] = ["-plugin", "-load-pass-plugin", "-thinlto-cache-dir"];
+const OF_LINKER: [(&str, Leads); 9] = [
+    ("-plugin", Leads::Programs),
+    ("-load-pass-plugin", Leads::Programs),
+    ("-thinlto-cache-dir", Leads::Programs),
+    ("-error-handling-script", Leads::Programs),
+    ("-Map", Leads::Written),
+    ("-dependency-file", Leads::Written),
+    ("-out-implib", Leads::Written),
+    ("-output", Leads::Written),
+    ("-print-map", Leads::Written),
+];
 
 /// The linkers that are among a toolchain's programs.
 const LINKERS: [&str; 4] = ["bfd", "gold", "lld", "mold"];
@@ -135,10 +152,8 @@ pub(crate) fn refuse(flags: &[String]) -> Result<(), PlanError> {
 pub(crate) fn refuse_linkers(argument: &str) -> Result<(), PlanError> {
     let bare = argument.strip_prefix('-').unwrap_or(argument);
     let one = |name: &str| argument.starts_with(name) || bare.starts_with(name);
-    match OF_LINKER.iter().any(|name| one(name)) {
-        true => Err(refused(argument, Leads::Programs)),
-        false => Ok(()),
-    }
+    let known = OF_LINKER.iter().find(|(name, _)| one(name));
+    known.map_or(Ok(()), |(_, leads)| Err(refused(argument, *leads)))
 }
 
 fn refused(flag: &str, leads: Leads) -> PlanError {
@@ -153,6 +168,9 @@ fn refused(flag: &str, leads: Leads) -> PlanError {
         Leads::Profiles => "the profiles that are found by it are in no key; leave it out",
         Leads::Headers => {
             "where it leads is not looked at; name folders of headers with -I or -isystem"
+        }
+        Leads::Written => {
+            "what it names would be written inside of an action and be lost; leave it out, or use 'go build'"
         }
         Leads::Processor => {
             "which processor a worker has is in no key; name one (`gcc -march=native -Q --help=target` says what yours is)"
@@ -247,6 +265,16 @@ mod tests {
         }
         refuses(&["-Xpreprocessor", "-I/x"], Leads::Headers);
         refuses(&["-isystem", "=/x"], Leads::Headers);
+    }
+
+    #[test]
+    fn a_flag_that_names_a_file_to_be_written_is_refused() {
+        for flags in [&["-MF", "/x"][..], &["-MF/x"], &["-aux-info", "/x"]] {
+            refuses(flags, Leads::Written);
+        }
+        for argument in ["-Map", "-Map=/x", "--Map=/x", "--dependency-file=/x"] {
+            assert!(refuse_linkers(argument).is_err(), "{argument}");
+        }
     }
 
     #[test]

@@ -48,7 +48,7 @@ const fn module(name: &'static str) -> Case {
 }
 
 /// All of them.
-pub(super) const CASES: [Case; 21] = [
+pub(super) const CASES: [Case; 22] = [
     Case {
         std: Shown::These(&[
             "embed",
@@ -130,6 +130,13 @@ pub(super) const CASES: [Case; 21] = [
     },
     // Refused: by go, and by the planner.
     module("broken"),
+    Case {
+        env: &[(
+            "PKG_CONFIG_PATH",
+            "/golden/modules/pkgconfig_refused/installed",
+        )],
+        ..module("pkgconfig_refused")
+    },
     Case {
         name: "cgo_led_elsewhere",
         env: &[("CPATH", "/golden/include")],

@@ -14,8 +14,10 @@ use gofarm_identity::c_toolchain::{CToolchain, CToolchainError};
 use super::cases::{CASES, Case, ROOT};
 use super::recording::{self, Answers, Program, Recorded, Recording, Toolchain};
 use super::render;
+use crate::cc::allowed::PkgConfigText;
 use crate::cc::memory::Memory;
 use crate::cc::named;
+use crate::error::PlanError;
 use crate::gocmd::{GoCommand, GoEnv};
 use crate::host::{Host, Kind, ThisHost};
 use crate::lookups::Lookups;
@@ -265,6 +267,18 @@ impl Host for Recorder {
             stderr: String::from_utf8(output.stderr.clone()).unwrap(),
         });
         Ok(output)
+    }
+
+    fn refused_flags(
+        &self,
+        go: &GoCommand,
+        goroot: &str,
+        said: &PkgConfigText,
+    ) -> Result<Option<String>, PlanError> {
+        let refusal = ThisHost.refused_flags(go, goroot, said)?;
+        let judged = (said.clone(), refusal.clone());
+        self.answers.lock().unwrap().judged.push(judged);
+        Ok(refusal)
     }
 
     fn c_toolchain(

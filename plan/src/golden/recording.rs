@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cc::allowed::PkgConfigText;
 use crate::host::Kind;
 
 /// One release.
@@ -41,6 +42,9 @@ pub(super) struct Answers {
     pub names: BTreeMap<String, Option<Vec<(String, Kind)>>>,
     pub programs_found: BTreeMap<String, Option<String>>,
     pub programs: Vec<Program>,
+    /// Flags of pkg-config, and what go has against them.
+    #[serde(default)]
+    pub judged: Vec<(PkgConfigText, Option<String>)>,
     pub toolchains: Vec<Toolchain>,
 }
 
@@ -85,6 +89,11 @@ impl Answers {
             match self.programs.iter().find(asked) {
                 Some(known) => assert_eq!(known, said),
                 None => self.programs.push(said.clone()),
+            }
+        }
+        for judged in &other.judged {
+            if !self.judged.contains(judged) {
+                self.judged.push(judged.clone());
             }
         }
         for found in &other.toolchains {

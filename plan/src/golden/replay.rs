@@ -13,6 +13,7 @@ use gofarm_identity::c_toolchain::{CToolchain, CToolchainError, SearchedFolder};
 
 use super::cases::{Case, ROOT};
 use super::recording::{Answers, Recorded};
+use crate::cc::allowed::PkgConfigText;
 use crate::cc::memory::Memory;
 use crate::error::PlanError;
 use crate::gocmd::{GoCommand, GoEnv};
@@ -145,6 +146,22 @@ impl Host for Replay {
             None => {
                 self.unanswered(format!("{argv:?} in {}", cwd.display()));
                 Err(nothing())
+            }
+        }
+    }
+
+    fn refused_flags(
+        &self,
+        _: &GoCommand,
+        _: &str,
+        said: &PkgConfigText,
+    ) -> Result<Option<String>, PlanError> {
+        let mut judged = self.answers.judged.iter();
+        match judged.find(|(asked, _)| asked == said) {
+            Some((_, refusal)) => Ok(refusal.clone()),
+            None => {
+                self.unanswered(format!("what go has against {said:?}"));
+                Ok(None)
             }
         }
     }

@@ -19,6 +19,7 @@ mod overlaid;
 mod record;
 mod release;
 mod repository;
+mod surroundings;
 pub(crate) mod trace;
 mod unsaid;
 
@@ -96,6 +97,7 @@ impl Planner {
         let mut broken = None;
         let mut holding = None;
         if let Some(file) = &file
+            && surroundings::serve(&self.go)
             && let Some(kept) = Kept::read(file)
             && let Some(facts) = kept.facts()
             && let (now_broken, Some(snapshot)) = thread::scope(|scope| {

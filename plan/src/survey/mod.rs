@@ -7,6 +7,8 @@ mod hashes;
 mod known;
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use gofarm_store::ErrorClass;
 
@@ -18,6 +20,7 @@ use crate::lookups::Lookups;
 use crate::plan::{PackageIndex, dry_run, interpret};
 use crate::request::PlanRequest;
 use crate::snapshot::trace;
+use crate::{talking, tool_flags};
 
 /// Something that is not known.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +38,10 @@ pub enum Unknown {
     HashReference(String),
     /// The action ID that the planner computes is not the one that cmd/go has.
     ActionId(String),
+    /// A flag of a Go tool that may name a file.
+    ToolFlag(String),
+    /// A setting of GODEBUG that may make Go's tools write about themselves.
+    Setting(String),
     /// What the planner said to a dry run that it could not put together.
     Plan(String),
 }
@@ -48,6 +55,8 @@ impl std::fmt::Display for Unknown {
             Unknown::HashForm(text) => ("form of a hash input", text),
             Unknown::HashReference(text) => ("reference in a hash input", text),
             Unknown::ActionId(text) => ("action ID", text),
+            Unknown::ToolFlag(text) => ("flag of a tool", text),
+            Unknown::Setting(text) => ("setting of GODEBUG", text),
             Unknown::Plan(text) => ("dry run", text),
         };
         write!(f, "{what}: {text}")
@@ -140,6 +149,33 @@ pub fn survey(go: &GoCommand, request: &PlanRequest) -> Result<Survey, PlanError
         Lookups::default(),
     )?;
     Ok(survey)
+}
+
+/// Flags of Go's tools and settings of GODEBUG that are not known.
+///
+/// # Errors
+/// go does not say, or its source is not there.
+pub fn unknown_of_tools(go: &GoCommand) -> Result<BTreeSet<Unknown>, PlanError> {
+    let mut all = BTreeSet::new();
+    for name in tool_flags::tools() {
+        let help = go.ask(&["tool", name, "-h"])?;
+        let flags = tool_flags::unknown(name, &String::from_utf8_lossy(&help.stderr));
+        let flags = flags.into_iter().map(|flag| format!("{name} -{flag}"));
+        all.extend(flags.map(Unknown::ToolFlag));
+    }
+    let env = go.go_env()?;
+    let source = Path::new(env.get("GOROOT")).join("src");
+    let read = |name: &str| {
+        let path = source.join(name);
+        fs::read_to_string(&path).map_err(|source| PlanError::File {
+            path: path.display().to_string(),
+            source,
+        })
+    };
+    let runtime = read("runtime/runtime1.go")?;
+    let settings = talking::unknown(&runtime, &read("internal/godebugs/table.go")?);
+    all.extend(settings.into_iter().map(Unknown::Setting));
+    Ok(all)
 }
 
 /// Variables of `go env` that are not known, and may decide something that the planner does not take into account.

@@ -144,12 +144,14 @@ pub(super) fn rename_or_remove(
     let (folder, name) = (parent(&path), base(&path));
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
     let dot = if extension.is_empty() { "" } else { "." };
-    let new = match random.below(7) {
+    let new = match random.below(9) {
         0 => format!("{}{dot}{extension}", other_case(stem)),
         1 => format!("renamed{dot}{extension}"),
         2 => format!("{stem}.renamed"),
         3 => format!("_{name}"),
         4 => format!(".{name}"),
+        6 => format!("$WORK{dot}{extension}"),
+        7 => format!("{stem} b{dot}{extension}"),
         5 => format!("{stem}_windows{dot}{extension}"),
         _ => format!("moved/{name}"),
     };

@@ -33,6 +33,27 @@ pub(super) fn variable(written: &Written, _: &Things, random: &mut Random) -> Op
         ("GOENV", Some("ROOT/other-settings")),
         ("GOPATH", Some("ROOT/another:ROOT/gopath")),
         ("GODEBUG", Some("gotypesalias=0")),
+        // With these Go's tools write about themselves.
+        ("GODEBUG", Some("gctrace=1")),
+        ("GODEBUG", Some("inittrace=1")),
+        ("GODEBUG", Some("nosuch=1,gocacheverify=1")),
+        // With these no go command works, and no plan depends on some of them.
+        ("GOARCH", Some("nosuch")),
+        ("GOOS", Some("nosuch")),
+        ("GOEXPERIMENT", Some("nosuch")),
+        ("GOFIPS140", Some("nosuch")),
+        ("GOPATH", Some("relative")),
+        ("GOROOT", Some("ROOT/nowhere")),
+        ("GOCACHEPROG", Some("ROOT/nowhere")),
+        ("GOMAXPROCS", Some("nosuch")),
+        ("GOGC", Some("nosuch")),
+        // What C compilers may be given.
+        ("CGO_CFLAGS_ALLOW", Some(".*")),
+        ("CGO_CFLAGS_ALLOW", Some("(")),
+        ("CGO_CFLAGS_DISALLOW", Some("-D.*")),
+        ("CGO_LDFLAGS_DISALLOW", Some("-lm")),
+        // cmd/go's dry run has this word for a folder of its own.
+        ("CGO_CFLAGS", Some("-DADDED=$WORK/b001")),
         ("CC", Some("gcc -DTOOL=66")),
         // What leads a compiler to programs and IDs that no key has.
         ("CC", Some("env gcc")),
@@ -128,6 +149,19 @@ pub(super) fn flag_or_package(
                 "-modfile=added.mod",
                 "-nosuchflag",
                 "-cover",
+                // A tool's flags of each sort: what it prints, names to be written or read, what go gives itself.
+                "-gcflags=-m",
+                "-gcflags=-cpuprofile=/nowhere/at/all",
+                "-gcflags=-pgoprofile=",
+                "-gcflags=-d=$WORK/b001",
+                "-gcflags=-V=full",
+                "-asmflags=-gensymabis",
+                "-asmflags=-D=ADDED=2",
+                "-ldflags=-buildid=added",
+                "-ldflags=-o=added",
+                "-ldflags=-cpuprofile=/nowhere/at/all",
+                "-ldflags=-X=main.version=$WORK/b001",
+                "-ldflags=-linkmode=external -extldflags=-Wl,-Map=/nowhere/at/all",
             ])?;
             flags.push(flag.to_owned());
             Some(Change::new(
@@ -140,7 +174,7 @@ pub(super) fn flag_or_package(
 
 /// Another program of a name that is asked for appears first on PATH, or changes there.
 pub(super) fn tool(_: &Written, things: &Things, random: &mut Random) -> Option<Change> {
-    const TOOLS: [(&str, &str); 12] = [
+    const TOOLS: [(&str, &str); 14] = [
         ("gcc", "exec /usr/bin/gcc -DTOOL=7 -DVALUE_OF_TOOL=7 \"$@\""),
         ("gcc", "exec /usr/bin/gcc \"$@\""),
         ("gcc", "echo 'no compiler today' >&2; exit 1"),
@@ -150,6 +184,9 @@ pub(super) fn tool(_: &Written, things: &Things, random: &mut Random) -> Option<
             "/usr/bin/pkg-config \"$@\" | sed 's/100/101/'",
         ),
         ("pkg-config", "echo 'no such library' >&2; exit 1"),
+        // What go does not allow.
+        ("pkg-config", "echo -DVALUE=100 -fplugin=added.so"),
+        ("pkg-config", "echo '-DVALUE=100 @added'"),
         ("git", "exec /usr/bin/git \"$@\""),
         // Releases to which cmd/go may hand over.
         (

@@ -80,3 +80,59 @@ fn many_open_the_same_new_folder_at_once() {
     });
     assert_eq!(open(&root).unwrap().usage().unwrap().blobs, 8);
 }
+
+#[test]
+fn what_stands_in_the_place_of_a_part_is_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    drop(open(root).unwrap());
+    let folders = [
+        "cas",
+        "actions",
+        "quarantine",
+        "findings",
+        "sessions",
+        "tmp",
+    ];
+    let files = ["format", "gate.lock", "evict.lock", "tally"];
+    for name in folders {
+        let path = root.join(name);
+        let _ = fs::remove_dir_all(&path);
+        fs::write(&path, b"mine").unwrap();
+    }
+    for name in files {
+        let path = root.join(name);
+        let _ = fs::remove_file(&path);
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("mine"), b"mine").unwrap();
+    }
+    drop(open(root).unwrap());
+    for name in folders {
+        assert!(root.join(name).is_dir(), "{name}");
+    }
+    assert!(root.join("format").is_file());
+    // Nothing is lost: it has another name.
+    let beside = |name: &str| {
+        let mut entries = fs::read_dir(root).unwrap().flatten();
+        let begins = format!("{name}.displaced-");
+        entries.any(|entry| entry.file_name().to_string_lossy().starts_with(&begins))
+    };
+    for name in folders[..6]
+        .iter()
+        .filter(|name| **name != "cas")
+        .chain(&files)
+    {
+        assert!(beside(name), "{name}");
+    }
+}
+
+#[test]
+fn nothing_is_moved_in_a_folder_that_is_no_cache() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::write(root.join("actions"), b"mine").unwrap();
+    fs::create_dir(root.join("format")).unwrap();
+    open(root).unwrap_err();
+    assert_eq!(fs::read(root.join("actions")).unwrap(), b"mine");
+    assert!(root.join("format").is_dir());
+}
