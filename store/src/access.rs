@@ -1,6 +1,6 @@
 //! How blobs are looked at and read.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -9,6 +9,7 @@ use gofarm_proto::Digest;
 
 use crate::disk::DiskStore;
 use crate::error::{Result, StoreError};
+use crate::harmless;
 use crate::quarantine::Damaged;
 use crate::seal::{is_sealed, needs_touch, seal, touch};
 
@@ -62,7 +63,7 @@ impl DiskStore {
     pub fn read(&self, digest: &Digest) -> Result<Vec<u8>> {
         let path = self.check(digest)?;
         let mut bytes = Vec::with_capacity(usize::try_from(digest.size).unwrap_or(0));
-        let mut file = match File::open(&path) {
+        let mut file = match harmless::open(&path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 return Err(StoreError::Missing { digest: *digest });
@@ -125,13 +126,13 @@ impl DiskStore {
         if !needs_touch(metadata, SystemTime::now()) {
             return Ok(true);
         }
-        self.inner
-            .gate
-            .shared(|| match File::open(path).and_then(|file| touch(&file)) {
+        self.inner.gate.shared(
+            || match harmless::open(path).and_then(|file| touch(&file)) {
                 Ok(()) => Ok(true),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
                 Err(e) => Err(self.failed("mark as used", path)(e)),
-            })
+            },
+        )
     }
 
     /// Reads an unsealed blob, and puts a sealed copy in its place if its bytes are right. After that the blob
@@ -143,7 +144,7 @@ impl DiskStore {
         if !metadata.is_file() {
             return self.reject(digest, path, metadata);
         }
-        let mut file = match File::open(path) {
+        let mut file = match harmless::open(path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(self.failed("verify", path)(e)),

@@ -1,7 +1,7 @@
 //! The action cache: what came of an action, by its key.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use gofarm_proto::{ActionKey, Digest, v1};
 use crate::custody::{self, Entry};
 use crate::disk::DiskStore;
 use crate::error::{Result, StoreError};
+use crate::harmless;
 use crate::quarantine::Damaged;
 
 /// What became of a result that was recorded.
@@ -172,7 +173,7 @@ impl DiskStore {
     }
 
     fn look_up(&self, key: &ActionKey, path: &Path) -> Result<Found> {
-        let mut file = match File::open(path) {
+        let mut file = match harmless::open(path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
             Err(e) => match fs::symlink_metadata(path) {

@@ -121,6 +121,33 @@ impl DiskStore {
         self.inner.layout.root()
     }
 
+    /// Whether the folder still has all that a store makes when it is opened, and others find in it what this process has open.
+    /// Cheap.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::TakenAway`] when it is not so; and when the folder cannot be looked at.
+    pub fn in_place(&self) -> Result<()> {
+        let layout = &self.inner.layout;
+        let root = layout.root();
+        let whole = || {
+            for folder in layout.folders() {
+                match fs::metadata(folder) {
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+                    other => other?,
+                };
+            }
+            self.inner.gate.is_in_place()
+        };
+        match whole() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(StoreError::TakenAway {
+                root: root.to_owned(),
+            }),
+            Err(error) => Err(io_error("look at", root, root)(error)),
+        }
+    }
+
     /// Where the blob is, or would be: for references that stand in other files, and for mounts. Says
     /// nothing about the blob being there; [`check`](DiskStore::check) does.
     pub fn path(&self, digest: &Digest) -> PathBuf {

@@ -115,6 +115,15 @@ pub enum StoreError {
         /// What stands there.
         path: PathBuf,
     },
+    /// The folder was removed, emptied or replaced while this process had it open. Nothing that this process writes into it is sound.
+    #[error(
+        "the folder {} was removed, emptied or replaced while it was in use; start this process again, which makes it anew",
+        root.display()
+    )]
+    TakenAway {
+        /// The folder.
+        root: PathBuf,
+    },
     /// The folder was written by a gofarm with another layout.
     #[error(
         "the cache folder {} has format {found:?} and this gofarm reads format {expected:?}; remove the folder or choose another one",
@@ -188,6 +197,7 @@ impl StoreError {
             | StoreError::ReadOnly { .. }
             | StoreError::Denied { .. }
             | StoreError::Objects { .. }
+            | StoreError::TakenAway { .. }
             | StoreError::ShuttingDown
             | StoreError::Io { .. } => ErrorClass::Environment,
             StoreError::Exists { .. } | StoreError::BadResult { .. } => ErrorClass::Bug,

@@ -9,7 +9,8 @@
 //!
 //! The lock is advisory (`flock`), so it ends with the process that holds it, however that ends.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -30,6 +31,17 @@ impl Gate {
             path,
             file: Mutex::new(file),
         })
+    }
+
+    /// Whether the file that is locked here is the one that others find. Else they and this process exclude each other no more.
+    pub(crate) fn is_in_place(&self) -> std::io::Result<bool> {
+        let found = match fs::metadata(&self.path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            found => found?,
+        };
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = file.metadata()?;
+        Ok((found.dev(), found.ino()) == (held.dev(), held.ino()))
     }
 
     /// Runs `body` while no process is in an exclusive section. Not reentrant.
@@ -63,6 +75,8 @@ pub(crate) fn open_lock_file(path: &Path, root: &Path) -> Result<File> {
         .create(true)
         .truncate(false)
         .write(true)
+        // Of a pipe in its place, nobody's end is waited for.
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32)
         .open(path)
         .map_err(io_error("open the lock file", path, root))
 }

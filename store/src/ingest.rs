@@ -9,6 +9,7 @@ use gofarm_proto::Digest;
 
 use crate::disk::DiskStore;
 use crate::error::{Result, StoreError};
+use crate::harmless;
 use crate::seal::seal;
 use crate::temporary::TemporaryFile;
 
@@ -65,7 +66,7 @@ impl DiskStore {
                 path: path.to_owned(),
             });
         }
-        File::open(path).map_err(self.failed("read", path))
+        harmless::open(path).map_err(self.failed("read", path))
     }
 
     /// Copies everything from the source's position to its end. The digest is that of the copy.

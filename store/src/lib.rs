@@ -52,6 +52,7 @@ mod frame;
 mod fuzz;
 mod gate;
 mod go_hash;
+mod harmless;
 mod history;
 mod incoming;
 mod ingest;

@@ -1,6 +1,5 @@
 //! How blobs get to where they are used: as hard links.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use gofarm_tree::{Entry, Folder, TreeError};
 
 use crate::disk::DiskStore;
 use crate::error::{Result, StoreError, io_error};
+use crate::harmless;
 use crate::seal::seal;
 
 impl DiskStore {
@@ -75,7 +75,7 @@ impl DiskStore {
         folder: &Path,
     ) -> Result<()> {
         let failed = |error| io_error("copy a blob to", called, folder)(error);
-        let mut from = match File::open(blob) {
+        let mut from = match harmless::open(blob) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 return Err(StoreError::Missing { digest: *digest });
             }

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::disk::DiskStore;
 use crate::error::{Result, io_error};
 use crate::gate::open_lock_file;
+use crate::harmless;
 use crate::layout::{Layout, unique_name};
 
 /// A running build, or whatever else relies on what it has used. While it lives, nothing that any process used since it began is evicted.
@@ -54,7 +55,7 @@ pub(crate) fn oldest(layout: &Layout) -> Result<Option<SystemTime>> {
     let mut oldest = None;
     for entry in fs::read_dir(&folder).map_err(failed())? {
         let path = entry.map_err(failed())?.path();
-        let lock = match File::open(&path) {
+        let lock = match harmless::open(&path) {
             Ok(lock) => lock,
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
             Err(e) => return Err(io_error("open", &path, layout.root())(e)),

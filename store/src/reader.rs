@@ -8,6 +8,7 @@ use gofarm_proto::Digest;
 
 use crate::disk::DiskStore;
 use crate::error::{Result, StoreError};
+use crate::harmless;
 
 /// A blob that is being read. Eviction does not take it away from its reader.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl DiskStore {
     /// As [`check`](DiskStore::check).
     pub fn reader(&self, digest: &Digest, offset: u64) -> Result<BlobReader> {
         let path = self.check(digest)?;
-        let mut file = match File::open(&path) {
+        let mut file = match harmless::open(&path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 return Err(StoreError::Missing { digest: *digest });

@@ -22,6 +22,7 @@ use crate::displaced::{Wanted, make_way};
 use crate::error::{Result, io_error};
 use crate::frame;
 use crate::gate::open_lock_file;
+use crate::harmless;
 use crate::layout::nanos;
 
 /// A row with its key. The fields of the key may be moved out by `take_key` and are put back by `put_key`.
@@ -156,7 +157,7 @@ impl<R: Row> Table<R> {
 
     fn read(&self) -> Result<Option<(Rows<R>, Version)>> {
         let read = || {
-            let mut file = fs::File::open(&self.file)?;
+            let mut file = harmless::open(&self.file)?;
             let metadata = file.metadata()?;
             let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
             io::Read::read_to_end(&mut file, &mut bytes)?;

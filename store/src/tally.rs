@@ -4,7 +4,6 @@
 //! in portions, so the number lags by at most a portion for each process, and a process that is killed leaves
 //! at most that uncounted, until the next walk.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::error::{Result, io_error};
 use crate::gate::Gate;
+use crate::harmless;
 use crate::layout::nanos;
 use crate::scan::on_disk;
 use crate::temporary::ProcessFolder;
@@ -98,7 +98,7 @@ impl Tally {
     }
 
     fn counted(&self) -> Result<Option<Counted>> {
-        let text = match fs::read(&self.file) {
+        let text = match harmless::read(&self.file) {
             Ok(text) => text,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(io_error("read", &self.file, self.folder())(e)),

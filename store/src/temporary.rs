@@ -9,6 +9,7 @@ use gofarm_tree::Folder;
 
 use crate::error::{Result, io_error};
 use crate::gate::open_lock_file;
+use crate::harmless;
 use crate::layout::{Layout, unique_name};
 
 /// The name of the lock inside a process's folder.
@@ -162,7 +163,7 @@ fn last_written(path: &Path) -> Option<SystemTime> {
 
 fn is_alive(path: &Path) -> bool {
     // A folder without a lock file was left by a process that died before it made one.
-    match File::open(path.join(LOCK)) {
+    match harmless::open(&path.join(LOCK)) {
         Ok(lock) => lock.try_lock().is_err(),
         Err(_) => false,
     }

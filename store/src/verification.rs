@@ -13,7 +13,7 @@
 
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -24,6 +24,7 @@ use gofarm_proto::Digest;
 use crate::access::TRIES;
 use crate::disk::DiskStore;
 use crate::error::{Result, StoreError};
+use crate::harmless;
 use crate::ingest::hash;
 use crate::known::{Doubt, Stamp};
 use crate::seal::{is_sealed, is_unwritten};
@@ -286,10 +287,8 @@ impl DiskStore {
 
 /// Opens for reading without an effect on the access time, by which eviction goes. Only the owner of a file may.
 fn open_unnoticed(path: &Path) -> io::Result<File> {
-    let flags = rustix::fs::OFlags::NOATIME.bits() as i32;
-    let opened = File::options().read(true).custom_flags(flags).open(path);
-    match opened {
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => File::open(path),
+    match harmless::open_with(path, rustix::fs::OFlags::NOATIME) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => harmless::open(path),
         opened => opened,
     }
 }

@@ -28,7 +28,7 @@ use gofarm_scheduler::options::{Command, CommandLine, Fsck, Options};
 use gofarm_scheduler::redis::{RedisQueue, RedisRegistry, RedisServerError, redis_server};
 use gofarm_scheduler::registry::{MemoryRegistry, Registry};
 use gofarm_scheduler::roster::Roster;
-use gofarm_store::{FarmStore, NOTICED_WITHIN};
+use gofarm_store::{DiskStore, FarmStore, NOTICED_WITHIN, StoreError};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -37,6 +37,9 @@ const FAULTS: u8 = 1;
 
 /// How long the last spans may take.
 const LAST_SPANS: Duration = Duration::from_secs(3);
+
+/// How often is looked whether the folder of this machine is still there.
+const LOOK_AT_FOLDER: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let line = CommandLine::parse();
@@ -143,7 +146,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     tokio::spawn(vital("the sampling of metrics", sampling));
     tokio::spawn(vital(
         "the eviction from the local folder",
-        keep_size(files),
+        keep_size(files.clone()),
     ));
     let health = tell_health(readiness.clone(), health);
     tokio::spawn(vital("the report of health", health));
@@ -154,9 +157,11 @@ async fn run(options: Options) -> anyhow::Result<()> {
         closing.cancel();
         engine.shutdown().await;
     };
-    ports
-        .serve(services, stop, going, options.drain_timeout)
-        .await?;
+    tokio::select! {
+        served = ports.serve(services, stop, going, options.drain_timeout) => served?,
+        // Who starts it again makes the folder anew, which a process that has handles into the old one cannot.
+        error = taken_away(files.local().clone()) => return Err(error.into()),
+    }
     spans.shutdown(LAST_SPANS).await;
     tracing::info!("ended");
     Ok(())
@@ -217,6 +222,21 @@ fn readiness(queue: &Arc<dyn LeaseQueue>, store: &MeteredStore) -> Readiness {
             async move { written.check_room().await }
         }),
     ])
+}
+
+/// Ends when the folder of this machine is no more what it was when it was opened.
+async fn taken_away(store: DiskStore) -> StoreError {
+    let mut ticks = tokio::time::interval(LOOK_AT_FOLDER);
+    loop {
+        ticks.tick().await;
+        match store.in_place() {
+            Ok(()) => {}
+            Err(error @ StoreError::TakenAway { .. }) => return error,
+            Err(error) => {
+                tracing::warn!(%error, "whether the local folder is whole cannot be seen")
+            }
+        }
+    }
 }
 
 /// Keeps the folder of this machine below its size; never ends.

@@ -4,7 +4,7 @@
 //! moment when it was looked at.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path as FilePath;
 
@@ -15,6 +15,7 @@ use object_store::{Error, GetOptions, ObjectMeta, ObjectStore};
 use super::FarmStore;
 use super::objects::Objects;
 use crate::custody::{self, Entry};
+use crate::harmless;
 use crate::quarantine::Damaged;
 use crate::{DiskStore, Result};
 
@@ -266,7 +267,7 @@ impl DiskStore {
         };
         let mut sound = false;
         if metadata.is_file() {
-            let mut file = match File::open(path) {
+            let mut file = match harmless::open(path) {
                 Ok(file) => file,
                 Err(e) => return gone(e),
             };

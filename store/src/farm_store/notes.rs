@@ -8,6 +8,7 @@ use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
 use super::FarmStore;
 use super::objects::Objects;
+use crate::harmless;
 use crate::{DiskStore, Result};
 
 impl FarmStore {
@@ -122,7 +123,7 @@ impl DiskStore {
 
     fn note(&self, kind: &str, name: &str) -> Result<Option<Vec<u8>>> {
         let path = self.root().join(kind).join(name);
-        match fs::read(&path) {
+        match harmless::read(&path) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(self.failed("read", &path)(e)),

@@ -4,15 +4,23 @@ use std::fs::{self, File, FileTimes};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::SystemTime;
 
-use gofarm_store::StoreError;
+use gofarm_proto::{ActionKey, Digest};
+use gofarm_store::{DiskStore, DiskStoreOptions, Recorded, StoreError};
 
-use crate::fixture::{Fixture, overwrite};
+use crate::fixture::{Fixture, overwrite, result};
+
+/// Opening it as a file waits for a writer.
+fn pipe(path: &std::path::Path) {
+    fs::remove_file(path).unwrap();
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, path, mode).unwrap();
+}
 
 /// Each way in which a blob becomes wrong, and every call notices it.
 #[test]
 fn every_damage_is_set_aside_and_the_blob_can_be_stored_again() {
     type Damage = fn(&std::path::Path);
-    let damages: [(&str, Damage); 6] = [
+    let damages: [(&str, Damage); 7] = [
         ("torn by a power cut", |p| {
             // Sealed, but shorter: the bytes never reached the platter.
             let sealed = fs::metadata(p).unwrap().modified().unwrap();
@@ -32,6 +40,7 @@ fn every_damage_is_set_aside_and_the_blob_can_be_stored_again() {
             fs::remove_file(p).unwrap();
             fs::create_dir(p).unwrap();
         }),
+        ("a pipe that nobody writes", pipe),
     ];
     for (name, damage) in damages {
         for call in ["check", "read", "link", "missing"] {
@@ -145,4 +154,49 @@ fn a_blob_that_is_sealed_again_is_out_of_reach_of_whoever_opened_it() {
     std::io::Write::write_all(&mut writer, b" more").unwrap();
     assert!(fixture.store.contains(&digest));
     assert_eq!(fixture.store.read(&digest).unwrap(), b"content");
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_result_is_set_aside() {
+    let fixture = Fixture::new();
+    let key = ActionKey([7; 32]);
+    let made = Default::default();
+    let first = result(&[("object", Digest::of(b"x"))]);
+    fixture.store.record_action(&key, &first, &made).unwrap();
+    let [entry] = &fixture.files("actions")[..] else {
+        panic!("one entry");
+    };
+    pipe(entry);
+    assert_eq!(fixture.store.action(&key).unwrap(), None);
+    let again = fixture.store.record_action(&key, &first, &made);
+    assert_eq!(again.unwrap(), Recorded::Stored);
+}
+
+#[test]
+fn a_folder_that_was_taken_away_is_noticed() {
+    type Change = fn(&std::path::Path);
+    let changes: [(&str, Change); 4] = [
+        ("emptied", |root| {
+            fs::remove_dir_all(root).unwrap();
+            fs::create_dir(root).unwrap();
+        }),
+        ("removed", |root| fs::remove_dir_all(root).unwrap()),
+        ("without one of its folders", |root| {
+            fs::remove_dir(root.join("sessions")).unwrap();
+        }),
+        ("made anew by another process", |root| {
+            fs::remove_dir_all(root).unwrap();
+            DiskStore::open(root, DiskStoreOptions::default()).unwrap();
+        }),
+    ];
+    for (how, change) in changes {
+        let fixture = Fixture::new();
+        fixture.store.in_place().unwrap();
+        change(fixture.store.root());
+        let error = fixture.store.in_place().unwrap_err();
+        assert!(
+            matches!(error, StoreError::TakenAway { .. }),
+            "{how}: {error}"
+        );
+    }
 }

@@ -53,6 +53,20 @@ impl LocalCache {
         Ok(report.bytes_before.saturating_sub(report.bytes_after))
     }
 
+    /// Ends when the folder is no more what it was when it was opened: all that this worker does fails from then on.
+    pub(super) async fn taken_away(&self) -> StoreError {
+        loop {
+            match self.store.in_place() {
+                Ok(()) => {}
+                Err(error @ StoreError::TakenAway { .. }) => return error,
+                Err(error) => {
+                    tracing::warn!(%error, "whether the local cache is whole cannot be seen")
+                }
+            }
+            tokio::time::sleep(TIDY).await;
+        }
+    }
+
     /// Keeps the cache below its bound, for as long as the worker lives.
     pub(super) async fn tidy_on(&self) {
         loop {

@@ -135,7 +135,8 @@ pub async fn run(arguments: Arguments, launcher: Vec<OsString>) -> anyhow::Resul
         },
         spans: spans.clone(),
     };
-    let source = RemoteSource::new(servers, LocalCache::new(store), options, &drain);
+    let cache = LocalCache::new(store);
+    let source = RemoteSource::new(servers, cache.clone(), options, &drain);
     // Before anything is waited for: a worker that waits for its farm can be ended too.
     let signals = Signals::new().context("signals cannot be caught")?;
     tokio::spawn(obey(
@@ -154,10 +155,17 @@ pub async fn run(arguments: Arguments, launcher: Vec<OsString>) -> anyhow::Resul
     let worker = WorkerLoop::new(executor, source.clone(), WorkerOptions { slots, memory })
         .taking_ahead(slots.div_ceil(SLOTS_PER_AHEAD));
     // What came in during the last moment of asking goes back at once, not only when the last action has ended.
-    tokio::join!(worker.run_until(&drain, &give_back), async {
-        drain.cancelled().await;
-        source.close().await;
-    });
+    let work = async {
+        tokio::join!(worker.run_until(&drain, &give_back), async {
+            drain.cancelled().await;
+            source.close().await;
+        })
+    };
+    tokio::select! {
+        _ = work => {}
+        // Who starts it again makes the folder anew, which a process that has handles into the old one cannot.
+        error = cache.taken_away() => bail!(error),
+    }
     spans.shutdown(LAST_SPANS).await;
     tracing::info!(worker = name.name, "worker ends");
     Ok(())
