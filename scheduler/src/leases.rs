@@ -202,8 +202,8 @@ impl LeasesService {
     }
 
     /// A result that counts is in the action cache before anybody else hears of it: the owner of its build may just
-    /// have died, and whoever takes over looks there. Nobody else records it, so it is tried again while the store is away; the
-    /// worker need not wait for that.
+    /// have died, and whoever takes over looks there. It is tried again while the store is away; the worker
+    /// need not wait for that. Should this process end before, that owner records it.
     async fn record(&self, lease: &LeaseId, worker: &str, result: &ActionResult) {
         let recording = Recording {
             key: lease.key,

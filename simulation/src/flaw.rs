@@ -45,6 +45,8 @@ pub enum Flaw {
     KeepsLostBuilds,
     /// Whoever waits for lost sources does not hear that they have come.
     NeverProvided,
+    /// Owners leave it to others to record what was accepted.
+    ForgetsResults,
     /// Workers do not give up a lease that they cannot renew, so two run one task.
     NoKill,
 }

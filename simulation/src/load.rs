@@ -230,9 +230,13 @@ impl<'a> Load<'a> {
                     self.borne.succeeded += usize::from(well);
                 }
             }
+            // The service has recorded them.
+            Command::Record(records) => {
+                let keys = records.iter().map(|recording| recording.key).collect();
+                self.tell(Message::Recorded(keys));
+            }
             // Nothing is lost, hopeless, kept or given up here.
             Command::Explain(_)
-            | Command::Record(_)
             | Command::FindMissing(_)
             | Command::KeepInUse { .. }
             | Command::ReadBuild(_)

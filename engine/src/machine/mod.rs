@@ -167,6 +167,7 @@ impl Engine {
             self.delayed.pop_front();
             self.outbox.cancel(key, run);
         }
+        self.outbox.record_expected(self.now.at);
         self.renew();
         self.look_for_wanted();
         self.back_up_stragglers();

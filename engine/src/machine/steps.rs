@@ -31,9 +31,8 @@ impl Engine {
                     self.stragglers.ended(&key);
                     self.outbox.cancel(key, run);
                 }
-                Effect::Record { key, .. } if self.options.maker.is_none() => {
-                    self.outbox.expect(key, self.now.at);
-                }
+                // Expected since it was heard of, whoever wants it here.
+                Effect::Record { .. } if self.options.maker.is_none() => {}
                 Effect::Record { key, result } => {
                     let made = match &result.made {
                         Some(made) => (**made).clone(),

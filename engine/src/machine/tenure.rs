@@ -196,7 +196,12 @@ impl Engine {
             }
         }
         if self.has_registry() {
-            self.commands.push(Command::HandOver { appends, held });
+            let records = self.outbox.rest_of_expected();
+            self.commands.push(Command::HandOver {
+                appends,
+                held,
+                records,
+            });
         }
     }
 }

@@ -9,6 +9,7 @@ mod archiving;
 mod keeping;
 mod reading;
 mod shell;
+mod telling;
 #[cfg(test)]
 pub(crate) mod tests;
 mod unplaceable;

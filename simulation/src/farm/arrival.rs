@@ -219,6 +219,9 @@ impl Farm {
                 if let Err(offence) = self.ledger.completed(id, outcome, now) {
                     self.violated(offence);
                 }
+                if let Outcome::Succeeded(_) = outcome {
+                    self.accepted.insert(id.key, now);
+                }
                 if let Outcome::Succeeded(result) = outcome
                     && let Some(output) = result.outputs.iter().find(|o| !self.store.has(&o.digest))
                 {

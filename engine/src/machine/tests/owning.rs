@@ -249,3 +249,76 @@ fn a_build_that_is_taken_over_is_cancelled_before_its_graph_is_read() {
     b.tell(Message::GraphRead(BUILD, graph));
     assert_eq!(b.engine.open_work(), 0);
 }
+
+/// The keys of what is recorded, and by whom it was made.
+fn recorded(commands: Vec<Command>) -> Vec<(ActionKey, String)> {
+    let mut recordings = Vec::new();
+    for command in commands {
+        match command {
+            Command::Record(records) | Command::HandOver { records, .. } => {
+                recordings.extend(records);
+            }
+            _ => {}
+        }
+    }
+    let recorded = recordings.into_iter();
+    recorded
+        .map(|recording| (recording.key, recording.made.worker))
+        .collect()
+}
+
+/// An owner whose only action a worker has made.
+fn heard_of_a_success() -> (Owner, ActionKey) {
+    let mut a = Owner::new();
+    let held = a
+        .table
+        .submit(BUILD, &"a".into(), &v1::Build::default(), a.now());
+    let opening = Opening {
+        ownership: held,
+        record: v1::Build::default(),
+        spec: spec(BUILD, Digest::of(b"definition")),
+        c_toolchains: BTreeMap::new(),
+    };
+    let commands = a.tell(Message::Open(Box::new(opening)));
+    let (key, run) = enqueued(&commands).expect("a task");
+    let done = News::Done {
+        key,
+        run,
+        worker: Some("w".into()),
+        lease: None,
+        outcome: Outcome::Succeeded(Default::default()),
+    };
+    let commands = a.tell(Message::News(Ok(vec![done])));
+    assert_eq!(recorded(commands), [], "its worker's replica does it");
+    (a, key)
+}
+
+#[test]
+fn an_accepted_result_that_nobody_has_recorded_is_recorded_by_the_owner() {
+    let (mut a, key) = heard_of_a_success();
+    assert_eq!(recorded(a.tell(Message::Tick)), []);
+    assert!(a.engine.open_work() > 0);
+    a.at += 2000;
+    let records = recorded(a.tell(Message::Tick));
+    assert_eq!(records, [(key, "w".to_owned())]);
+    a.at += 2000;
+    assert_eq!(recorded(a.tell(Message::Tick)), [], "once");
+    a.tell(Message::Recorded(vec![key]));
+    assert_eq!(a.engine.open_work(), 0);
+}
+
+#[test]
+fn an_owner_that_goes_away_records_what_may_not_be_recorded() {
+    let (mut a, key) = heard_of_a_success();
+    let late = Vec::new();
+    let records = recorded(a.tell(Message::Stop { late }));
+    assert_eq!(records, [(key, "w".to_owned())]);
+}
+
+#[test]
+fn an_owner_does_not_record_what_was_taken_back_meanwhile() {
+    let (mut a, key) = heard_of_a_success();
+    a.tell(Message::TakenBack(vec![(key, Vec::new())]));
+    a.at += 2000;
+    assert_eq!(recorded(a.tell(Message::Tick)), []);
+}

@@ -2,6 +2,7 @@
 
 mod keeping;
 mod placement;
+mod recording;
 mod recovery;
 mod sources;
 mod taking_back;

@@ -70,9 +70,15 @@ impl Farm {
         let replica = &mut self.replicas[at];
         let mut again = 0;
         for news in &news {
-            let News::Done { run, outcome, .. } = news else {
+            let News::Done {
+                key, run, outcome, ..
+            } = news
+            else {
                 continue;
             };
+            if let Outcome::Succeeded(_) = outcome {
+                replica.succeeded.insert(*key);
+            }
             // Words for it are found first, or sources that it lacks: it is no end yet.
             let ends = !matches!(
                 outcome,

@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use gofarm_engine::core::{ActionResult, BuildId, CoreOptions, Owner, RunId, StragglerOptions};
 use gofarm_engine::registry::Ownership;
-use gofarm_engine::{Books, Engine, EngineOptions, Fleet, Message, Now, Opening, Question, TICK};
+use gofarm_engine::{
+    Books, Engine, EngineOptions, Fleet, Message, Now, Opening, Question, Recording, TICK,
+};
 use gofarm_proto::{ActionKey, v1};
 
 use super::wire::Ask;
@@ -44,6 +46,8 @@ pub(super) struct Replica {
     heard: u64,
     /// Runs whose end was heard of.
     ended: BTreeSet<RunId>,
+    /// What was heard to have succeeded.
+    succeeded: BTreeSet<ActionKey>,
 }
 
 /// A question to Redis that is under way.
@@ -79,6 +83,8 @@ pub(super) enum ReplicaEvent {
 pub(super) enum Errand {
     LookUp(Vec<Question>),
     Record(ActionKey, Arc<ActionResult>),
+    /// What another replica should have recorded.
+    RecordMissing(Vec<Recording>),
     FindMissing(Vec<gofarm_proto::Digest>),
     ReadGraph(BuildId),
 }
@@ -101,6 +107,11 @@ impl Replica {
         };
         let builds = engine.open_builds().map(|build| build.0).collect();
         (engine.open_work(), builds)
+    }
+
+    /// What this process has heard to have succeeded.
+    pub fn succeeded(&self) -> impl Iterator<Item = &ActionKey> {
+        self.succeeded.iter()
     }
 
     /// Whether it does anything.
@@ -140,6 +151,7 @@ impl Farm {
     }
 
     pub(super) fn crash_replica(&mut self, at: usize) {
+        self.last_loss = self.agenda.now();
         let life = self.replicas[at].life;
         self.replicas[at] = Replica {
             life,
