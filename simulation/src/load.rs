@@ -262,7 +262,13 @@ impl<'a> Load<'a> {
                     }
                 }
                 self.crew.enqueue(tasks)?;
-                self.answer(1, Message::QueueTold { at_once: true });
+                self.answer(
+                    1,
+                    Message::QueueTold {
+                        at_once: true,
+                        refused: Vec::new(),
+                    },
+                );
                 // A ring wakes as many as there are tasks.
                 for _ in 0..self.crew.waiting().min(self.crew.idle_count()) {
                     if let Some(worker) = self.crew.idle() {

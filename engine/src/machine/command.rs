@@ -14,7 +14,7 @@ use crate::registry::{Append, Measurement, Ownership, Restore};
 /// gives no two at a time whose order matters. Those that have an answer name it.
 #[derive(Debug)]
 pub enum Command {
-    /// Tell the queue all of this in order, again and again until it has taken it; answer with
+    /// Tell the queue all of this in order, again and again until it has taken it, or refused it for good; answer with
     /// [`QueueTold`](super::Message::QueueTold).
     TellQueue(Vec<ToQueue>),
     /// Ask the queue for news after a pause, and wait a while for some; answer with [`News`](super::Message::News).

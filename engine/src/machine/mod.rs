@@ -134,7 +134,10 @@ impl Engine {
             Message::Stop { late } => self.stop(late),
             Message::News(news) => self.take_news(news),
             Message::Explained(news) => self.one(news),
-            Message::QueueTold { at_once } => self.queue_told(at_once),
+            Message::QueueTold { at_once, refused } => {
+                self.queue_told(at_once);
+                refused.into_iter().for_each(|news| self.one(news));
+            }
             Message::QueueSeen(seen) => self.queue_seen(seen),
             Message::Answers(answers) => self.take_answers(answers),
             Message::Recorded(keys) => self.outbox.recorded(&keys),

@@ -158,9 +158,7 @@ impl Shell {
         let (registry, store) = (self.registry.clone(), self.store.clone());
         self.work.spawn(async move {
             Some(match command {
-                Command::TellQueue(said) => Message::QueueTold {
-                    at_once: tell_queue(&*queue, &owner, said).await,
-                },
+                Command::TellQueue(said) => tell_queue(&*queue, &owner, said).await,
                 Command::ListenToQueue { pause } => {
                     sleep(pause).await;
                     let news = queue.news(&owner, NEWS, WAIT).await;

@@ -76,7 +76,10 @@ impl Owner {
                 }
                 Command::TellQueue(said) => {
                     others.push(Command::TellQueue(said));
-                    Message::QueueTold { at_once: true }
+                    Message::QueueTold {
+                        at_once: true,
+                        refused: Vec::new(),
+                    }
                 }
                 Command::ReadBuild(ownership) => {
                     self.read.push(ownership);

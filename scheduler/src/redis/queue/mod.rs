@@ -38,7 +38,7 @@ use self::pools::{Pool, Pools, counter, pool_of};
 use self::returns::Returns;
 use super::doorbell::{self, Rung, Subscription};
 use super::link::CONNECT;
-use gofarm_engine::core::{Millis, Outcome, RunId, Task};
+use gofarm_engine::core::{Millis, Outcome, PoolName, RunId, Task};
 use gofarm_queue::{
     BlobPresence, Lease, LeaseId, LeaseQueue, LeaseRequest, News, Owner, QueueError, QueueOptions,
     QueueStats, Reaped, Renewal, TaskOutput,
@@ -115,7 +115,11 @@ impl RedisQueue {
 
     /// The pool of a part, made known to everyone if it is new here.
     async fn pool(&self, part: &str) -> Result<Arc<Pool>, QueueError> {
-        let (pool, new) = self.pools().add(pool_of(part))?;
+        let name: Result<PoolName, _> = pool_of(part).parse();
+        let name = name.map_err(|error| QueueError::Refused {
+            reason: error.to_string(),
+        })?;
+        let (pool, new) = self.pools().add(&name);
         if new {
             // Known before it is asked about: a connection made meanwhile asks as well.
             self.link.begin(&pool).await?;
@@ -137,7 +141,13 @@ impl RedisQueue {
             .call(async |mut connection| pipe.query_async(&mut connection).await)
             .await?;
         for name in theirs {
-            self.pools().add(&name)?;
+            match name.parse() {
+                Ok(name) => {
+                    self.pools().add(&name);
+                }
+                // Nobody serves it, and nobody can build there.
+                Err(error) => tracing::debug!(%error, "pool in redis is passed over"),
+            }
         }
         Ok(())
     }
@@ -148,7 +158,13 @@ impl RedisQueue {
             return Ok(Some(pool));
         }
         self.exchange_pools().await?;
-        Ok(self.pools().of_token(lease.token))
+        let pools = self.pools().numbered(lease.token);
+        for pool in &pools {
+            self.link.begin(pool).await?;
+        }
+        // Any of them can say that it is of a life that is over.
+        let found = self.pools().of_token(lease.token);
+        Ok(found.or_else(|| pools.into_iter().next()))
     }
 
     /// Runs a script, which takes a setting first, over items of several leases, and puts the answers into their order.

@@ -10,8 +10,9 @@ use gofarm_proto::Digest;
 use tokio::sync::Notify;
 
 use crate::redis::doorbell::literal;
+use gofarm_engine::core::PoolName;
+use gofarm_queue::FencingToken;
 pub(super) use gofarm_queue::pool_of;
-use gofarm_queue::{FencingToken, QueueError};
 
 /// Leases of one life of a pool that tokens can tell apart; the bits above say which pool it is.
 const COUNTER_BITS: u32 = 40;
@@ -129,43 +130,58 @@ impl Pools {
         known.get(name).cloned()
     }
 
-    /// The pool that gave a token, if it is known.
+    /// The pool that gave a token, if it is known with the life that it gave it in.
     pub fn of_token(&self, token: FencingToken) -> Option<Arc<Pool>> {
+        let mut pools = self.numbered(token).into_iter();
+        pools.find(|pool| pool.seen().incarnation == token.incarnation)
+    }
+
+    /// The pools that may have given a token. Nearly always at most one: the numbers of one in 16 million pairs of names are
+    /// equal. Lives are random numbers, and tell those apart.
+    pub fn numbered(&self, token: FencingToken) -> Vec<Arc<Pool>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let number = token.counter >> COUNTER_BITS;
-        let mut pools = known.values();
-        pools.find(|pool| u64::from(pool.number) == number).cloned()
+        let pools = known.values();
+        let pools = pools.filter(|pool| u64::from(pool.number) == number);
+        pools.cloned().collect()
     }
 
     /// Takes note of a pool; true if it was not known.
-    ///
-    /// # Errors
-    ///
-    /// Its tokens could not be told from those of another pool. One in 16 million pairs of names is like that.
-    pub fn add(&self, name: &str) -> Result<(Arc<Pool>, bool), QueueError> {
-        if let Some(pool) = self.get(name) {
-            return Ok((pool, false));
+    pub fn add(&self, name: &PoolName) -> (Arc<Pool>, bool) {
+        if let Some(pool) = self.get(name.as_ref()) {
+            return (pool, false);
         }
-        let pool = Arc::new(Pool::new(&self.namespace, name));
+        let pool = Arc::new(Pool::new(&self.namespace, name.as_ref()));
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(other) = known.values().find(|other| other.number == pool.number)
-            && other.name != pool.name
-        {
-            return Err(QueueError::Unavailable {
-                reason: format!(
-                    "pool {name:?} cannot be told from pool {:?} in lease tokens; give it another name",
-                    other.name
-                ),
-            });
-        }
         let entry = known.entry(pool.name.clone()).or_insert(pool);
-        Ok((entry.clone(), true))
+        (entry.clone(), true)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn named(name: &str) -> PoolName {
+        name.parse().unwrap()
+    }
+
+    #[test]
+    fn pools_whose_numbers_are_equal_are_told_apart_by_their_lives() {
+        for (one, other) in [("default", "p28020864"), ("branch-688", "branch-1910")] {
+            assert_eq!(number(one), number(other));
+            let pools = Pools::new("farm");
+            let (one, _) = pools.add(&named(one));
+            let (other, new) = pools.add(&named(other));
+            assert!(new);
+            one.note(7, 1);
+            other.note(8, 1);
+            let tokens = [one.token(7, 1), other.token(8, 1)];
+            let found = tokens.map(|token| pools.of_token(token).unwrap().name.clone());
+            assert_eq!(found, [one.name.clone(), other.name.clone()]);
+            assert!(pools.of_token(one.token(9, 1)).is_none());
+        }
+    }
 
     #[test]
     fn parts_of_a_pool_share_its_hash_tag() {
@@ -174,16 +190,17 @@ mod tests {
         assert_eq!(name("default"), "default");
         assert_eq!(name("default:linux/amd64"), "default");
         assert_eq!(name("default:linux/amd64/gcc:12"), "default");
-        let (pool, new) = pools.add("big").unwrap();
+        let (pool, new) = pools.add(&named("big"));
         assert!(new);
         assert_eq!(pool.life, "farm:{big}:life");
-        assert!(!pools.add("big").unwrap().1);
+        assert!(!pools.add(&named("big")).1);
     }
 
     #[test]
     fn a_token_says_which_pool_it_is_of() {
         let pools = Pools::new("farm");
-        let (big, _) = pools.add("big").unwrap();
+        let (big, _) = pools.add(&named("big"));
+        big.note(7, 12);
         let token = big.token(7, 12);
         assert_eq!(counter(token), 12);
         assert_eq!(pools.of_token(token).unwrap().name, big.name);

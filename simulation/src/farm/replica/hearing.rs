@@ -33,7 +33,10 @@ impl Farm {
         };
         let at_once = !asked.failed;
         let message = match answer {
-            Answer::Told => Message::QueueTold { at_once },
+            Answer::Told => Message::QueueTold {
+                at_once,
+                refused: Vec::new(),
+            },
             Answer::News(news) => return self.hear_news(at, news),
             Answer::Seen(seen) if self.is_flawed(Flaw::NoRepublish) => {
                 Message::QueueSeen(Ok(gofarm_engine::QueueSeen {
