@@ -1,7 +1,7 @@
 //! The contract, carried out by scripts.
 
 use super::*;
-use gofarm_queue::GRACE_OF_A_KNOWN_POOL;
+use gofarm_queue::{GRACE_OF_A_KNOWN_POOL, PART_REMEMBERED};
 
 /// Of tasks told in one call, when they are more than one.
 const BATCH_BYTES: usize = 4 << 20;
@@ -220,8 +220,13 @@ impl LeaseQueue for RedisQueue {
                     call.arg(time.as_millis() as u64);
                 }
                 call.arg(grace.as_secs_f64()).arg(known.as_secs_f64());
+                call.arg(PART_REMEMBERED.as_millis() as u64);
             });
-            let (leases, unplaceable, orphans, next): (usize, usize, usize, i64) = answer.await?;
+            type Answer = (usize, usize, usize, i64, u64);
+            let (leases, unplaceable, orphans, next, idle): Answer = answer.await?;
+            if idle >= UNUSED.as_millis() as u64 {
+                self.forget(&pool).await?;
+            }
             reaped.leases += leases;
             reaped.unplaceable += unplaceable;
             reaped.orphans += orphans;

@@ -19,7 +19,7 @@ mod server_info;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,7 +34,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use self::bells::QueueBells;
 use self::desk::{Desk, Look};
 use self::link::{QueueLink, unavailable};
-use self::pools::{Pool, Pools, counter, pool_of};
+use self::pools::{Pool, Pools, UNUSED, counter, pool_of};
 use self::returns::Returns;
 use super::doorbell::{self, Rung, Subscription};
 use super::link::CONNECT;
@@ -120,6 +120,7 @@ impl RedisQueue {
             reason: error.to_string(),
         })?;
         let (pool, new) = self.pools().add(&name);
+        pool.is_used_at(Instant::now());
         if new {
             // Known before it is asked about: a connection made meanwhile asks as well.
             self.link.begin(&pool).await?;
@@ -133,13 +134,21 @@ impl RedisQueue {
     async fn exchange_pools(&self) -> Result<(), QueueError> {
         let key = self.pools().names_key();
         let mut pipe = redis::pipe();
-        let mine = self.pools().all();
+        let mine = self.pools().in_use(Instant::now());
         let names: Vec<&str> = mine.iter().map(|pool| &*pool.name).collect();
         pipe.sadd(&key, names).ignore().smembers(&key);
         let (theirs,): (Vec<String>,) = self
             .link
             .call(async |mut connection| pipe.query_async(&mut connection).await)
             .await?;
+        // Another process has let go of those that are not among them.
+        let theirs: HashSet<String> = theirs.into_iter().collect();
+        for pool in self.pools().all() {
+            let name: &str = &pool.name;
+            if !theirs.contains(name) && !pool.is_in_use(Instant::now()) {
+                self.no_longer_known(&pool);
+            }
+        }
         for name in theirs {
             match name.parse() {
                 Ok(name) => {
@@ -150,6 +159,41 @@ impl RedisQueue {
             }
         }
         Ok(())
+    }
+
+    /// Lets go of a pool that nobody uses, unless somebody does by now.
+    async fn forget(&self, pool: &Pool) -> Result<(), QueueError> {
+        if pool.is_in_use(Instant::now()) {
+            return Ok(());
+        }
+        let unused = UNUSED.as_millis() as u64;
+        let gone: bool = self
+            .link
+            .run(&script::FORGET, pool, |call| {
+                call.arg(unused);
+            })
+            .await?;
+        if gone {
+            let mut pipe = redis::pipe();
+            pipe.srem(self.pools().names_key(), &*pool.name).ignore();
+            let sent = self
+                .link
+                .call(async |mut connection| pipe.query_async(&mut connection).await);
+            sent.await.map(|()| ())?;
+            self.no_longer_known(pool);
+        }
+        Ok(())
+    }
+
+    fn no_longer_known(&self, pool: &Pool) {
+        self.pools().remove(&pool.name);
+        let locked = PoisonError::into_inner;
+        self.desks.lock().unwrap_or_else(locked).remove(&pool.name);
+        let locked = PoisonError::into_inner;
+        let mut returns = self.returns.lock().unwrap_or_else(locked);
+        returns.remove(&pool.name);
+        let locked = PoisonError::into_inner;
+        self.lives.lock().unwrap_or_else(locked).remove(&pool.name);
     }
 
     /// The pool that gave a lease; None when nobody knows it.

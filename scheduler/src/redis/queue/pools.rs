@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use gofarm_proto::Digest;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::redis::doorbell::literal;
 use gofarm_engine::core::PoolName;
@@ -16,6 +18,9 @@ pub(super) use gofarm_queue::pool_of;
 
 /// Leases of one life of a pool that tokens can tell apart; the bits above say which pool it is.
 const COUNTER_BITS: u32 = 40;
+
+/// A pool that nobody has used for so long is let go of.
+pub(super) const UNUSED: Duration = Duration::from_secs(10 * 60);
 
 /// There from the start, so that there is always a life to ask about.
 const FIRST: &str = "default";
@@ -37,6 +42,8 @@ pub(super) struct Pool {
     /// Where its doorbells ring.
     pub channel: String,
     seen: Mutex<Seen>,
+    /// When this process last put a task there or asked for one.
+    used: Mutex<Option<Instant>>,
     /// Rung for waiting workers.
     pub work: Notify,
 }
@@ -50,8 +57,20 @@ impl Pool {
             life: format!("{prefix}life"),
             channel: format!("{prefix}bell"),
             seen: Mutex::default(),
+            used: Mutex::default(),
             work: Notify::new(),
         }
+    }
+
+    /// This process uses it.
+    pub fn is_used_at(&self, now: Instant) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    /// Whether this process has used it lately.
+    pub fn is_in_use(&self, now: Instant) -> bool {
+        let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        *self.name == *FIRST || used.is_some_and(|used| now.duration_since(used) < UNUSED)
     }
 
     /// The token of a lease of this pool.
@@ -123,6 +142,19 @@ impl Pools {
     pub fn all(&self) -> Vec<Arc<Pool>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.values().cloned().collect()
+    }
+
+    /// Those that this process has used lately.
+    pub fn in_use(&self, now: Instant) -> Vec<Arc<Pool>> {
+        let mut pools = self.all();
+        pools.retain(|pool| pool.is_in_use(now));
+        pools
+    }
+
+    /// Knows a pool no more.
+    pub fn remove(&self, name: &str) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.remove(name);
     }
 
     pub fn get(&self, name: &str) -> Option<Arc<Pool>> {

@@ -64,7 +64,15 @@ pub(super) static CHECK: LazyLock<Script> = task_script!("lua/check.lua");
 pub(super) static RENEW: LazyLock<Script> = task_script!("lua/renew.lua");
 pub(super) static LOG: LazyLock<Script> = task_script!("lua/log.lua");
 pub(super) static COMPLETE: LazyLock<Script> = task_script!("lua/complete.lua");
-pub(super) static REAP: LazyLock<Script> = task_script!("lua/reap.lua");
+pub(super) static REAP: LazyLock<Script> = queue_script!(
+    "lua/owner.lua",
+    "lua/share.lua",
+    "lua/worker.lua",
+    "lua/task.lua",
+    "lua/idle.lua",
+    "lua/reap.lua"
+);
+pub(super) static FORGET: LazyLock<Script> = queue_script!("lua/idle.lua", "lua/forget.lua");
 
 /// Reading news makes room, so it must go on when there is none.
 pub(super) static NEWS: LazyLock<Script> =

@@ -1,6 +1,7 @@
 //! One suite for both registries; the faults of a real redis-server are tested with the engine.
 
 mod model;
+mod open;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -354,3 +354,66 @@ async fn a_lease_of_an_earlier_version_is_held_on() {
     assert!(matches!(renewed[..], [Renewal::Held { .. }]), "{renewed:?}");
     other.complete(&lease.id, success(None)).await.unwrap();
 }
+
+/// Whoever may submit can name as many pools as they like.
+#[tokio::test]
+async fn pools_that_nobody_uses_are_let_go_of() {
+    let (server, queue) = start().await;
+    let mut redis = server.connection(0);
+    let mut now = 1_000_000_u64;
+    let mut it_is = |passed: Duration| {
+        now += passed.as_millis() as u64;
+        redis::cmd("SET")
+            .arg("test0:{p}:clock")
+            .arg(now)
+            .exec(&mut server.connection(0))
+            .unwrap();
+    };
+    it_is(Duration::ZERO);
+    let of_pool = |number: u8| Task {
+        pool: "p:linux/amd64".into(),
+        ..task(number)
+    };
+    queue.enqueue(&owner(), vec![of_pool(1)]).await.unwrap();
+    let other = connect(&server, 0, PATIENT).await;
+    it_is(PATIENT.placement_grace / 2);
+    // Its owner is there.
+    queue.news(&owner(), 100, Duration::ZERO).await.unwrap();
+    it_is(PATIENT.placement_grace / 2);
+    assert_eq!(other.reap(100).await.unwrap().unplaceable, 1);
+    let told = queue.news(&owner(), 100, LONG).await.unwrap();
+    assert!(matches!(told[..], [.., News::Done { .. }]), "{told:?}");
+    // Read, so that it is not told again.
+    queue.news(&owner(), 100, Duration::ZERO).await.unwrap();
+    // Its owner is not heard of any more.
+    it_is(PATIENT.owner_ttl);
+    other.reap(100).await.unwrap();
+    let parts = |redis: &mut redis::Connection| -> bool {
+        let mut asked = redis::cmd("EXISTS");
+        asked.arg("test0:{p}:parts").query(redis).unwrap()
+    };
+    assert!(!parts(&mut redis), "a part that never had a worker is gone");
+    let known = |redis: &mut redis::Connection| -> bool {
+        let mut asked = redis::cmd("SISMEMBER");
+        asked.arg("test0:pools").arg("p").query(redis).unwrap()
+    };
+    assert!(known(&mut redis));
+    it_is(super::super::pools::UNUSED);
+    other.reap(100).await.unwrap();
+    assert!(!known(&mut redis), "nobody knows it");
+    let lives = |redis: &mut redis::Connection| -> i64 {
+        let mut asked = redis::cmd("TTL");
+        asked.arg("test0:{p}:life").query(redis).unwrap()
+    };
+    assert!(lives(&mut redis) > 0, "nothing of it is left in a day");
+    // Who has used it lately uses it on.
+    queue.enqueue(&owner(), vec![of_pool(2)]).await.unwrap();
+    queue.incarnation().await.unwrap();
+    assert!(known(&mut redis));
+    assert_eq!(lives(&mut redis), -1);
+    let ask = LeaseRequest {
+        pools: ["p:linux/amd64".into()].into(),
+        ..request("w1")
+    };
+    assert_eq!(other.lease(ask).await.unwrap().len(), 1);
+}
