@@ -423,3 +423,10 @@ fn a_task_that_the_queue_refuses_fails_with_the_reason_and_the_next_is_told() {
     let asked = scene.submit(BuildId(3));
     assert!(scene.answered(asked).is_some());
 }
+
+#[test]
+fn what_comes_when_nothing_waits_is_no_reason_to_ask() {
+    let mut scene = Scene::new();
+    scene.lacks(BUILD);
+    assert!(scene.engine.wants.is_empty());
+}
