@@ -228,6 +228,11 @@ fn an_owner_that_leaves_it_to_others_to_record_what_was_accepted_is_found() {
 }
 
 #[test]
+fn a_replica_that_cancels_what_the_next_owner_may_be_about_to_join_is_found() {
+    assert_found(Flaw::CancelsAtOnce, "may be about to join");
+}
+
+#[test]
 fn mixed_up_results_are_found() {
     let what = found(Flaw::MixesUpResults).expect("mixed up results are not noticed");
     let ways = [

@@ -27,6 +27,8 @@ impl Engine {
                     }
                     self.outbox.enqueue(task);
                 }
+                // Said again, since the queue may not have heard it: it has its time.
+                Effect::CancelTask { key, run } if self.delayed.has(&key, run) => {}
                 Effect::CancelTask { key, run } => {
                     self.stragglers.ended(&key);
                     self.outbox.cancel(key, run);

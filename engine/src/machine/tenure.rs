@@ -179,7 +179,7 @@ impl Engine {
         self.step(Event::Forget(id));
         let due = Millis(self.now.at.0 + JOINED_BY.as_millis() as u64);
         for (key, run) in self.outbox.held_back() {
-            self.delayed.push_back((due, key, run));
+            self.delayed.push(due, id, key, run);
         }
     }
 

@@ -14,6 +14,7 @@
 //!   true of the action, nothing that the other says is accepted;
 //! - an exclusive task is alone;
 //! - a replica accepts at most one end of each run of a task;
+//! - what a build wanted that another replica has now is not cancelled before that one can have joined it (`replica/wishes.rs`);
 //! - the registry takes events only from the owner of a build; a client sees each event once, under the same number, whoever owns
 //!   the build meanwhile and whatever the registry has lost, and nothing of what is done is told twice;
 //! - a success is accepted only when its outputs are in the store;

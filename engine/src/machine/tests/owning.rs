@@ -1,7 +1,7 @@
 //! Builds that an engine owns, has owned and takes over, over the table of builds.
 
 use super::*;
-use crate::registry::{Append, Appended, BuildTable};
+use crate::registry::{Append, Appended, BuildTable, Tenure};
 
 /// A replica with books, and the registry that it writes to.
 struct Owner {
@@ -324,4 +324,49 @@ fn an_owner_does_not_record_what_was_taken_back_meanwhile() {
     a.tell(Message::TakenBack(vec![(key, Vec::new())]));
     a.at += 2000;
     assert_eq!(recorded(a.tell(Message::Tick)), []);
+}
+
+fn cancelled(commands: &[Command]) -> Vec<(ActionKey, RunId)> {
+    let said = commands.iter().filter_map(|command| match command {
+        Command::TellQueue(said) => Some(said),
+        _ => None,
+    });
+    let cancelled = said.flatten().filter_map(|said| match said {
+        ToQueue::Cancel(key, run) => Some((*key, *run)),
+        ToQueue::Enqueue(_) | ToQueue::BackUp(..) => None,
+    });
+    cancelled.collect()
+}
+
+#[test]
+fn what_another_replica_may_be_about_to_join_is_not_cancelled_since_another_build_opens() {
+    let mut a = Owner::new();
+    let held = a.submit();
+    a.tell(Message::Tick);
+    let commands = a.tell(Message::Renewed(Ok(vec![Tenure::Lost])));
+    assert_eq!(cancelled(&commands), []);
+    let opening = Opening {
+        ownership: Some(Ownership {
+            build: BuildId(2),
+            ..held
+        }),
+        record: v1::Build::default(),
+        spec: spec(BuildId(2), Digest::of(b"another")),
+        c_toolchains: BTreeMap::new(),
+    };
+    let commands = a.tell(Message::Open(Box::new(opening)));
+    assert!(enqueued(&commands).is_some());
+    assert_eq!(cancelled(&commands), []);
+    // Nor since all is said again.
+    for incarnation in [1, 2] {
+        let seen = QueueSeen {
+            incarnation,
+            next: None,
+        };
+        let commands = a.tell(Message::QueueSeen(Ok(seen)));
+        assert_eq!(enqueued(&commands).is_some(), incarnation == 2);
+        assert_eq!(cancelled(&commands), []);
+    }
+    a.at += 6_000;
+    assert_eq!(cancelled(&a.tell(Message::Tick)).len(), 1);
 }

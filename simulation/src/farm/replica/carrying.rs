@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gofarm_engine::core::{News, Outcome};
-use gofarm_engine::{Answer, Away, Command, GraphRead, Message, Recording, ToQueue};
+use gofarm_engine::{Answer, Away, Command, GraphRead, Message, Recording, ToQueue, Told};
 use gofarm_proto::v1;
 
 use super::super::wire::{self, Ask, Sender};
@@ -30,6 +30,7 @@ impl Farm {
         match command {
             Command::TellQueue(said) => {
                 self.note(|| format!("s{at}: {}", tells(&said)));
+                self.check_cancels(at, &said);
                 self.ask_redis(at, Ask::Tell(said));
             }
             Command::ListenToQueue { pause } => {
@@ -85,11 +86,15 @@ impl Farm {
                 self.tell(at, Message::Explained(news));
             }
             Command::Measure(_) => self.tell(at, Message::Measured),
+            Command::Tell(told) => {
+                if let Told::LetGo(build) = &*told {
+                    self.note(|| format!("s{at} lets go of build {}", build.0));
+                }
+                let now = self.agenda.now();
+                self.replicas[at].wishes.see(&told, now);
+            }
             // Nothing is evicted here, nothing is large enough for an archive, and clients watch the registry.
-            Command::KeepInUse { .. }
-            | Command::Archive(_)
-            | Command::Tell(_)
-            | Command::Want { .. } => {}
+            Command::KeepInUse { .. } | Command::Archive(_) | Command::Want { .. } => {}
         }
     }
 

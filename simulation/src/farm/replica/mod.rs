@@ -5,6 +5,7 @@
 
 mod carrying;
 mod hearing;
+mod wishes;
 
 pub(super) use self::carrying::record;
 
@@ -15,10 +16,12 @@ use std::time::Duration;
 use gofarm_engine::core::{ActionResult, BuildId, CoreOptions, Owner, RunId, StragglerOptions};
 use gofarm_engine::registry::Ownership;
 use gofarm_engine::{
-    Books, Engine, EngineOptions, Fleet, Message, Now, Opening, Question, Recording, TICK,
+    Books, Engine, EngineOptions, Fleet, GraphRead, Message, Now, Opening, Question, Recording,
+    TICK,
 };
 use gofarm_proto::{ActionKey, v1};
 
+use self::wishes::Wishes;
 use super::wire::Ask;
 use super::{Event, Farm};
 use crate::flaw::Flaw;
@@ -48,6 +51,7 @@ pub(super) struct Replica {
     ended: BTreeSet<RunId>,
     /// What was heard to have succeeded.
     succeeded: BTreeSet<ActionKey>,
+    wishes: Wishes,
 }
 
 /// A question to Redis that is under way.
@@ -252,11 +256,22 @@ impl Farm {
 
     /// Tells the engine, and sets about what it wants done.
     fn tell(&mut self, at: usize, message: Message) {
-        let now = self.time();
+        let (now, flaw) = (self.time(), self.run.flaw);
         let Some(engine) = &mut self.replicas[at].engine else {
             return;
         };
-        let commands = engine.take(message, now);
+        let opens = matches!(
+            message,
+            Message::Open(_) | Message::GraphRead(_, GraphRead::Ready { .. })
+        );
+        let mut commands = Vec::new();
+        if opens && flaw == Some(Flaw::CancelsAtOnce) {
+            // As if it were so late that all are due that wait for their time.
+            let mut later = now;
+            later.at.0 += 6_000;
+            commands.extend(engine.take(Message::Tick, later));
+        }
+        commands.extend(engine.take(message, now));
         let excess = engine.excess();
         for command in commands {
             self.set_about(at, command);
