@@ -47,8 +47,9 @@ pub(super) fn record(request: v1::SubmitRequest) -> Result<v1::Build, String> {
     }
     names(&options).map_err(|error| error.to_string())?;
     if options.title.len() > TITLE_BYTES {
-        let end = options.title.floor_char_boundary(TITLE_BYTES);
-        options.title.truncate(end);
+        let fits = |(at, char): &(usize, char)| at + char.len_utf8() <= TITLE_BYTES;
+        let title = options.title.char_indices().take_while(fits);
+        options.title = title.map(|(_, char)| char).collect();
         options.title.push('…');
     }
     Ok(v1::Build {
@@ -221,7 +222,7 @@ pub(super) async fn graph(
             tracing::error!(build = %id, %error, "graph of a build that is taken over cannot be read");
             return GraphRead::Unreadable;
         }
-        Err(SubmitError::Unavailable(error)) => {
+        Err(SubmitError::Unavailable(error) | SubmitError::Full(error)) => {
             tracing::warn!(build = %id, %error, "graph of a build that is taken over cannot be read now");
             return GraphRead::Away;
         }
@@ -299,7 +300,6 @@ mod tests {
             build: BuildId(1).to_string(),
             options: Some(options),
             graph: Some(graph.into()),
-            ..v1::SubmitRequest::default()
         })
     }
 

@@ -1,4 +1,7 @@
-//! Tells the queue what an engine has for it, through outages. What it will never take stops nothing else.
+//! Tells the queue what an engine has for it, through outages. What it will never take stops nothing else, and neither does what it has no
+//! room for: that is told again with all else that is open, after a while.
+
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
@@ -6,12 +9,15 @@ use gofarm_engine::core::{News, Outcome, Owner, RunId, Task};
 use gofarm_engine::{Message, ToQueue};
 use gofarm_proto::ActionKey;
 use gofarm_queue::{LeaseQueue, QueueError};
+use tokio::time::sleep;
 
 use crate::retry::Retry;
 
 /// So many times in a row something fails while the queue answers otherwise; then it is not the queue that is away. With pauses of a
 /// second, ten seconds.
 const STRIKES: usize = 12;
+/// After which more is told to a queue that has no room.
+const FULL_PAUSE: Duration = Duration::from_secs(1);
 /// Tasks that are tried each by itself, at a time.
 const ALONE_AT_ONCE: usize = 16;
 
@@ -27,6 +33,7 @@ pub(super) async fn tell_queue(
         owner,
         failures: 0,
         refused: Vec::new(),
+        full: false,
     };
     let mut said = said.into_iter().peekable();
     while said.peek().is_some() {
@@ -55,6 +62,9 @@ pub(super) async fn tell_queue(
         if !back_ups.is_empty() {
             telling.insist(Say::BackUp(&back_ups)).await;
         }
+    }
+    if telling.full {
+        sleep(FULL_PAUSE).await;
     }
     Message::QueueTold {
         at_once: telling.failures == 0,
@@ -94,37 +104,55 @@ struct Telling<'a> {
     failures: u32,
     /// The ends of tasks that the queue does not take.
     refused: Vec<News>,
+    /// It has no room for more tasks, only for what ends some.
+    full: bool,
 }
 
 impl Telling<'_> {
     /// Enqueues tasks. If that is in vain for them together, then each by itself.
     async fn enqueue(&mut self, tasks: Vec<Task>) {
         let (queue, owner) = (self.queue, self.owner);
-        if tasks.is_empty() {
+        if tasks.is_empty() || self.full {
             return;
         }
         let Some(error) = self.insist(Say::Enqueue(&tasks)).await else {
             return;
         };
+        if self.full {
+            return;
+        }
         if let [task] = &*tasks {
             return self.refused.push(refusal(task, &error));
         }
         let alone = stream::iter(tasks).map(|task| async move {
             let alone = Say::Enqueue(std::slice::from_ref(&task));
             let (error, failures) = insist(queue, owner, alone).await;
-            (error.map(|error| refusal(&task, &error)), failures)
+            (task, error, failures)
         });
         let alone: Vec<_> = alone.buffered(ALONE_AT_ONCE).collect().await;
-        for (refused, failures) in alone {
-            self.refused.extend(refused);
+        for (task, error, failures) in alone {
             self.failures += failures;
+            if let Some(error) = error
+                && !self.is_full(&error)
+            {
+                self.refused.push(refusal(&task, &error));
+            }
         }
     }
 
     async fn insist(&mut self, say: Say<'_>) -> Option<QueueError> {
         let (error, failures) = insist(self.queue, self.owner, say).await;
         self.failures += failures;
-        error
+        error.inspect(|error| {
+            self.is_full(error);
+        })
+    }
+
+    /// Notes that there is no room, if this says so.
+    fn is_full(&mut self, error: &QueueError) -> bool {
+        let full = matches!(error, QueueError::Full { .. });
+        self.full |= full;
+        full
     }
 }
 
@@ -135,6 +163,10 @@ async fn insist(queue: &dyn LeaseQueue, owner: &Owner, say: Say<'_>) -> (Option<
     while let Err(error) = say.to(queue, owner).await {
         strikes = match &error {
             QueueError::Refused { .. } => STRIKES,
+            QueueError::Full { .. } => {
+                tracing::warn!(%error, "{} failed; what is open is told again", say.what());
+                return (Some(error), retry.failures + 1);
+            }
             _ => {
                 retry.again(&error).await;
                 match queue.incarnation().await {
@@ -168,7 +200,6 @@ fn refusal(task: &Task, error: &QueueError) -> News {
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
 
     use async_trait::async_trait;
     use gofarm_queue::conformance::fixture::{owner, task};
@@ -183,6 +214,9 @@ mod tests {
         away: AtomicUsize,
         /// What it says to the one: for good, or as if it were away.
         says_so: bool,
+        /// It has no room for tasks.
+        full: bool,
+        cancelled: AtomicUsize,
         taken: std::sync::Mutex<Vec<ActionKey>>,
     }
 
@@ -209,6 +243,11 @@ mod tests {
     impl LeaseQueue for Picky {
         async fn enqueue(&self, _: &Owner, tasks: Vec<Task>) -> Result<(), QueueError> {
             self.answer()?;
+            if self.full {
+                return Err(QueueError::Full {
+                    reason: "no memory".to_owned(),
+                });
+            }
             if tasks.iter().any(|other| other.key == task(BAD).key) {
                 return Err(match self.says_so {
                     true => QueueError::Refused {
@@ -223,6 +262,7 @@ mod tests {
         }
 
         async fn cancel(&self, _: &Owner, _: &[(ActionKey, RunId)]) -> Result<(), QueueError> {
+            self.cancelled.fetch_add(1, Ordering::Relaxed);
             self.answer()
         }
 
@@ -315,5 +355,24 @@ mod tests {
             ..Picky::default()
         };
         assert_eq!(told(&queue).await.1.len(), 1, "the one that it says so of");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_without_room_hears_what_ends_tasks_and_the_rest_is_told_again() {
+        let queue = Picky {
+            full: true,
+            ..Picky::default()
+        };
+        let said = vec![
+            ToQueue::Enqueue(Box::new(task(1))),
+            ToQueue::Cancel(task(9).key, task(9).run),
+            ToQueue::Enqueue(Box::new(task(2))),
+        ];
+        let message = tell_queue(&queue, &owner(), said).await;
+        let Message::QueueTold { at_once, refused } = message else {
+            panic!("{message:?}");
+        };
+        assert!(!at_once && refused.is_empty(), "{refused:?}");
+        assert_eq!(queue.cancelled.into_inner(), 1);
     }
 }

@@ -32,7 +32,7 @@ impl Asked {
             && long.len() > TEXT_BYTES
         {
             let (length, start) = (long.len(), long.chars().take(64));
-            return Err(malformed(&format!(
+            return Err(malformed(format!(
                 "a name of {length} bytes, which may have {TEXT_BYTES}: {:?}",
                 start.collect::<String>()
             )));
@@ -42,7 +42,7 @@ impl Asked {
             pool => pool,
         };
         let named: Result<PoolName, _> = pool.parse();
-        named.map_err(|error| malformed(&error.to_string()))?;
+        named.map_err(|error| malformed(error.to_string()))?;
         let pools: Arc<[Arc<str>]> = message
             .platforms
             .iter()

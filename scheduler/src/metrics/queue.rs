@@ -205,7 +205,8 @@ impl LeaseQueue for MeteredQueue {
             Err(
                 QueueError::StoreUnavailable { .. }
                 | QueueError::Unavailable { .. }
-                | QueueError::Refused { .. },
+                | QueueError::Refused { .. }
+                | QueueError::Full { .. },
             ) => {
                 self.metrics.queue.failed("complete");
             }

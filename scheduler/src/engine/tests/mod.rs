@@ -1,5 +1,6 @@
 //! Engines over a queue and a store in this process, and a registry in memory or on a real redis-server.
 
+mod full;
 mod keeping;
 mod placement;
 mod recording;

@@ -252,9 +252,11 @@ impl LeaseQueue for RedisQueue {
     }
 }
 
+type Encoded<'a> = (&'a Task, Vec<u8>);
+
 /// Encodes tasks, and parts them so that no call is too large for Redis.
-fn batches(tasks: Vec<&Task>) -> Result<Vec<Vec<(&Task, Vec<u8>)>>, QueueError> {
-    let mut batches: Vec<Vec<(&Task, Vec<u8>)>> = Vec::new();
+fn batches(tasks: Vec<&Task>) -> Result<Vec<Vec<Encoded<'_>>>, QueueError> {
+    let mut batches: Vec<Vec<Encoded<'_>>> = Vec::new();
     let mut room = 0;
     for task in tasks {
         let encoded = record::encode_task(task);

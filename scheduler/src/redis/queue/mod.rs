@@ -133,16 +133,23 @@ impl RedisQueue {
     /// Tells the other processes which pools there are, and hears it from them.
     async fn exchange_pools(&self) -> Result<(), QueueError> {
         let key = self.pools().names_key();
-        let mut pipe = redis::pipe();
-        let mine = self.pools().in_use(Instant::now());
-        let names: Vec<&str> = mine.iter().map(|pool| &*pool.name).collect();
-        pipe.sadd(&key, names).ignore().smembers(&key);
-        let (theirs,): (Vec<String>,) = self
+        let mut read = redis::pipe();
+        read.smembers(&key);
+        let (mut theirs,): (HashSet<String>,) = self
             .link
-            .call(async |mut connection| pipe.query_async(&mut connection).await)
+            .call(async |mut connection| read.query_async(&mut connection).await)
             .await?;
+        let mut mine = self.pools().in_use(Instant::now());
+        mine.retain(|pool| !theirs.contains(&*pool.name));
+        // Only what is new: when memory is used up, nothing can be added.
+        if !mine.is_empty() {
+            let mut tell = redis::pipe();
+            let names: Vec<&str> = mine.iter().map(|pool| &*pool.name).collect();
+            tell.sadd(&key, names).ignore();
+            self.tell(&tell).await?;
+            theirs.extend(mine.iter().map(|pool| pool.name.to_string()));
+        }
         // Another process has let go of those that are not among them.
-        let theirs: HashSet<String> = theirs.into_iter().collect();
         for pool in self.pools().all() {
             let name: &str = &pool.name;
             if !theirs.contains(name) && !pool.is_in_use(Instant::now()) {
@@ -161,6 +168,12 @@ impl RedisQueue {
         Ok(())
     }
 
+    async fn tell(&self, pipe: &redis::Pipeline) -> Result<(), QueueError> {
+        self.link
+            .call(async |mut connection| pipe.query_async(&mut connection).await)
+            .await
+    }
+
     /// Lets go of a pool that nobody uses, unless somebody does by now.
     async fn forget(&self, pool: &Pool) -> Result<(), QueueError> {
         if pool.is_in_use(Instant::now()) {
@@ -176,10 +189,7 @@ impl RedisQueue {
         if gone {
             let mut pipe = redis::pipe();
             pipe.srem(self.pools().names_key(), &*pool.name).ignore();
-            let sent = self
-                .link
-                .call(async |mut connection| pipe.query_async(&mut connection).await);
-            sent.await.map(|()| ())?;
+            self.tell(&pipe).await?;
             self.no_longer_known(pool);
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! One suite for both registries; the faults of a real redis-server are tested with the engine.
 
+mod full;
 mod model;
 mod open;
 
