@@ -47,6 +47,7 @@ impl Farm {
                 if let CallAnswer::Completed = answer
                     && let Request::Complete(lease, Outcome::Succeeded(result)) = &call.request
                 {
+                    self.replicas[call.replica].was_told(lease.key);
                     let since = self.agenda.now();
                     let errand = Errand::Record(lease.key, result.clone());
                     let event = ReplicaEvent::Store(errand, since);
@@ -218,9 +219,6 @@ impl Farm {
             Ok(_) => {
                 if let Err(offence) = self.ledger.completed(id, outcome, now) {
                     self.violated(offence);
-                }
-                if let Outcome::Succeeded(_) = outcome {
-                    self.accepted.insert(id.key, now);
                 }
                 if let Outcome::Succeeded(result) = outcome
                     && let Some(output) = result.outputs.iter().find(|o| !self.store.has(&o.digest))

@@ -23,8 +23,8 @@
 //!   environment's reasons, these really occurred: so many lost attempts, such lost blobs;
 //! - in the calm, a build whose owner is gone has the next one after a bounded time;
 //! - what a replica has to tell the queue is never more than what is open (`Engine::excess`), however often that is said anew;
-//! - in the end each success that the queue accepted has come into the action cache, but for those of which everybody died who had
-//!   heard of it;
+//! - each success that the queue accepted has come into the action cache in the end, unless everybody has died who was told of it: the
+//!   replica of its worker by the queue's answer, the owners by the news;
 //! - in the end nothing is left: no task, no lease, no question, no open build, no running process.
 
 mod arrival;
@@ -41,7 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gofarm_engine::core::{Millis, News, Owner};
-use gofarm_proto::{ActionKey, Digest};
+use gofarm_proto::Digest;
 use gofarm_queue::{BlobPresence, Clock, InProcessQueue, LeaseQueue, ManualClock, QueueOptions};
 
 use self::builds::Build;
@@ -142,10 +142,6 @@ struct Farm {
     memory: Arc<InProcessQueue>,
     queue: Arc<dyn LeaseQueue>,
     ledger: Ledger,
-    /// Successes that the queue accepted, and when it did last.
-    accepted: BTreeMap<ActionKey, u64>,
-    /// When a replica last died, or the queue lost its data.
-    last_loss: u64,
     registry: Registry,
     /// News that were taken from the queue and that their owner has not acknowledged, numbered.
     mailboxes: BTreeMap<Owner, Vec<(u64, News)>>,
@@ -214,8 +210,6 @@ impl Farm {
             network: Network::new(weather.network),
             agenda: Agenda::new(),
             ledger: Ledger::default(),
-            accepted: BTreeMap::new(),
-            last_loss: 0,
             registry: Registry::new(run.flaw),
             mailboxes: BTreeMap::new(),
             replicas: (0..weather.replicas).map(|_| Replica::default()).collect(),
@@ -326,11 +320,9 @@ impl Farm {
         }
     }
 
-    /// No work is lost that was accepted. Who was told of it by a worker may have died, and who wanted it; but not both.
+    /// No work is lost that was accepted and that anybody alive knows of.
     fn check_recorded(&mut self) {
-        let heard = self.replicas.iter().flat_map(Replica::succeeded);
-        let later = self.accepted.iter().filter(|(_, at)| **at > self.last_loss);
-        let mut known = heard.chain(later.map(|(key, _)| key));
+        let mut known = self.replicas.iter().flat_map(Replica::succeeded);
         let lacks = known.find(|key| !self.store.was_recorded(key)).copied();
         drop(known);
         if let Some(key) = lacks {

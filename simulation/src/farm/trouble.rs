@@ -52,7 +52,6 @@ impl Farm {
                 self.builds.iter_mut().for_each(super::Build::lost);
             }
             Fault::ResetQueue => {
-                self.last_loss = self.agenda.now();
                 self.memory.reset();
                 self.mailboxes.clear();
                 self.ledger.reset(self.agenda.now());

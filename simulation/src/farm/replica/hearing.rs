@@ -80,7 +80,7 @@ impl Farm {
                 continue;
             };
             if let Outcome::Succeeded(_) = outcome {
-                replica.succeeded.insert(*key);
+                replica.was_told(*key);
             }
             // Words for it are found first, or sources that it lacks: it is no end yet.
             let ends = !matches!(

@@ -49,7 +49,7 @@ pub(super) struct Replica {
     heard: u64,
     /// Runs whose end was heard of.
     ended: BTreeSet<RunId>,
-    /// What was heard to have succeeded.
+    /// What it was told to have succeeded, by an answer of the queue or by news.
     succeeded: BTreeSet<ActionKey>,
     wishes: Wishes,
 }
@@ -113,7 +113,12 @@ impl Replica {
         (engine.open_work(), builds)
     }
 
-    /// What this process has heard to have succeeded.
+    /// This process was told that a result was accepted.
+    pub fn was_told(&mut self, key: ActionKey) {
+        self.succeeded.insert(key);
+    }
+
+    /// What this process was told to have succeeded.
     pub fn succeeded(&self) -> impl Iterator<Item = &ActionKey> {
         self.succeeded.iter()
     }
@@ -155,7 +160,6 @@ impl Farm {
     }
 
     pub(super) fn crash_replica(&mut self, at: usize) {
-        self.last_loss = self.agenda.now();
         let life = self.replicas[at].life;
         self.replicas[at] = Replica {
             life,
