@@ -29,7 +29,8 @@ impl Engine {
         if let Some(open) = self.builds.get_mut(&id) {
             // Submitted again after the registry had lost it and before it was told again: what has happened counts.
             open.ownership = ownership;
-            open.log.lose();
+            open.is_held(self.now.at);
+            open.lose(self.now.at);
             return;
         }
         let mut build = OpenBuild::new(ownership, record, EventLog::default(), self.now.at);

@@ -370,3 +370,36 @@ fn what_another_replica_may_be_about_to_join_is_not_cancelled_since_another_buil
     a.at += 6_000;
     assert_eq!(cancelled(&a.tell(Message::Tick)).len(), 1);
 }
+
+/// What a replica wants written anew.
+fn restores(commands: &[Command]) -> usize {
+    let restores = commands.iter().map(|command| match command {
+        Command::Write { restores, .. } => restores.len(),
+        _ => 0,
+    });
+    restores.sum()
+}
+
+#[test]
+fn who_may_have_a_successor_lets_it_write_again_first_what_the_registry_lost() {
+    for (asleep, at_once) in [(1_000, true), (7_000, false)] {
+        let mut a = Owner::new();
+        a.submit();
+        a.tell(Message::Tick);
+        a.at += asleep;
+        // Straight to the engine, since the table would write at once.
+        let commands = a
+            .engine
+            .take(Message::Renewed(Ok(vec![Tenure::Unknown])), a.now());
+        assert_eq!(restores(&commands) == 1, at_once);
+        if at_once {
+            continue;
+        }
+        a.at += 2_000;
+        let commands = a.engine.take(Message::Tick, a.now());
+        assert_eq!(restores(&commands), 0);
+        a.at += 2_000;
+        let commands = a.engine.take(Message::Tick, a.now());
+        assert_eq!(restores(&commands), 1, "nobody else has done so");
+    }
+}
