@@ -166,10 +166,11 @@ impl Farm {
         let worker: Arc<str> = format!("w{}", call.worker).into();
         match &call.request {
             Request::Acquire { free, running } => {
-                self.ledger.requested(now);
+                let pools = self.pools_of(call.worker);
+                self.ledger.requested(&pools, now);
                 let request = LeaseRequest {
                     worker: worker.clone(),
-                    pools: ["default".into()].into(),
+                    pools,
                     max: *free,
                     wait: Duration::ZERO,
                     running: *running,

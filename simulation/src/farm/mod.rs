@@ -2,7 +2,7 @@
 //!
 //! Replicas carry out what their [`Engine`](gofarm_engine::Engine) decides, over a queue and a registry that both are Redis; workers
 //! call a replica, which passes the call on to the queue, and records a result that was accepted; clients watch their builds in the
-//! registry. Every one of these messages goes over the
+//! registry. A farm has one pool of workers, or two that share results and no task. Every one of these messages goes over the
 //! network. After a while the faults stop, and builds that failed for the environment's reasons are submitted again.
 //!
 //! Checked all the time, and at the end:
@@ -30,6 +30,7 @@
 mod arrival;
 mod builds;
 mod client;
+mod pools;
 mod registry;
 mod replica;
 mod trouble;
@@ -45,6 +46,7 @@ use gofarm_proto::Digest;
 use gofarm_queue::{BlobPresence, Clock, InProcessQueue, LeaseQueue, ManualClock, QueueOptions};
 
 use self::builds::Build;
+use self::pools::shapes;
 use self::registry::Registry;
 use self::replica::Replica;
 use self::wire::Message;
@@ -390,22 +392,6 @@ impl Farm {
         self.note(|| format!("VIOLATION: {what}"));
         self.violation.get_or_insert(what);
     }
-}
-
-/// One to four builds; those after the first often share actions with one before.
-fn shapes(random: &mut Random) -> Vec<Shape> {
-    let count = random.between(1, 4);
-    let size = [3, 10, 25, 40][random.index(4)];
-    let mut shapes: Vec<Shape> = Vec::new();
-    for _ in 0..count {
-        let shape = match shapes.last() {
-            Some(last) if random.chance(300) => last.clone(),
-            Some(last) if random.chance(500) => last.edited(random),
-            _ => Shape::random(random, size),
-        };
-        shapes.push(shape);
-    }
-    shapes
 }
 
 /// Short names in traces.
