@@ -24,6 +24,18 @@ pub enum QueueError {
         /// What the store said.
         reason: String,
     },
+    /// What was asked for can never be done. Asking again is in vain.
+    #[error("refused by the lease queue: {reason}")]
+    Refused {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The queue's own storage has no memory left for more tasks. Nothing was changed; what ends frees some.
+    #[error("lease queue full: {reason}; tasks that end free some memory, or give it more")]
+    Full {
+        /// What happened.
+        reason: String,
+    },
     /// The queue's own storage could not be reached. Whether the change was made is not known.
     #[error("lease queue unavailable: {reason}; try again")]
     Unavailable {

@@ -12,6 +12,10 @@ use gofarm_engine::core::{Outcome, RunId, Task};
 /// By how much [`QueueOptions::placement_grace`] is shorter for a part of a pool that is known and has no workers there.
 pub const GRACE_OF_A_KNOWN_POOL: u32 = 5;
 
+/// A part of a pool that has nothing is remembered for so long after its last worker: that one may come back. One that never had a worker is not
+/// remembered at all.
+pub const PART_REMEMBERED: Duration = Duration::from_secs(60 * 60);
+
 /// The times that a queue works with.
 #[derive(Clone, Copy, Debug)]
 pub struct QueueOptions {

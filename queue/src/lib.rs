@@ -21,6 +21,8 @@ pub use error::QueueError;
 pub use gofarm_engine::core::{FencingToken, News, Owner, pool_of};
 pub use in_process::InProcessQueue;
 pub use lease::{Lease, LeaseId, LeaseRequest, Renewal, TaskOutput};
-pub use lease_queue::{GRACE_OF_A_KNOWN_POOL, LeaseQueue, QueueOptions, QueueStats, Reaped};
+pub use lease_queue::{
+    GRACE_OF_A_KNOWN_POOL, LeaseQueue, PART_REMEMBERED, QueueOptions, QueueStats, Reaped,
+};
 pub use presence::BlobPresence;
 pub use share::{LEAST_COST, PASSED, SEARCHED, cost};

@@ -55,8 +55,8 @@ pub enum RpcError {
         /// What it said.
         reason: String,
     },
-    /// The farm has no room for what was to be stored. Trying again does not help before somebody makes some.
-    #[error("the farm {address} cannot {what}: its store has no room: {reason}")]
+    /// The farm has no room for what was to be stored, or for another build. Trying again does not help before somebody makes some.
+    #[error("the farm {address} cannot {what}: it has no room: {reason}")]
     Full {
         /// What was tried.
         what: &'static str,

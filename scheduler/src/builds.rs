@@ -44,7 +44,10 @@ fn id(build: &str) -> Result<BuildId, Status> {
 }
 
 fn unavailable(error: RegistryError) -> Status {
-    Status::unavailable(error.to_string())
+    match &error {
+        RegistryError::Full { .. } => Status::resource_exhausted(error.to_string()),
+        _ => Status::unavailable(error.to_string()),
+    }
 }
 
 fn not_found(build: BuildId) -> Status {
@@ -67,6 +70,7 @@ impl Builds for BuildsService {
             SubmitError::Invalid(_) => Status::invalid_argument(error.to_string()),
             SubmitError::NoGraph(_) => Status::not_found(error.to_string()),
             SubmitError::Unavailable(_) => Status::unavailable(error.to_string()),
+            SubmitError::Full(_) => Status::resource_exhausted(error.to_string()),
         })?;
         Ok(Response::new(v1::SubmitResponse { accepted }))
     }

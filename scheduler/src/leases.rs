@@ -4,6 +4,7 @@
 //! anything to an end is kept from taking the farm's tasks one after the other (see `standing`).
 
 mod by_time;
+mod crashing;
 mod message;
 mod standing;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use self::crashing::Crashing;
 use self::message::Asked;
 use self::standing::{Allowance, Standings, Verdict};
 use self::waiting::WaitingCalls;
@@ -54,6 +56,7 @@ pub struct LeasesService {
     replica: Arc<str>,
     standings: Mutex<Standings>,
     waiting: WaitingCalls,
+    crashing: Crashing,
 }
 
 impl LeasesService {
@@ -74,6 +77,7 @@ impl LeasesService {
             replica: "".into(),
             standings: Mutex::default(),
             waiting: WaitingCalls::default(),
+            crashing: Crashing::default(),
         }
     }
 
@@ -164,6 +168,9 @@ impl LeasesService {
             () = waiting.dismissed() => Vec::new(),
             () = self.closing.cancelled() => Vec::new(),
         };
+        for lease in &leases {
+            self.crashing.is_told(&lease.id.key).await;
+        }
         let (left, leases): (Vec<Lease>, Vec<Lease>) = {
             let (mut standings, now) = (self.standings(), Instant::now());
             let leaves = |lease: &Lease| standings.leaves(&name, &lease.id.key, now);
@@ -202,8 +209,8 @@ impl LeasesService {
     }
 
     /// A result that counts is in the action cache before anybody else hears of it: the owner of its build may just
-    /// have died, and whoever takes over looks there. Nobody else records it, so it is tried again while the store is away; the
-    /// worker need not wait for that.
+    /// have died, and whoever takes over looks there. It is tried again while the store is away; the worker
+    /// need not wait for that. Should this process end before, that owner records it.
     async fn record(&self, lease: &LeaseId, worker: &str, result: &ActionResult) {
         let recording = Recording {
             key: lease.key,
@@ -303,24 +310,20 @@ impl v1::leases_server::Leases for LeasesService {
             Outcome::Succeeded(result) => Some(result.clone()),
             _ => None,
         };
-        let judge = |verdict| {
-            let now = Instant::now();
-            self.standings()
-                .judge(&request.worker, lease.key, verdict, now);
-        };
         let crashed = matches!(verdict, Verdict::Crashed(_));
-        if crashed {
-            // Before the task is in the queue again, where a waiting call of the same worker would get it.
-            judge(verdict.clone());
-        }
+        let telling = crashed.then(|| self.crashing.tell(lease.key));
         let mut response = v1::CompleteResponse::default();
-        let state = match self.queue.complete(&lease, outcome).await {
+        let completed = self.queue.complete(&lease, outcome).await;
+        if let Ok(worker) = &completed {
+            // Who held the lease by the books of the queue, and once for each, whoever says what how often.
+            let now = Instant::now();
+            self.standings().judge(worker, lease.key, verdict, now);
+        }
+        drop(telling);
+        let state = match completed {
             Ok(worker) => {
                 if let Some(result) = result {
                     self.record(&lease, &worker, &result).await;
-                }
-                if !crashed {
-                    judge(verdict);
                 }
                 v1::LeaseState::LeaseHeld
             }

@@ -12,6 +12,7 @@ mod custody;
 pub mod engine;
 pub mod farm;
 pub mod http;
+pub mod just_recorded;
 pub mod leases;
 pub mod listen;
 pub mod maintenance;

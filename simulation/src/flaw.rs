@@ -45,6 +45,10 @@ pub enum Flaw {
     KeepsLostBuilds,
     /// Whoever waits for lost sources does not hear that they have come.
     NeverProvided,
+    /// A replica that has lost a build cancels its tasks as soon as it opens another build, before the next owner can have joined them.
+    CancelsAtOnce,
+    /// Owners leave it to others to record what was accepted.
+    ForgetsResults,
     /// Workers do not give up a lease that they cannot renew, so two run one task.
     NoKill,
 }

@@ -27,6 +27,7 @@ enum End {
 #[derive(Debug)]
 struct Entry {
     key: ActionKey,
+    pool: Arc<str>,
     label: Arc<str>,
     worker: Arc<str>,
     exclusive: bool,
@@ -51,23 +52,25 @@ pub type Offence = String;
 #[derive(Debug, Default)]
 pub struct Ledger {
     entries: BTreeMap<FencingToken, Entry>,
-    /// When a worker last asked for tasks.
-    last_request: u64,
-    longest_pause: u64,
+    /// When a worker last asked for tasks of each pool, and the longest pause before.
+    requests: BTreeMap<Arc<str>, (u64, u64)>,
     seconds: u64,
     seconds_first: u64,
 }
 
 impl Ledger {
-    /// A worker asked at this time.
-    pub fn requested(&mut self, now: u64) {
-        self.longest_pause = self.longest_pause_ms(now);
-        self.last_request = now;
+    /// A worker of these pools asked at this time.
+    pub fn requested(&mut self, pools: &[Arc<str>], now: u64) {
+        for pool in pools {
+            let longest = self.longest_pause_ms(pool, now);
+            self.requests.insert(pool.clone(), (now, longest));
+        }
     }
 
-    /// The longest time for which no worker asked.
-    pub fn longest_pause_ms(&self, now: u64) -> u64 {
-        self.longest_pause.max(now - self.last_request)
+    /// The longest time for which no worker asked for tasks of a pool.
+    pub fn longest_pause_ms(&self, pool: &Arc<str>, now: u64) -> u64 {
+        let (last, longest) = self.requests.get(pool).copied().unwrap_or_default();
+        longest.max(now - last)
     }
 
     /// The queue gave a lease.
@@ -77,14 +80,15 @@ impl Ledger {
     /// Its token was given before, another lease of the task is live, unless it is the second of a straggler, or an
     /// exclusive task is not alone.
     pub fn given(&mut self, lease: &Lease, worker: &Arc<str>, now: u64) -> Result<(), Offence> {
-        let (id, exclusive) = (lease.id, lease.task.exclusive);
+        let (id, exclusive, pool) = (lease.id, lease.task.exclusive, &lease.task.pool);
         let mut shared = None;
         let live = self.entries.iter_mut();
         for (token, other) in live.filter(|(_, other)| other.is_live(now)) {
             let second = other.backed_up && other.shared.is_none() && !exclusive;
-            if other.key == id.key && second && other.worker != *worker {
+            let same = other.key == id.key && other.pool == *pool;
+            if same && second && other.worker != *worker {
                 (other.shared, shared) = (Some(false), Some(true));
-            } else if other.key == id.key {
+            } else if same {
                 return Err(format!(
                     "one task is leased twice at once: {} as {token:?} to {} and as {:?} to {worker}",
                     id.key, other.worker, id.token
@@ -99,6 +103,7 @@ impl Ledger {
         }
         let entry = Entry {
             key: id.key,
+            pool: pool.clone(),
             label: lease.task.label.clone(),
             worker: worker.clone(),
             exclusive,
@@ -155,11 +160,12 @@ impl Ledger {
             Outcome::OutOfMemory { .. } => End::OutOfMemory,
             _ => End::Accepted,
         };
-        let (key, second) = (entry.key, entry.shared == Some(true));
+        let (key, pool) = (entry.key, entry.pool.clone());
+        let second = entry.shared == Some(true);
         if matches!(outcome, Outcome::Succeeded(_) | Outcome::Failed(_)) {
             let mut overtaken = false;
             for other in self.entries.values_mut() {
-                if other.key == key && other.is_live(now) {
+                if other.key == key && other.pool == pool && other.is_live(now) {
                     other.end = End::Overtaken;
                     overtaken = true;
                 }

@@ -230,9 +230,13 @@ impl<'a> Load<'a> {
                     self.borne.succeeded += usize::from(well);
                 }
             }
+            // The service has recorded them.
+            Command::Record(records) => {
+                let keys = records.iter().map(|recording| recording.key).collect();
+                self.tell(Message::Recorded(keys));
+            }
             // Nothing is lost, hopeless, kept or given up here.
             Command::Explain(_)
-            | Command::Record(_)
             | Command::FindMissing(_)
             | Command::KeepInUse { .. }
             | Command::ReadBuild(_)
@@ -258,7 +262,13 @@ impl<'a> Load<'a> {
                     }
                 }
                 self.crew.enqueue(tasks)?;
-                self.answer(1, Message::QueueTold { at_once: true });
+                self.answer(
+                    1,
+                    Message::QueueTold {
+                        at_once: true,
+                        refused: Vec::new(),
+                    },
+                );
                 // A ring wakes as many as there are tasks.
                 for _ in 0..self.crew.waiting().min(self.crew.idle_count()) {
                     if let Some(worker) = self.crew.idle() {

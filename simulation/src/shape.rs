@@ -42,6 +42,8 @@ pub struct Shape {
     /// Nodes that do not depend on a failed one go on.
     pub keep_going: bool,
     no_cache: bool,
+    /// Whose workers run it.
+    pool: Arc<str>,
 }
 
 /// How a node must end when nothing but its own doing can make it fail.
@@ -85,7 +87,19 @@ impl Shape {
             nodes: nodes.collect(),
             keep_going: random.chance(850),
             no_cache: random.chance(100),
+            pool: "default".into(),
         }
+    }
+
+    /// The same build by the workers of another pool.
+    pub fn of_pool(self, pool: &str) -> Shape {
+        let pool = pool.into();
+        Shape { pool, ..self }
+    }
+
+    /// Whose workers run it.
+    pub fn pool(&self) -> &Arc<str> {
+        &self.pool
     }
 
     /// The same build after an edit: one action does something else.
@@ -131,6 +145,7 @@ impl Shape {
         let options = BuildOptions {
             keep_going: self.keep_going,
             no_cache: self.no_cache,
+            pool: self.pool.clone(),
             ..BuildOptions::default()
         };
         let nodes = self.nodes.iter().map(|node| NodeSpec {

@@ -14,6 +14,8 @@ use crate::random::Random;
 struct Content {
     blobs: BTreeSet<Digest>,
     actions: BTreeMap<ActionKey, Arc<ActionResult>>,
+    /// What was recorded, lost since or not.
+    recorded: BTreeSet<ActionKey>,
     /// How often each blob was lost.
     losses: BTreeMap<Digest, u32>,
 }
@@ -45,8 +47,14 @@ impl Store {
     /// Writes a result into the action cache. False if another one is there: the action is not deterministic.
     pub fn record(&self, key: ActionKey, result: Arc<ActionResult>) -> bool {
         let mut content = self.content();
+        content.recorded.insert(key);
         let before = content.actions.entry(key).or_insert_with(|| result.clone());
         before.outputs == result.outputs
+    }
+
+    /// Whether a result was recorded for it, lost since or not.
+    pub fn was_recorded(&self, key: &ActionKey) -> bool {
+        self.content().recorded.contains(key)
     }
 
     /// The recorded result of an action; with `verify` only if all its blobs are there.

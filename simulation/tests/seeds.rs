@@ -136,7 +136,10 @@ fn assert_found(flaw: Flaw, expected: &str) {
 
 #[test]
 fn a_stale_worker_and_a_queue_without_fences_are_found() {
-    assert_found(Flaw::Unfenced, "a stale completion was accepted");
+    let what = found(Flaw::Unfenced).expect("a queue without fences is not noticed");
+    // The end of one worker of a straggler may be taken for that of the other.
+    let ways = ["a stale completion was accepted", "leased twice at once"];
+    assert!(ways.iter().any(|way| what.contains(way)), "{what}");
 }
 
 #[test]
@@ -199,7 +202,13 @@ fn builds_that_nobody_takes_over_are_found() {
 #[test]
 fn a_next_owner_that_does_not_know_what_was_told_is_found() {
     let what = found(Flaw::ForgetsLog).expect("a forgotten log is not noticed");
-    let ways = ["is accepted twice", "is told twice", "has other events"];
+    let ways = [
+        "is accepted twice",
+        "is told twice",
+        "has other events",
+        // What the registry does not take of an owner that knows less than it has.
+        "not over long after the faults stopped",
+    ];
     assert!(ways.iter().any(|way| what.contains(way)), "{what}");
 }
 
@@ -217,6 +226,16 @@ fn a_build_that_does_not_hear_that_its_sources_have_come_is_found() {
         Flaw::NeverProvided,
         "not over long after the faults stopped",
     );
+}
+
+#[test]
+fn an_owner_that_leaves_it_to_others_to_record_what_was_accepted_is_found() {
+    assert_found(Flaw::ForgetsResults, "is not in the action cache");
+}
+
+#[test]
+fn a_replica_that_cancels_what_the_next_owner_may_be_about_to_join_is_found() {
+    assert_found(Flaw::CancelsAtOnce, "may be about to join");
 }
 
 #[test]

@@ -193,7 +193,10 @@ impl<'a> Driver<'a> {
             }
             Command::TellQueue(said) => {
                 self.tell_queue(said).await?;
-                Message::QueueTold { at_once: true }
+                Message::QueueTold {
+                    at_once: true,
+                    refused: Vec::new(),
+                }
             }
             Command::Want { build, digests } => Message::Provided(build, self.provide(&digests)?),
             Command::FindMissing(asked) => Message::Missing {

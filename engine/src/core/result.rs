@@ -1,5 +1,6 @@
 //! What a finished action left behind.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use gofarm_proto::{Digest, LONGEST_LOG, ParseDigestError, v1};
@@ -130,6 +131,7 @@ impl TryFrom<v1::ActionResult> for ActionResult {
 
     fn try_from(message: v1::ActionResult) -> Result<Self, Self::Error> {
         let mut outputs: Vec<OutputFile> = Vec::with_capacity(message.outputs.len());
+        let mut names: HashSet<Arc<str>> = HashSet::with_capacity(message.outputs.len());
         for file in message.outputs {
             let Some(digest) = &file.digest else {
                 return Err(MalformedResult::NoDigest(file.name));
@@ -138,11 +140,12 @@ impl TryFrom<v1::ActionResult> for ActionResult {
                 Ok(digest) => digest,
                 Err(error) => return Err(MalformedResult::Digest(file.name, error)),
             };
-            if outputs.iter().any(|other| *other.name == *file.name) {
+            let name: Arc<str> = file.name.as_str().into();
+            if !names.insert(name.clone()) {
                 return Err(MalformedResult::Twice(file.name));
             }
             outputs.push(OutputFile {
-                name: file.name.into(),
+                name,
                 digest,
                 executable: file.executable,
             });
@@ -255,6 +258,15 @@ mod tests {
         assert_eq!(v1::ActionResult::from(&result), message);
         assert_eq!(result.output("object"), Some(Digest::of(b"object")));
         assert_eq!(result.output("none"), None);
+    }
+
+    /// Compared with each other they would take minutes.
+    #[test]
+    fn a_result_may_have_many_outputs() {
+        let names: Vec<String> = (0..200_000).map(|number| format!("{number:08}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let read = ActionResult::try_from(message(&names)).unwrap();
+        assert_eq!(read.outputs.len(), names.len());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A build as it is submitted, checked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use gofarm_proto::{Digest, ParseDigestError, v1};
@@ -293,7 +293,9 @@ impl BuildSpec {
 struct Assembly {
     spec: BuildSpec,
     name_index: HashMap<Arc<str>, u32>,
-    pools: Vec<(v1::Platform, Arc<str>)>,
+    /// The parts that nodes wait in, of which a hostile graph has one for each node.
+    pools: HashSet<Arc<str>>,
+    last_pool: Option<(v1::Platform, Arc<str>)>,
     /// The edges of the node in the making, for finding one that occurs twice.
     seen: Vec<(u32, u32)>,
 }
@@ -311,7 +313,8 @@ impl Assembly {
                 priors: Vec::new(),
             },
             name_index: HashMap::new(),
-            pools: Vec::new(),
+            pools: HashSet::new(),
+            last_pool: None,
             seen: Vec::new(),
         }
     }
@@ -397,13 +400,22 @@ impl Assembly {
             Some(platform) if options.by_platform => platform,
             _ => return options.pool.clone(),
         };
-        // A build has actions of one or two platforms.
-        let known = self.pools.iter().find(|(known, _)| known == platform);
-        if let Some((_, pool)) = known {
+        // A build has actions of one or two platforms, and neighbours are mostly of the same.
+        if let Some((last, pool)) = &self.last_pool
+            && last == platform
+        {
             return pool.clone();
         }
-        let pool: Arc<str> = platform_pool(&options.pool, platform).into();
-        self.pools.push((platform.clone(), pool.clone()));
+        let part = platform_pool(&options.pool, platform);
+        let pool = match self.pools.get(part.as_str()) {
+            Some(known) => known.clone(),
+            None => {
+                let pool: Arc<str> = part.into();
+                self.pools.insert(pool.clone());
+                pool
+            }
+        };
+        self.last_pool = Some((platform.clone(), pool.clone()));
         pool
     }
 

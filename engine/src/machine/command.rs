@@ -14,7 +14,7 @@ use crate::registry::{Append, Measurement, Ownership, Restore};
 /// gives no two at a time whose order matters. Those that have an answer name it.
 #[derive(Debug)]
 pub enum Command {
-    /// Tell the queue all of this in order, again and again until it has taken it; answer with
+    /// Tell the queue all of this in order, again and again until it has taken it, or refused it for good; answer with
     /// [`QueueTold`](super::Message::QueueTold).
     TellQueue(Vec<ToQueue>),
     /// Ask the queue for news after a pause, and wait a while for some; answer with [`News`](super::Message::News).
@@ -32,8 +32,8 @@ pub enum Command {
     Explain(Box<Unplaced>),
     /// Ask the action cache; answer with [`Answers`](super::Message::Answers). A cache that is away for long has nothing.
     LookUp(Vec<Question>),
-    /// Write results into the action cache, however often it takes, within reason; answer with
-    /// [`Recorded`](super::Message::Recorded).
+    /// Write results into the action cache, unless they are there, however often it takes, within reason; answer with
+    /// [`Recorded`](super::Message::Recorded). In a farm they are there most often: somebody else should have recorded them by now.
     Record(Vec<Recording>),
     /// Ask the store which of these it lacks; answer with [`Missing`](super::Message::Missing).
     FindMissing(Vec<Digest>),
@@ -89,6 +89,8 @@ pub enum Command {
         appends: Vec<Append>,
         /// All that is owned.
         held: Vec<Ownership>,
+        /// Results that somebody else records, and that are not known to be recorded: as for [`Command::Record`].
+        records: Vec<Recording>,
     },
     /// A client is to provide these blobs, which the build reads and nobody makes. Only without a registry.
     Want {
@@ -138,7 +140,7 @@ pub struct Question {
     pub verify: bool,
     /// A result that is on its way into the cache: the answer, unless it fails `verify`.
     pub known: Option<Arc<ActionResult>>,
-    /// A result was made just now, and is being recorded by who heard of it: it is worth a short wait.
+    /// A result was made just now, and is being recorded: it is worth a short wait.
     pub coming: bool,
 }
 

@@ -66,6 +66,8 @@ pub enum Message {
     QueueTold {
         /// No try failed.
         at_once: bool,
+        /// The ends of tasks that the queue will never take, each with the reason.
+        refused: Vec<News>,
     },
     /// To [`LookAtQueue`](super::Command::LookAtQueue).
     QueueSeen(Result<QueueSeen, Away>),

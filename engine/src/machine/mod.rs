@@ -16,6 +16,7 @@
 //! which running task takes far longer than it did before ([`Stragglers`]).
 
 mod command;
+mod delayed;
 mod event_log;
 mod for_queue;
 mod inherited;
@@ -40,17 +41,16 @@ pub use message::{
 };
 pub use options::{Books, EngineOptions, Fleet};
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gofarm_proto::ActionKey;
-
+use self::delayed::Delayed;
 use self::open_build::OpenBuild;
 use self::outbox::Outbox;
 use self::tenure::RenewalRound;
 use self::wants::Wants;
 use self::whereabouts::Whereabouts;
-use crate::core::{BuildId, Core, Event, Ignored, Millis, RunId, Stragglers};
+use crate::core::{BuildId, Core, Event, Ignored, Millis, Stragglers};
 use crate::registry::Ownership;
 
 /// How often an engine is told the time: ownership is renewed, and everything else is looked at that nobody rings for.
@@ -70,8 +70,7 @@ pub struct Engine {
     wants: Wants,
     whereabouts: Whereabouts,
     stragglers: Stragglers,
-    /// Cancellations of what another replica's build may be about to join, and when they are due; see `Engine::lose`.
-    delayed: VecDeque<(Millis, ActionKey, RunId)>,
+    delayed: Delayed,
     /// A round of renewing that is under way.
     renewal: Option<RenewalRound>,
     /// Asked for while a round was under way.
@@ -99,7 +98,7 @@ impl Engine {
             wants: Wants::default(),
             whereabouts: Whereabouts::new(),
             stragglers: Stragglers::new(stragglers.unwrap_or_default()),
-            delayed: VecDeque::new(),
+            delayed: Delayed::default(),
             renewal: None,
             renew_again: false,
             trouble: None,
@@ -134,7 +133,10 @@ impl Engine {
             Message::Stop { late } => self.stop(late),
             Message::News(news) => self.take_news(news),
             Message::Explained(news) => self.one(news),
-            Message::QueueTold { at_once } => self.queue_told(at_once),
+            Message::QueueTold { at_once, refused } => {
+                self.queue_told(at_once);
+                refused.into_iter().for_each(|news| self.one(news));
+            }
             Message::QueueSeen(seen) => self.queue_seen(seen),
             Message::Answers(answers) => self.take_answers(answers),
             Message::Recorded(keys) => self.outbox.recorded(&keys),
@@ -161,12 +163,10 @@ impl Engine {
     }
 
     fn tick(&mut self) {
-        while let Some((due, key, run)) = self.delayed.front().copied()
-            && due <= self.now.at
-        {
-            self.delayed.pop_front();
+        while let Some((key, run)) = self.delayed.due(self.now.at) {
             self.outbox.cancel(key, run);
         }
+        self.outbox.record_expected(self.now.at);
         self.renew();
         self.look_for_wanted();
         self.back_up_stragglers();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use gofarm_proto::{ActionKey, Digest};
 
 use super::Engine;
-use super::command::{Command, Unplaced};
+use super::command::{Command, Recording, Unplaced};
 use super::message::{Away, QueueSeen};
 use crate::core::{ActionResult, Event, News, Outcome, RunId, Straggler};
 use crate::maker::provenance;
@@ -65,6 +65,7 @@ impl Engine {
 
     pub(super) fn one(&mut self, mut news: News) {
         self.note_maker(&mut news);
+        self.expect_record(&news);
         self.log_if_in_vain(&news);
         match &news {
             News::Log {
@@ -151,6 +152,27 @@ impl Engine {
             (None, None) => return,
         };
         Arc::make_mut(result).made = Some(Arc::new(made));
+    }
+
+    /// A success that the queue has accepted is recorded by the replica that a worker told it to. That one may have died since, or
+    /// have heard no answer of the queue; then this engine records it.
+    fn expect_record(&mut self, news: &News) {
+        if self.options.maker.is_none()
+            && let News::Done {
+                key,
+                outcome: Outcome::Succeeded(result),
+                ..
+            } = news
+            && result.exit_code == 0
+            && let Some(made) = &result.made
+        {
+            let recording = Recording {
+                key: *key,
+                result: result.clone(),
+                made: (**made).clone(),
+            };
+            self.outbox.expect(recording, self.now.at);
+        }
     }
 
     /// Says so when a run of a task has come to nothing.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use gofarm_proto::{Digest, v1};
 
@@ -9,7 +10,7 @@ use super::event_log::EventLog;
 use super::inherited::Inherited;
 use crate::convert;
 use crate::core::{BuildEvent, Millis, NodeEvent, RunId};
-use crate::registry::{Append, LoggedEvent, Ownership};
+use crate::registry::{Append, LoggedEvent, OWNERSHIP_TTL, Ownership};
 
 #[derive(Debug)]
 pub(super) struct OpenBuild {
@@ -32,7 +33,15 @@ pub(super) struct OpenBuild {
     pub kept: Millis,
     /// Taken over, and the core does not know it before its graph is read.
     pub resuming: Option<Resuming>,
+    /// When its ownership was certain last.
+    held: Millis,
+    /// Of what the registry has lost, it is not written again before.
+    restored_from: Millis,
 }
+
+/// An owner whose ownership may have run out before the registry lost it may have a successor, which knows what it has told. That one
+/// writes the build again first: it renews every second.
+const SUCCESSOR: Duration = Duration::from_secs(3);
 
 /// What is known of a build that is taken over while its graph is being read.
 #[derive(Debug)]
@@ -60,7 +69,30 @@ impl OpenBuild {
             asking: Vec::new(),
             kept: now,
             resuming: None,
+            held: now,
+            restored_from: now,
         }
+    }
+
+    /// It was this owner's at this time.
+    pub fn is_held(&mut self, at: Millis) {
+        self.held = self.held.max(at);
+    }
+
+    /// The registry does not have what is written of it.
+    pub fn lose(&mut self, now: Millis) {
+        if self.log.is_lost() {
+            return;
+        }
+        self.log.lose();
+        let ran_out = Duration::from_millis(now.since(self.held)) >= OWNERSHIP_TTL;
+        let wait = if ran_out { SUCCESSOR } else { Duration::ZERO };
+        self.restored_from = Millis(now.0 + wait.as_millis() as u64);
+    }
+
+    /// Whether it is to be written again now.
+    pub fn is_to_be_restored(&self, now: Millis) -> bool {
+        self.log.is_lost() && self.restored_from <= now
     }
 
     /// Takes in what the core says.

@@ -29,7 +29,8 @@ impl Engine {
         if let Some(open) = self.builds.get_mut(&id) {
             // Submitted again after the registry had lost it and before it was told again: what has happened counts.
             open.ownership = ownership;
-            open.log.lose();
+            open.is_held(self.now.at);
+            open.lose(self.now.at);
             return;
         }
         let mut build = OpenBuild::new(ownership, record, EventLog::default(), self.now.at);
@@ -157,8 +158,8 @@ impl Engine {
 
     /// Has the core begin with a build.
     fn begin(&mut self, id: BuildId, spec: BuildSpec) {
-        // What an earlier time of owning it left may be wanted again.
-        while let Some((_, key, run)) = self.delayed.pop_front() {
+        // What an earlier time of owning it left may be wanted again. What other builds have left waits for its time.
+        for (key, run) in self.delayed.of(id) {
             self.outbox.cancel(key, run);
         }
         let Some(build) = self.builds.get_mut(&id) else {

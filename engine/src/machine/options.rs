@@ -19,7 +19,7 @@ pub struct EngineOptions {
     /// What is worth a thought when other machines run the tasks; none: this process does.
     pub fleet: Option<Fleet>,
     /// Who makes results, when that is this process and this engine records them. None: whoever hears of the end of a lease records its
-    /// result.
+    /// result, and this engine does when it is not there a while later.
     pub maker: Option<Arc<str>>,
 }
 

@@ -35,10 +35,10 @@ pub(super) struct Outbox {
     records_under_way: usize,
     /// Results on their way into the action cache: whoever asks meanwhile is answered with them.
     recording: HashMap<ActionKey, Arc<ActionResult>>,
-    /// Keys whose results somebody else is recording, and until when that is to be expected. The results are not kept: they may be
-    /// taken back or lost meanwhile, which only the cache knows.
-    coming: HashMap<ActionKey, Millis>,
-    /// The same, by time.
+    /// Results that somebody else is recording. Nobody is answered with them: they may be taken back or lost meanwhile, which only
+    /// the cache knows.
+    coming: HashMap<ActionKey, Coming>,
+    /// The same, by the time until which they are expected.
     expected: VecDeque<(Millis, ActionKey)>,
     /// Tasks that are in the queue, as they were last put there.
     tasks: HashMap<(ActionKey, RunId), Task>,
@@ -46,6 +46,21 @@ pub(super) struct Outbox {
     measuring: bool,
     /// Builds are being written to the registry.
     pub writing: bool,
+}
+
+/// A result that somebody else is recording.
+#[derive(Debug)]
+struct Coming {
+    /// Until then it is to be expected. Whoever was to record it may have died.
+    until: Millis,
+    /// What this engine records then, unless it is there. None: that is under way.
+    recording: Option<Recording>,
+}
+
+impl Coming {
+    fn is_seen_to(&self) -> bool {
+        self.recording.is_none()
+    }
 }
 
 impl Outbox {
@@ -78,30 +93,43 @@ impl Outbox {
         self.records.push_back(recording);
     }
 
-    /// A result that somebody else is writing into the action cache has this key.
-    pub fn expect(&mut self, key: ActionKey, now: Millis) {
-        self.forget_expected(now);
-        let until = Millis(now.0 + RECORDED_BY_MS);
-        self.coming.insert(key, until);
+    /// A result that somebody else is writing into the action cache.
+    pub fn expect(&mut self, recording: Recording, now: Millis) {
+        let (key, until) = (recording.key, Millis(now.0 + RECORDED_BY_MS));
+        let recording = Some(recording);
+        self.coming.insert(key, Coming { until, recording });
         self.expected.push_back((until, key));
     }
 
-    /// Expects no more what has been recorded by now.
-    fn forget_expected(&mut self, now: Millis) {
+    /// What should have been recorded by now is recorded by this engine, unless it was.
+    pub fn record_expected(&mut self, now: Millis) {
         while let Some((until, key)) = self.expected.front().copied()
             && until <= now
         {
             self.expected.pop_front();
             // Unless it was made once more since.
-            if self.coming.get(&key) == Some(&until) {
-                self.coming.remove(&key);
+            if let Some(coming) = self.coming.get_mut(&key)
+                && coming.until == until
+            {
+                self.records.extend(coming.recording.take());
             }
         }
+    }
+
+    /// All that somebody else should record, and that this engine does not know to be recorded.
+    pub fn rest_of_expected(&mut self) -> Vec<Recording> {
+        let mut rest: Vec<Recording> = self.records.drain(..).collect();
+        for (_, key) in std::mem::take(&mut self.expected) {
+            let coming = self.coming.remove(&key);
+            rest.extend(coming.and_then(|coming| coming.recording));
+        }
+        rest
     }
 
     /// Nobody is answered any more with a result that was taken back on its way into the action cache.
     pub fn taken_back(&mut self, key: &ActionKey) {
         self.recording.remove(key);
+        self.coming.remove(key);
     }
 
     /// A task that is in the queue.
@@ -129,6 +157,7 @@ impl Outbox {
             + self.queue.len()
             + self.lookups.len()
             + self.records.len()
+            + self.coming.len()
     }
 
     /// From now on, what is cancelled is to wait.
@@ -177,13 +206,12 @@ impl Outbox {
     }
 
     /// What to ask the action cache now.
-    pub fn next_lookups(&mut self, now: Millis) -> Option<Vec<Question>> {
+    pub fn next_lookups(&mut self) -> Option<Vec<Question>> {
         if self.lookups_under_way == STORE_LANES || self.lookups.is_empty() {
             return None;
         }
         self.lookups_under_way += 1;
         let count = self.lookups.len().min(STORE_BATCH);
-        self.forget_expected(now);
         let (recording, coming) = (&self.recording, &self.coming);
         let to_look_up = &mut self.to_look_up;
         let asked = self.lookups.drain(..count).map(|(key, verify)| {
@@ -216,6 +244,10 @@ impl Outbox {
         self.records_under_way -= 1;
         for key in keys {
             self.recording.remove(key);
+            // Unless it was made once more since.
+            if self.coming.get(key).is_some_and(Coming::is_seen_to) {
+                self.coming.remove(key);
+            }
         }
     }
 

@@ -18,7 +18,7 @@ impl Engine {
     }
 
     pub(super) fn send_lookups(&mut self) {
-        while let Some(asked) = self.outbox.next_lookups(self.now.at) {
+        while let Some(asked) = self.outbox.next_lookups() {
             self.commands.push(Command::LookUp(asked));
         }
     }

@@ -27,13 +27,14 @@ impl Engine {
                     }
                     self.outbox.enqueue(task);
                 }
+                // Said again, since the queue may not have heard it: it has its time.
+                Effect::CancelTask { key, run } if self.delayed.has(&key, run) => {}
                 Effect::CancelTask { key, run } => {
                     self.stragglers.ended(&key);
                     self.outbox.cancel(key, run);
                 }
-                Effect::Record { key, .. } if self.options.maker.is_none() => {
-                    self.outbox.expect(key, self.now.at);
-                }
+                // Expected since it was heard of, whoever wants it here.
+                Effect::Record { .. } if self.options.maker.is_none() => {}
                 Effect::Record { key, result } => {
                     let made = match &result.made {
                         Some(made) => (**made).clone(),

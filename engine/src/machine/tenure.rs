@@ -76,7 +76,7 @@ impl Engine {
         match tenures {
             Ok(tenures) => {
                 for ((ownership, confirmed), tenure) in held.into_iter().zip(tenures) {
-                    self.tenure(&ownership, confirmed, tenure);
+                    self.tenure(&ownership, confirmed, tenure, since);
                 }
             }
             Err(Away) => self.registry_failed(),
@@ -103,7 +103,8 @@ impl Engine {
         }
     }
 
-    fn tenure(&mut self, ownership: &Ownership, confirmed: u64, tenure: Tenure) {
+    /// What the registry says of an ownership that was to be renewed when the round began.
+    fn tenure(&mut self, ownership: &Ownership, confirmed: u64, tenure: Tenure, asked: Millis) {
         match tenure {
             Tenure::Held {
                 last,
@@ -111,8 +112,11 @@ impl Engine {
                 provided,
             } => {
                 if let Some(build) = self.builds.get_mut(&ownership.build) {
-                    if last < confirmed && build.ownership.as_ref() == Some(ownership) {
-                        build.log.lose();
+                    if build.ownership.as_ref() == Some(ownership) {
+                        build.is_held(asked);
+                        if last < confirmed {
+                            build.lose(self.now.at);
+                        }
                     }
                     if cancelled && !build.is_over() {
                         let id = ownership.build;
@@ -130,7 +134,7 @@ impl Engine {
             Tenure::Unknown => {
                 if let Some(build) = self.builds.get_mut(&ownership.build) {
                     tracing::warn!(build = %ownership.build, "registry has lost a build; writing it again");
-                    build.log.lose();
+                    build.lose(self.now.at);
                 } else if self.adopting.get(&ownership.build) == Some(ownership) {
                     // Nothing of it was in memory yet.
                     self.adopting.remove(&ownership.build);
@@ -149,6 +153,7 @@ impl Engine {
             if next == Some(ownership.epoch) {
                 // Its own, run out while it could not renew.
                 build.ownership = Some(ownership);
+                build.is_held(self.now.at);
                 return;
             }
             // Another replica had it meanwhile: what is in memory here is not what its watchers have been told.
@@ -179,7 +184,7 @@ impl Engine {
         self.step(Event::Forget(id));
         let due = Millis(self.now.at.0 + JOINED_BY.as_millis() as u64);
         for (key, run) in self.outbox.held_back() {
-            self.delayed.push_back((due, key, run));
+            self.delayed.push(due, id, key, run);
         }
     }
 
@@ -196,7 +201,12 @@ impl Engine {
             }
         }
         if self.has_registry() {
-            self.commands.push(Command::HandOver { appends, held });
+            let records = self.outbox.rest_of_expected();
+            self.commands.push(Command::HandOver {
+                appends,
+                held,
+                records,
+            });
         }
     }
 }

@@ -51,7 +51,10 @@ impl Scene {
         let asked = scene.submit(BUILD);
         let enqueued = scene.answered(asked);
         (scene.key, scene.run) = enqueued.expect("a task");
-        scene.tell(Message::QueueTold { at_once: true });
+        scene.tell(Message::QueueTold {
+            at_once: true,
+            refused: Vec::new(),
+        });
         scene
     }
 
@@ -265,7 +268,10 @@ fn every_build_that_misses_a_source_is_asked_however_many_gave_up_before() {
         let build = BuildId(number);
         let asked_cache = scene.submit(build);
         (scene.key, scene.run) = scene.answered(asked_cache).expect("a task");
-        scene.tell(Message::QueueTold { at_once: true });
+        scene.tell(Message::QueueTold {
+            at_once: true,
+            refused: Vec::new(),
+        });
         assert_eq!(asked(&scene.misses()), [build]);
         scene.tell(Message::Cancel(build));
         scene.looked(false);
@@ -288,7 +294,10 @@ fn a_store_that_does_not_keep_sources_is_not_asked_for_ever() {
         assert_eq!(failed(&scene.misses()), []);
         let again = enqueued(&scene.looked(true)).expect("it runs again");
         (_, scene.run) = again;
-        scene.tell(Message::QueueTold { at_once: true });
+        scene.tell(Message::QueueTold {
+            at_once: true,
+            refused: Vec::new(),
+        });
     }
     assert_eq!(failed(&scene.misses()), [BUILD]);
     assert!(scene.engine.wants.is_empty());
@@ -346,7 +355,10 @@ fn what_waits_for_the_queue_is_no_more_than_what_is_open_while_redis_flaps() {
     let mut told: Vec<ToQueue> = Vec::new();
     for _ in 0..60 {
         // Each call fails once, and is carried out at the second try.
-        for command in scene.tell(Message::QueueTold { at_once: false }) {
+        for command in scene.tell(Message::QueueTold {
+            at_once: false,
+            refused: Vec::new(),
+        }) {
             if let Command::TellQueue(said) = command {
                 told.extend(said);
             }
@@ -378,7 +390,43 @@ fn a_task_that_has_ended_is_not_put_into_the_queue_again() {
         outcome: Outcome::Succeeded(Default::default()),
     };
     scene.tell(Message::News(Ok(vec![done])));
-    let commands = scene.tell(Message::QueueTold { at_once: true });
+    let commands = scene.tell(Message::QueueTold {
+        at_once: true,
+        refused: Vec::new(),
+    });
     assert_eq!(enqueued(&commands), None);
     assert_eq!(scene.engine.excess(), None);
+}
+
+#[test]
+fn a_task_that_the_queue_refuses_fails_with_the_reason_and_the_next_is_told() {
+    let mut scene = Scene::new();
+    let other = BuildId(2);
+    scene.definition = Digest::of(b"another");
+    let asked = scene.submit(other);
+    let (key, run) = scene.answered(asked).expect("a task");
+    let refused = News::Done {
+        key,
+        run,
+        worker: None,
+        lease: None,
+        outcome: Outcome::Unplaceable {
+            reason: "no name".into(),
+        },
+    };
+    let commands = scene.tell(Message::QueueTold {
+        at_once: true,
+        refused: vec![refused],
+    });
+    assert_eq!(failed(&commands), [other]);
+    scene.definition = Digest::of(b"a third");
+    let asked = scene.submit(BuildId(3));
+    assert!(scene.answered(asked).is_some());
+}
+
+#[test]
+fn what_comes_when_nothing_waits_is_no_reason_to_ask() {
+    let mut scene = Scene::new();
+    scene.lacks(BUILD);
+    assert!(scene.engine.wants.is_empty());
 }

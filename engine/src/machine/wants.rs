@@ -66,7 +66,7 @@ impl Wants {
 
     #[cfg(test)]
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.tries.is_empty()
+        self.waiting.is_empty() && self.tries.is_empty() && !self.ask_now
     }
 }
 
@@ -161,6 +161,7 @@ impl Engine {
             }
         }
         self.look_for_wanted();
+        self.wants.ask_now &= !self.wants.waiting.is_empty();
     }
 
     /// Asks the store what has come.
@@ -225,7 +226,7 @@ impl Engine {
 
     /// The client of a build says what it has uploaded, and what nobody who watches that build has.
     pub(super) fn provided(&mut self, build: BuildId, provided: &v1::ProvideRequest) {
-        self.wants.ask_now = true;
+        self.wants.ask_now |= !self.wants.waiting.is_empty();
         let unavailable = provided.unavailable.iter();
         let unavailable: BTreeSet<Digest> = unavailable
             .filter_map(|digest| Digest::try_from(digest).ok())

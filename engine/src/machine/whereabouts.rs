@@ -116,15 +116,17 @@ impl Whereabouts {
     /// The worker that has most of what a task reads, and for how long it is worth waiting for: as long as another would
     /// take to fetch what that one has and others, on average, have not.
     pub fn near(&mut self, reads: &[Digest], now: Millis) -> Option<Near> {
-        let total: u64 = reads.iter().map(|blob| blob.size).sum();
-        if total < WORTH_IT {
+        // Sizes are what workers say, and may be anything.
+        let sizes = reads.iter().map(|blob| u128::from(blob.size));
+        let total: u128 = sizes.sum();
+        if total < u128::from(WORTH_IT) {
             return None;
         }
-        let mut held: HashMap<Number, u64> = HashMap::new();
+        let mut held: HashMap<Number, u128> = HashMap::new();
         for blob in reads {
             let holders = self.young.get(blob).or_else(|| self.old.get(blob));
             for number in holders.into_iter().flat_map(|holders| holders.0).flatten() {
-                *held.entry(number).or_default() += blob.size;
+                *held.entry(number).or_default() += u128::from(blob.size);
             }
         }
         held.retain(|number, _| {
@@ -137,8 +139,10 @@ impl Whereabouts {
             .max_by_key(|(number, bytes)| (**bytes, u32::MAX - **number));
         let (number, most) = most.map(|(number, bytes)| (*number, *bytes))?;
         let others = self.count(now).saturating_sub(1);
-        let of_others = (held.values().sum::<u64>() - most).checked_div(others);
+        let all: u128 = held.values().sum();
+        let of_others = (all - most).checked_div(u128::from(others));
         let saved = most.saturating_sub(of_others.unwrap_or(0));
+        let saved = u64::try_from(saved).unwrap_or(u64::MAX);
         let patience = Duration::from_millis(saved.saturating_mul(1000) / BYTES_PER_SECOND);
         (patience >= SHORTEST).then(|| Near {
             worker: self.workers[&number].name.clone(),
@@ -236,6 +240,16 @@ mod tests {
         assert_eq!(near(&mut whereabouts, &[huge]), Some(("a".into(), 2_000)));
         whereabouts.has(&worker("b"), [huge], NOW);
         assert_eq!(near(&mut whereabouts, &[huge]), None, "both have it");
+    }
+
+    #[test]
+    fn sizes_that_workers_make_up_are_added_without_harm() {
+        let mut whereabouts = Whereabouts::new();
+        let reads = [blob(1, u64::MAX), blob(2, u64::MAX), blob(3, MIB)];
+        whereabouts.has(&worker("a"), reads, NOW);
+        assert!(near(&mut whereabouts, &reads).is_some());
+        whereabouts.has(&worker("b"), reads, NOW);
+        assert_eq!(near(&mut whereabouts, &reads), None, "both have it");
     }
 
     #[test]

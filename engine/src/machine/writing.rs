@@ -29,7 +29,9 @@ impl Engine {
                 if build.log.is_dirty() || build.is_over() {
                     appends.extend(build.append());
                 }
-            } else if let Some(ownership) = build.ownership.clone() {
+            } else if build.is_to_be_restored(self.now.at)
+                && let Some(ownership) = build.ownership.clone()
+            {
                 let record = v1::Build {
                     finished_ms: 0,
                     ..build.record.clone()
@@ -77,7 +79,7 @@ impl Engine {
                     ..
                 } => {
                     tracing::warn!(build = %id, "registry has lost events of a build; writing them again");
-                    build.log.lose();
+                    build.lose(self.now.at);
                 }
                 WriteOutcome::Restored(Ok(true)) => build.log.start_over(),
                 WriteOutcome::Events {

@@ -188,6 +188,7 @@ impl State {
             self.end(&key, &part, Outcome::Unplaceable { reason }, now);
             reaped.unplaceable += 1;
         }
+        self.pools.retain(|_, pool| !pool.is_forgotten(now));
         let room = limit - reaped.leases - reaped.unplaceable;
         reaped.orphans = self.forget_owners(room, now);
         reaped.next = self

@@ -10,7 +10,7 @@ use super::ready::{Need, Rank, Spot};
 use super::shares::Shares;
 use super::stragglers::Stragglers;
 use super::waiting::{Waiting, need};
-use crate::lease_queue::GRACE_OF_A_KNOWN_POOL;
+use crate::lease_queue::{GRACE_OF_A_KNOWN_POOL, PART_REMEMBERED};
 use crate::{LeaseRequest, QueueOptions};
 use gofarm_engine::core::{Millis, Task};
 
@@ -239,6 +239,18 @@ impl Pool {
         if before > 0 && self.workers.is_empty() {
             self.abandoned = Some(now);
         }
+    }
+
+    /// Whether it has nothing that anybody would miss, nor any worker that may come back.
+    pub fn is_forgotten(&self, now: Millis) -> bool {
+        let remembered = PART_REMEMBERED.as_millis() as u64;
+        self.by_age.is_empty()
+            && self.workers.is_empty()
+            && self.shares.is_empty()
+            && self.stragglers.is_empty()
+            && self
+                .abandoned
+                .is_none_or(|since| now.since(since) >= remembered)
     }
 
     /// Who asked or renewed lately.

@@ -164,7 +164,6 @@ impl Shares {
     }
 
     /// Whether nothing is remembered.
-    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.accounts.is_empty() && self.turns.is_empty() && self.builds.is_empty()
     }

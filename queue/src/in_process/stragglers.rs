@@ -56,7 +56,6 @@ impl Stragglers {
     }
 
     /// Whether there are none.
-    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.asked.is_empty()
     }

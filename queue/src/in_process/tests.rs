@@ -82,6 +82,33 @@ async fn nothing_is_left_when_everything_has_ended() {
     assert!(state.entries.is_empty() && state.deadlines.is_empty());
 }
 
+/// Whoever may submit can name as many pools as they like.
+#[tokio::test]
+async fn parts_of_pools_that_have_nothing_are_forgotten() {
+    let InProcess { queue, clock, .. } = InProcess::start(OPTIONS).await;
+    let pools = || queue.state().pools.len();
+    for number in 0..20 {
+        let task = Task {
+            pool: format!("p{number}").into(),
+            ..task(number)
+        };
+        queue.enqueue(&owner(), vec![task]).await.unwrap();
+    }
+    queue.lease(request("w")).await.unwrap();
+    queue.reap(100).await.unwrap();
+    assert_eq!(pools(), 21);
+    clock.advance(OPTIONS.placement_grace);
+    assert_eq!(queue.reap(100).await.unwrap().unplaceable, 20);
+    queue.reap(100).await.unwrap();
+    assert_eq!(pools(), 1, "one has a worker");
+    clock.advance(OPTIONS.worker_ttl);
+    queue.reap(100).await.unwrap();
+    assert_eq!(pools(), 1, "it may come back");
+    clock.advance(crate::PART_REMEMBERED);
+    queue.reap(100).await.unwrap();
+    assert_eq!(pools(), 0);
+}
+
 /// Read while a change is half done.
 struct BrokenClock;
 

@@ -1,8 +1,11 @@
 //! Asks and tells the action cache, through outages of the store.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures::StreamExt;
+use futures::stream;
+use gofarm_engine::Maker;
 use gofarm_proto::{ActionKey, v1};
 use gofarm_store::StoreError;
 
@@ -11,6 +14,8 @@ use crate::metrics::MeteredStore;
 use crate::retry::Retry;
 use gofarm_engine::core::ActionResult;
 
+/// Questions to the action cache, at a time of one portion.
+pub(super) const STORE_AT_ONCE: usize = 16;
 /// A store that does not answer for so long is taken not to have it. Then the action runs again.
 const LOOKUP_PATIENCE: Duration = Duration::from_secs(120);
 /// A result that cannot be recorded for so long is not: the next build executes the action again.
@@ -70,7 +75,27 @@ async fn look(
     Ok(Some(result))
 }
 
-/// A result for the action cache, as who has heard of it from a worker records it. Nobody else does.
+/// Records results that another replica should have recorded by now, unless they are there: it may have died, or not have heard that
+/// they were accepted.
+pub(super) async fn record_missing(
+    store: &MeteredStore,
+    recordings: Vec<gofarm_engine::Recording>,
+) {
+    let recorded = stream::iter(recordings).map(|recording| async move {
+        let gofarm_engine::Recording { key, result, made } = recording;
+        let recording = Recording {
+            key,
+            result: (&*result).into(),
+            made,
+        };
+        if let Err(error) = recording.write_missing(store).await {
+            recording.write_again(store.clone(), error).await;
+        }
+    });
+    recorded.buffer_unordered(STORE_AT_ONCE).collect().await
+}
+
+/// A result for the action cache, as who has heard of it from a worker records it, and the owner of a build that misses it there.
 #[derive(Clone)]
 pub(crate) struct Recording {
     pub key: ActionKey,
@@ -84,7 +109,19 @@ impl Recording {
         let (result, made) = (self.result.clone(), self.made.clone());
         let recorded = store.record_action(self.key, result, made).await?;
         told(&self.key, &recorded, &self.made);
+        store.recorded().note(self.key, Instant::now());
         Ok(())
+    }
+
+    /// The same, unless it is there.
+    async fn write_missing(&self, store: &MeteredStore) -> Result<(), StoreError> {
+        let just_recorded = store.recorded().has(&self.key, Instant::now());
+        if just_recorded || store.has_result(self.key).await? {
+            return Ok(());
+        }
+        let (key, made) = (self.key, Maker(Some(&self.made)));
+        tracing::info!(%key, %made, "a result that was accepted and not recorded is recorded by an owner");
+        self.write(store).await
     }
 
     /// Goes on after a try that failed, for as long as is sensible.

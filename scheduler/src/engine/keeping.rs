@@ -5,8 +5,11 @@ use std::collections::HashSet;
 use gofarm_proto::{ActionKey, Digest, Message as _, v1};
 use gofarm_store::StoreError;
 
+use super::reading::GRAPH_BYTES;
 use crate::metrics::MeteredStore;
 
+/// The greatest definition that is read, bytes: some hundred thousand inputs.
+const DEFINITION_BYTES: u64 = 64 << 20;
 /// Blobs asked for at once.
 const BATCH: usize = 1000;
 
@@ -20,6 +23,10 @@ pub(super) async fn keep(
     for logs in logs.chunks(BATCH) {
         store.missing(logs.to_vec()).await?;
     }
+    // What is larger was never read for a build.
+    if graph.size > GRAPH_BYTES {
+        return Ok(());
+    }
     let graph = match store.read(graph).await {
         Err(error) if error.is_lost_blob() => return Ok(()),
         read => v1::Graph::decode(&read?[..]).unwrap_or_default(),
@@ -27,6 +34,7 @@ pub(super) async fn keep(
     let definitions = graph.nodes.iter().filter_map(|node| node.action.as_ref());
     let definitions: HashSet<Digest> = definitions
         .filter_map(|digest| Digest::try_from(digest).ok())
+        .filter(|definition| definition.size <= DEFINITION_BYTES)
         .collect();
     let mut needed = HashSet::new();
     for definition in definitions {

@@ -9,6 +9,7 @@ mod archiving;
 mod keeping;
 mod reading;
 mod shell;
+mod telling;
 #[cfg(test)]
 pub(crate) mod tests;
 mod unplaceable;
@@ -108,11 +109,17 @@ pub enum SubmitError {
     /// Something is away. The call may be repeated.
     #[error("build not accepted: {0}; try again")]
     Unavailable(String),
+    /// The registry has no room for another build.
+    #[error("build not accepted: {0}")]
+    Full(String),
 }
 
 impl From<RegistryError> for SubmitError {
     fn from(error: RegistryError) -> Self {
-        SubmitError::Unavailable(error.to_string())
+        match &error {
+            RegistryError::Full { .. } => SubmitError::Full(error.to_string()),
+            _ => SubmitError::Unavailable(error.to_string()),
+        }
     }
 }
 

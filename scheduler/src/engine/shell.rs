@@ -9,8 +9,8 @@ use futures::stream;
 use gofarm_engine::core::{BuildEvent, BuildId, News, Outcome, Owner};
 use gofarm_engine::registry::{Append, Measurement, Ownership, Restore};
 use gofarm_engine::{
-    Answer, Away, Command, Engine, Message, Now, Question, QueueSeen, TICK, ToQueue, Told,
-    Unplaced, WriteOutcome, Written,
+    Answer, Away, Command, Engine, Message, Now, Question, QueueSeen, TICK, Told, Unplaced,
+    WriteOutcome, Written,
 };
 use gofarm_queue::{Clock, LeaseQueue, MonotonicClock, QueueError};
 use gofarm_timing::now_ms;
@@ -19,10 +19,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::action_cache::look_up;
+use super::action_cache::{STORE_AT_ONCE, look_up, record_missing};
 use super::actions::{Actions, build_over, cut_short};
 use super::archiving::archive;
 use super::keeping::keep;
+use super::telling::tell_queue;
 use super::unplaceable::explained;
 use super::{Observers, ReplicaOptions, reading};
 use crate::metrics::MeteredStore;
@@ -39,8 +40,6 @@ const WAIT: Duration = Duration::from_secs(10);
 const CONTROL: Duration = Duration::from_secs(60);
 /// Leases and hopeless tasks ended in one round of reaping.
 const REAP: usize = 256;
-/// Questions to the action cache, at a time of one portion.
-const STORE_AT_ONCE: usize = 16;
 /// How long a result is waited for that is being recorded by another replica, or by this one for a worker.
 const COMING: Duration = Duration::from_secs(1);
 /// Builds whose events are written at a time.
@@ -112,9 +111,22 @@ impl Shell {
         }
         self.work.abort_all();
         for command in self.engine.take(Message::Stop { late }, self.now()) {
-            if let Command::HandOver { appends, held } = command {
-                let registry = &*self.registry;
-                let handed_over = timeout(LAST_WORDS, hand_over(registry, appends, held)).await;
+            if let Command::HandOver {
+                appends,
+                held,
+                records,
+            } = command
+            {
+                let handed_over = hand_over(&*self.registry, appends, held);
+                let recorded = record_missing(&self.store, records);
+                let handed_over = timeout(LAST_WORDS, handed_over);
+                let recorded = timeout(LAST_WORDS, recorded);
+                let (handed_over, recorded) = tokio::join!(handed_over, recorded);
+                if recorded.is_err() {
+                    tracing::warn!(
+                        "results that were made last may not be recorded; then their actions run again"
+                    );
+                }
                 if handed_over.is_err() {
                     tracing::warn!(
                         "builds could not be handed over; they are taken over once their ownership has run out"
@@ -146,9 +158,7 @@ impl Shell {
         let (registry, store) = (self.registry.clone(), self.store.clone());
         self.work.spawn(async move {
             Some(match command {
-                Command::TellQueue(said) => Message::QueueTold {
-                    at_once: tell_queue(&*queue, &owner, said).await,
-                },
+                Command::TellQueue(said) => tell_queue(&*queue, &owner, said).await,
                 Command::ListenToQueue { pause } => {
                     sleep(pause).await;
                     let news = queue.news(&owner, NEWS, WAIT).await;
@@ -233,11 +243,13 @@ impl Shell {
                     }
                     return None;
                 }
-                // Said at the end only; at once; or not for a farm, where others record and registries are asked.
-                Command::HandOver { .. }
-                | Command::Tell(_)
-                | Command::Record(_)
-                | Command::Want { .. } => return None,
+                Command::Record(recordings) => {
+                    let keys = recordings.iter().map(|recording| recording.key).collect();
+                    record_missing(&store, recordings).await;
+                    Message::Recorded(keys)
+                }
+                // Said at the end only; at once; or not for a farm, where registries are asked.
+                Command::HandOver { .. } | Command::Tell(_) | Command::Want { .. } => return None,
             })
         });
     }
@@ -266,54 +278,6 @@ impl Shell {
             }
         }
     }
-}
-
-/// Tells all of it in the order in which it was said, as many of a kind as follow each other in one call. Whether no try failed.
-async fn tell_queue(queue: &dyn LeaseQueue, owner: &Owner, said: Vec<ToQueue>) -> bool {
-    let mut failures = 0;
-    let mut said = said.into_iter().peekable();
-    while said.peek().is_some() {
-        let mut tasks = Vec::new();
-        while let Some(ToQueue::Enqueue(task)) =
-            said.next_if(|said| matches!(said, ToQueue::Enqueue(_)))
-        {
-            tasks.push(*task);
-        }
-        if !tasks.is_empty() {
-            let mut retry = Retry::forever("enqueuing tasks");
-            while let Err(error) = queue.enqueue(owner, tasks.clone()).await {
-                retry.again(&error).await;
-            }
-            failures += retry.failures;
-        }
-        let mut cancels = Vec::new();
-        while let Some(ToQueue::Cancel(key, run)) =
-            said.next_if(|said| matches!(said, ToQueue::Cancel(..)))
-        {
-            cancels.push((key, run));
-        }
-        if !cancels.is_empty() {
-            let mut retry = Retry::forever("cancelling tasks");
-            while let Err(error) = queue.cancel(owner, &cancels).await {
-                retry.again(&error).await;
-            }
-            failures += retry.failures;
-        }
-        let mut back_ups = Vec::new();
-        while let Some(ToQueue::BackUp(key, run)) =
-            said.next_if(|said| matches!(said, ToQueue::BackUp(..)))
-        {
-            back_ups.push((key, run));
-        }
-        if !back_ups.is_empty() {
-            let mut retry = Retry::forever("having stragglers run a second time");
-            while let Err(error) = queue.back_up(owner, &back_ups).await {
-                retry.again(&error).await;
-            }
-            failures += retry.failures;
-        }
-    }
-    failures == 0
 }
 
 /// Ends what has run out, and sees whether the queue still has its data.

@@ -8,11 +8,13 @@ use gofarm_proto::v1;
 use tonic::Status;
 
 use gofarm_engine::convert;
-use gofarm_engine::core::{Outcome, platform_pool};
+use gofarm_engine::core::{Outcome, PoolName, platform_pool};
 use gofarm_queue::{FencingToken, Lease, LeaseId, LeaseRequest, Renewal, TaskOutput};
 
 /// The pool of workers that name none.
 const DEFAULT_POOL: &str = "default";
+/// The longest name of a worker, and of a platform, bytes.
+const TEXT_BYTES: usize = 4 << 10;
 
 /// A worker with room, as the queue and as people see it.
 pub(super) struct Asked {
@@ -25,10 +27,22 @@ impl Asked {
         if message.worker.is_empty() {
             return Err(malformed("a worker without a name asks for tasks"));
         }
+        let texts = message.platforms.iter().chain([&message.worker]);
+        if let Some(long) = texts.max_by_key(|text| text.len())
+            && long.len() > TEXT_BYTES
+        {
+            let (length, start) = (long.len(), long.chars().take(64));
+            return Err(malformed(format!(
+                "a name of {length} bytes, which may have {TEXT_BYTES}: {:?}",
+                start.collect::<String>()
+            )));
+        }
         let pool = match message.pool.as_str() {
             "" => DEFAULT_POOL,
             pool => pool,
         };
+        let named: Result<PoolName, _> = pool.parse();
+        named.map_err(|error| malformed(error.to_string()))?;
         let pools: Arc<[Arc<str>]> = message
             .platforms
             .iter()

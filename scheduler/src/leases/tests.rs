@@ -353,6 +353,47 @@ async fn a_worker_that_crashes_is_kept_waiting_while_there_are_others() {
 }
 
 #[tokio::test]
+async fn a_crash_that_is_reported_again_and_again_is_one() {
+    let farm = Farm::new();
+    let good = {
+        farm.enqueue(1).await;
+        farm.acquire("good", 0).await.remove(0)
+    };
+    farm.enqueue(2).await;
+    let lease = farm.acquire("bad", 0).await.remove(0);
+    let crashed = || v1::outcome::Outcome::Crashed("no disk".to_owned());
+    for _ in 0..10 {
+        farm.complete("bad", &lease, crashed()).await;
+    }
+    farm.store.put_bytes(b"output".to_vec()).await.unwrap();
+    let output = success(&[Digest::of(b"output")]);
+    farm.complete("good", &good, output).await;
+    farm.complete("bad", &lease, crashed()).await;
+    farm.acquire("bad", 0).await;
+    let listed = farm.table.0.lock().unwrap();
+    let bad = listed.iter().rev().find(|worker| worker.name == "bad");
+    assert_eq!(bad.unwrap().set_aside, "");
+}
+
+#[tokio::test]
+async fn nobody_is_kept_waiting_for_what_others_say_of_them() {
+    let farm = Farm::new();
+    farm.acquire("other", 0).await;
+    farm.acquire("good", 0).await;
+    farm.enqueue(1).await;
+    let lease = farm.acquire("evil", 0).await.remove(0);
+    let crashed = || v1::outcome::Outcome::Crashed("no disk".to_owned());
+    // Under a lease of its own, under the same once more, and under one that never was.
+    farm.complete("good", &lease, crashed()).await;
+    farm.complete("good", &lease, crashed()).await;
+    let mut made_up = lease.clone();
+    made_up.id.as_mut().unwrap().token.as_mut().unwrap().counter += 77;
+    farm.complete("good", &made_up, crashed()).await;
+    farm.enqueue(2).await;
+    assert_eq!(farm.acquire("good", 0).await.len(), 1);
+}
+
+#[tokio::test]
 async fn malformed_requests_are_refused() {
     let farm = Farm::new();
     let mut none = asks("w", 0);

@@ -202,7 +202,12 @@ impl LeaseQueue for MeteredQueue {
             Err(QueueError::NotUploaded { .. }) => {
                 self.metrics.tasks.refused("complete", "not_uploaded");
             }
-            Err(QueueError::StoreUnavailable { .. } | QueueError::Unavailable { .. }) => {
+            Err(
+                QueueError::StoreUnavailable { .. }
+                | QueueError::Unavailable { .. }
+                | QueueError::Refused { .. }
+                | QueueError::Full { .. },
+            ) => {
                 self.metrics.queue.failed("complete");
             }
         }

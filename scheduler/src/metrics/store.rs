@@ -8,6 +8,7 @@ use gofarm_proto::{ActionKey, Digest, v1};
 use gofarm_store::{BlobReader, Entry, FarmStore, Incoming, Recorded, Result, StoreError};
 
 use super::{Calls, Lookups, Room};
+use crate::just_recorded::JustRecorded;
 
 /// With less room than this a disk is as good as full: many a program is larger, bytes.
 const TRIAL: usize = 4 << 20;
@@ -21,6 +22,7 @@ pub struct MeteredStore {
     lookups: Lookups,
     /// When the last probe was answered; none once a call has failed since.
     answered: Arc<Mutex<Option<Instant>>>,
+    recorded: Arc<JustRecorded>,
 }
 
 /// How long an answer of an object store holds, unless a call fails: each question is paid for.
@@ -48,6 +50,7 @@ impl MeteredStore {
             room,
             lookups: Lookups::default(),
             answered: Arc::default(),
+            recorded: Arc::default(),
         }
     }
 
@@ -192,6 +195,17 @@ impl MeteredStore {
         let found = self.time("get_action", self.inner.entry(key)).await?;
         self.lookups.result(found.is_some());
         Ok(found)
+    }
+
+    /// Whether the action cache has a result, asked by who does not want it: no hit and no miss.
+    pub async fn has_result(&self, key: ActionKey) -> Result<bool> {
+        let found = self.time("get_action", self.inner.entry(key)).await?;
+        Ok(found.is_some())
+    }
+
+    /// What this process has recorded lately.
+    pub fn recorded(&self) -> &JustRecorded {
+        &self.recorded
     }
 
     /// See [`FarmStore::record_action`].

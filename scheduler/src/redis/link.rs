@@ -20,6 +20,9 @@ use crate::retry::PAUSES;
 /// No call takes longer, whatever has become of Redis.
 const CALL: Duration = Duration::from_secs(5);
 
+/// The code of an error of a server whose memory is used up.
+const FULL: &str = "OOM";
+
 /// Within which a connection stands or does not, and has been greeted or has not.
 pub(super) const CONNECT: Duration = Duration::from_secs(2);
 
@@ -47,6 +50,8 @@ impl Greeting for NoGreeting {
 pub(super) struct Unreachable {
     address: String,
     reason: String,
+    /// Nothing was done, since the server's memory is used up.
+    pub full: bool,
 }
 
 /// One connection, or when to try again.
@@ -107,6 +112,13 @@ impl Link {
         let sent = timeout_at(end, send(connection)).await;
         let reason = match sent {
             Ok(Ok(answer)) => return Ok(answer),
+            // The connection is as good as before.
+            Ok(Err(error)) if error.code() == Some(FULL) => {
+                return Err(Unreachable {
+                    full: true,
+                    ..self.unreachable(error.to_string())
+                });
+            }
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} s", CALL.as_secs()),
         };
@@ -121,6 +133,7 @@ impl Link {
         Unreachable {
             address: self.address.clone(),
             reason,
+            full: false,
         }
     }
 

@@ -11,6 +11,16 @@ pub enum RegistryError {
         /// What happened.
         reason: String,
     },
+    /// The storage has no memory left for more builds. Nothing was changed.
+    #[error(
+        "registry: {call} failed: {reason}; builds that end free some memory, or give Redis more (maxmemory)"
+    )]
+    Full {
+        /// What was tried.
+        call: &'static str,
+        /// What happened.
+        reason: String,
+    },
     /// What is stored is not what this version writes.
     #[error(
         "registry: {what} cannot be read: {reason}; replicas of different versions share one Redis"

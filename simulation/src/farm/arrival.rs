@@ -47,6 +47,7 @@ impl Farm {
                 if let CallAnswer::Completed = answer
                     && let Request::Complete(lease, Outcome::Succeeded(result)) = &call.request
                 {
+                    self.replicas[call.replica].was_told(lease.key);
                     let since = self.agenda.now();
                     let errand = Errand::Record(lease.key, result.clone());
                     let event = ReplicaEvent::Store(errand, since);
@@ -165,10 +166,11 @@ impl Farm {
         let worker: Arc<str> = format!("w{}", call.worker).into();
         match &call.request {
             Request::Acquire { free, running } => {
-                self.ledger.requested(now);
+                let pools = self.pools_of(call.worker);
+                self.ledger.requested(&pools, now);
                 let request = LeaseRequest {
                     worker: worker.clone(),
-                    pools: ["default".into()].into(),
+                    pools,
                     max: *free,
                     wait: Duration::ZERO,
                     running: *running,

@@ -210,7 +210,8 @@ impl Farm {
             Failure::LostAgain { digest, .. } => self.store.losses(digest) > 0,
             Failure::Unplaceable { .. } => {
                 let grace = QueueOptions::default().placement_grace.as_millis() as u64;
-                self.ledger.longest_pause_ms(now) >= grace
+                let pool = self.shapes[self.builds[at].shape].pool();
+                self.ledger.longest_pause_ms(pool, now) >= grace
             }
         };
         if !justified {

@@ -2,7 +2,7 @@
 //!
 //! Replicas carry out what their [`Engine`](gofarm_engine::Engine) decides, over a queue and a registry that both are Redis; workers
 //! call a replica, which passes the call on to the queue, and records a result that was accepted; clients watch their builds in the
-//! registry. Every one of these messages goes over the
+//! registry. A farm has one pool of workers, or two that share results and no task. Every one of these messages goes over the
 //! network. After a while the faults stop, and builds that failed for the environment's reasons are submitted again.
 //!
 //! Checked all the time, and at the end:
@@ -14,6 +14,7 @@
 //!   true of the action, nothing that the other says is accepted;
 //! - an exclusive task is alone;
 //! - a replica accepts at most one end of each run of a task;
+//! - what a build wanted that another replica has now is not cancelled before that one can have joined it (`replica/wishes.rs`);
 //! - the registry takes events only from the owner of a build; a client sees each event once, under the same number, whoever owns
 //!   the build meanwhile and whatever the registry has lost, and nothing of what is done is told twice;
 //! - a success is accepted only when its outputs are in the store;
@@ -22,11 +23,14 @@
 //!   environment's reasons, these really occurred: so many lost attempts, such lost blobs;
 //! - in the calm, a build whose owner is gone has the next one after a bounded time;
 //! - what a replica has to tell the queue is never more than what is open (`Engine::excess`), however often that is said anew;
+//! - each success that the queue accepted has come into the action cache in the end, unless everybody has died who was told of it: the
+//!   replica of its worker by the queue's answer, the owners by the news;
 //! - in the end nothing is left: no task, no lease, no question, no open build, no running process.
 
 mod arrival;
 mod builds;
 mod client;
+mod pools;
 mod registry;
 mod replica;
 mod trouble;
@@ -42,6 +46,7 @@ use gofarm_proto::Digest;
 use gofarm_queue::{BlobPresence, Clock, InProcessQueue, LeaseQueue, ManualClock, QueueOptions};
 
 use self::builds::Build;
+use self::pools::shapes;
 use self::registry::Registry;
 use self::replica::Replica;
 use self::wire::Message;
@@ -271,6 +276,7 @@ impl Farm {
             }
             if self.again && self.is_over() {
                 self.compare_logs();
+                self.check_recorded();
                 self.report.ended_at = self.agenda.now();
                 (self.report.seconds, self.report.seconds_first) = self.ledger.seconds();
                 self.report.fenced += promptly(self.queue.stats()).map_or(0, |stats| stats.fenced);
@@ -312,6 +318,17 @@ impl Farm {
         if let Some((build, since)) = late {
             let what = format!("{build} is without an owner since {} ms", since.0);
             drop(ownerless);
+            self.violated(what);
+        }
+    }
+
+    /// No work is lost that was accepted and that anybody alive knows of.
+    fn check_recorded(&mut self) {
+        let mut known = self.replicas.iter().flat_map(Replica::succeeded);
+        let lacks = known.find(|key| !self.store.was_recorded(key)).copied();
+        drop(known);
+        if let Some(key) = lacks {
+            let what = format!("the accepted result of {key} is not in the action cache");
             self.violated(what);
         }
     }
@@ -375,22 +392,6 @@ impl Farm {
         self.note(|| format!("VIOLATION: {what}"));
         self.violation.get_or_insert(what);
     }
-}
-
-/// One to four builds; those after the first often share actions with one before.
-fn shapes(random: &mut Random) -> Vec<Shape> {
-    let count = random.between(1, 4);
-    let size = [3, 10, 25, 40][random.index(4)];
-    let mut shapes: Vec<Shape> = Vec::new();
-    for _ in 0..count {
-        let shape = match shapes.last() {
-            Some(last) if random.chance(300) => last.clone(),
-            Some(last) if random.chance(500) => last.edited(random),
-            _ => Shape::random(random, size),
-        };
-        shapes.push(shape);
-    }
-    shapes
 }
 
 /// Short names in traces.

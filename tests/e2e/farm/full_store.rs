@@ -87,7 +87,7 @@ fn a_full_store_is_told_at_once_and_cached_builds_go_on() {
     let store = site.path("farm/store").display().to_string();
     for words in [
         &farm.url()[..],
-        "its store has no room",
+        "it has no room",
         &store,
         "the disk is full; free some space",
     ] {
@@ -139,7 +139,7 @@ fn a_worker_that_cannot_store_what_it_made_gives_the_task_back() {
     site.write("main.go", &main("two"));
     site.age();
     let running = farm.submit(&site, &[]).start();
-    farm.workers[0].says(&["reported", "given back", "its store has no room"]);
+    farm.workers[0].says(&["reported", "given back", "it has no room"]);
     fs::remove_file(ballast).unwrap();
     running.wait().ok();
     is_what_go_builds(&site, "bin/m");

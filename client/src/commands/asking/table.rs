@@ -24,7 +24,10 @@ pub fn table(rows: &[Vec<String>]) -> String {
     for row in &rows {
         let mut line = String::new();
         for (field, width) in row.iter().zip(&widths) {
-            line.push_str(&format!("{field:width$}  "));
+            // Not by a width in the format, of which there is none above 65,535.
+            let missing = width.saturating_sub(field.chars().count());
+            line.push_str(field);
+            line.extend(std::iter::repeat_n(' ', missing + 2));
         }
         text.push_str(line.trim_end());
         text.push('\n');
@@ -35,6 +38,17 @@ pub fn table(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_field_may_be_of_any_width() {
+        let rows = [
+            vec!["x".repeat(70_000), "a".to_owned()],
+            vec!["y".to_owned(), "b".to_owned()],
+        ];
+        let text = table(&rows);
+        let lengths: Vec<usize> = text.lines().map(str::len).collect();
+        assert_eq!(lengths, [70_003, 70_003]);
+    }
 
     #[test]
     fn columns_stand_below_each_other() {

@@ -1,7 +1,7 @@
 //! Builds that an engine owns, has owned and takes over, over the table of builds.
 
 use super::*;
-use crate::registry::{Append, Appended, BuildTable};
+use crate::registry::{Append, Appended, BuildTable, Tenure};
 
 /// A replica with books, and the registry that it writes to.
 struct Owner {
@@ -76,7 +76,10 @@ impl Owner {
                 }
                 Command::TellQueue(said) => {
                     others.push(Command::TellQueue(said));
-                    Message::QueueTold { at_once: true }
+                    Message::QueueTold {
+                        at_once: true,
+                        refused: Vec::new(),
+                    }
                 }
                 Command::ReadBuild(ownership) => {
                     self.read.push(ownership);
@@ -248,4 +251,155 @@ fn a_build_that_is_taken_over_is_cancelled_before_its_graph_is_read() {
     };
     b.tell(Message::GraphRead(BUILD, graph));
     assert_eq!(b.engine.open_work(), 0);
+}
+
+/// The keys of what is recorded, and by whom it was made.
+fn recorded(commands: Vec<Command>) -> Vec<(ActionKey, String)> {
+    let mut recordings = Vec::new();
+    for command in commands {
+        match command {
+            Command::Record(records) | Command::HandOver { records, .. } => {
+                recordings.extend(records);
+            }
+            _ => {}
+        }
+    }
+    let recorded = recordings.into_iter();
+    recorded
+        .map(|recording| (recording.key, recording.made.worker))
+        .collect()
+}
+
+/// An owner whose only action a worker has made.
+fn heard_of_a_success() -> (Owner, ActionKey) {
+    let mut a = Owner::new();
+    let held = a
+        .table
+        .submit(BUILD, &"a".into(), &v1::Build::default(), a.now());
+    let opening = Opening {
+        ownership: held,
+        record: v1::Build::default(),
+        spec: spec(BUILD, Digest::of(b"definition")),
+        c_toolchains: BTreeMap::new(),
+    };
+    let commands = a.tell(Message::Open(Box::new(opening)));
+    let (key, run) = enqueued(&commands).expect("a task");
+    let done = News::Done {
+        key,
+        run,
+        worker: Some("w".into()),
+        lease: None,
+        outcome: Outcome::Succeeded(Default::default()),
+    };
+    let commands = a.tell(Message::News(Ok(vec![done])));
+    assert_eq!(recorded(commands), [], "its worker's replica does it");
+    (a, key)
+}
+
+#[test]
+fn an_accepted_result_that_nobody_has_recorded_is_recorded_by_the_owner() {
+    let (mut a, key) = heard_of_a_success();
+    assert_eq!(recorded(a.tell(Message::Tick)), []);
+    assert!(a.engine.open_work() > 0);
+    a.at += 2000;
+    let records = recorded(a.tell(Message::Tick));
+    assert_eq!(records, [(key, "w".to_owned())]);
+    a.at += 2000;
+    assert_eq!(recorded(a.tell(Message::Tick)), [], "once");
+    a.tell(Message::Recorded(vec![key]));
+    assert_eq!(a.engine.open_work(), 0);
+}
+
+#[test]
+fn an_owner_that_goes_away_records_what_may_not_be_recorded() {
+    let (mut a, key) = heard_of_a_success();
+    let late = Vec::new();
+    let records = recorded(a.tell(Message::Stop { late }));
+    assert_eq!(records, [(key, "w".to_owned())]);
+}
+
+#[test]
+fn an_owner_does_not_record_what_was_taken_back_meanwhile() {
+    let (mut a, key) = heard_of_a_success();
+    a.tell(Message::TakenBack(vec![(key, Vec::new())]));
+    a.at += 2000;
+    assert_eq!(recorded(a.tell(Message::Tick)), []);
+}
+
+fn cancelled(commands: &[Command]) -> Vec<(ActionKey, RunId)> {
+    let said = commands.iter().filter_map(|command| match command {
+        Command::TellQueue(said) => Some(said),
+        _ => None,
+    });
+    let cancelled = said.flatten().filter_map(|said| match said {
+        ToQueue::Cancel(key, run) => Some((*key, *run)),
+        ToQueue::Enqueue(_) | ToQueue::BackUp(..) => None,
+    });
+    cancelled.collect()
+}
+
+#[test]
+fn what_another_replica_may_be_about_to_join_is_not_cancelled_since_another_build_opens() {
+    let mut a = Owner::new();
+    let held = a.submit();
+    a.tell(Message::Tick);
+    let commands = a.tell(Message::Renewed(Ok(vec![Tenure::Lost])));
+    assert_eq!(cancelled(&commands), []);
+    let opening = Opening {
+        ownership: Some(Ownership {
+            build: BuildId(2),
+            ..held
+        }),
+        record: v1::Build::default(),
+        spec: spec(BuildId(2), Digest::of(b"another")),
+        c_toolchains: BTreeMap::new(),
+    };
+    let commands = a.tell(Message::Open(Box::new(opening)));
+    assert!(enqueued(&commands).is_some());
+    assert_eq!(cancelled(&commands), []);
+    // Nor since all is said again.
+    for incarnation in [1, 2] {
+        let seen = QueueSeen {
+            incarnation,
+            next: None,
+        };
+        let commands = a.tell(Message::QueueSeen(Ok(seen)));
+        assert_eq!(enqueued(&commands).is_some(), incarnation == 2);
+        assert_eq!(cancelled(&commands), []);
+    }
+    a.at += 6_000;
+    assert_eq!(cancelled(&a.tell(Message::Tick)).len(), 1);
+}
+
+/// What a replica wants written anew.
+fn restores(commands: &[Command]) -> usize {
+    let restores = commands.iter().map(|command| match command {
+        Command::Write { restores, .. } => restores.len(),
+        _ => 0,
+    });
+    restores.sum()
+}
+
+#[test]
+fn who_may_have_a_successor_lets_it_write_again_first_what_the_registry_lost() {
+    for (asleep, at_once) in [(1_000, true), (7_000, false)] {
+        let mut a = Owner::new();
+        a.submit();
+        a.tell(Message::Tick);
+        a.at += asleep;
+        // Straight to the engine, since the table would write at once.
+        let commands = a
+            .engine
+            .take(Message::Renewed(Ok(vec![Tenure::Unknown])), a.now());
+        assert_eq!(restores(&commands) == 1, at_once);
+        if at_once {
+            continue;
+        }
+        a.at += 2_000;
+        let commands = a.engine.take(Message::Tick, a.now());
+        assert_eq!(restores(&commands), 0);
+        a.at += 2_000;
+        let commands = a.engine.take(Message::Tick, a.now());
+        assert_eq!(restores(&commands), 1, "nobody else has done so");
+    }
 }

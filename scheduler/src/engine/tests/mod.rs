@@ -1,7 +1,9 @@
 //! Engines over a queue and a store in this process, and a registry in memory or on a real redis-server.
 
+mod full;
 mod keeping;
 mod placement;
+mod recording;
 mod recovery;
 mod sources;
 mod taking_back;

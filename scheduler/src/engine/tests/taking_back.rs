@@ -18,7 +18,9 @@ async fn a_build_under_way_makes_again_what_was_taken_back() {
     let key = ActionKey::new(&Digest::of(&action("one")), []);
     until(|| async { world.store.entry(key).await.unwrap().is_some() }).await;
     let made = world.store.entry(key).await.unwrap().unwrap().made.unwrap();
-    assert_eq!((&*made.worker, &*made.replica), ("worker", "replica"));
+    assert_eq!(made.worker, "worker");
+    // Its owner, if that was slow.
+    assert!(["replica", "a"].contains(&&*made.replica), "{made:?}");
     assert!(made.lease.is_some());
 
     let what = TakeBack::Key(key);

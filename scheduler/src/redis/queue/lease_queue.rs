@@ -1,7 +1,13 @@
 //! The contract, carried out by scripts.
 
 use super::*;
-use gofarm_queue::GRACE_OF_A_KNOWN_POOL;
+use gofarm_queue::{GRACE_OF_A_KNOWN_POOL, PART_REMEMBERED};
+
+/// Of tasks told in one call, when they are more than one.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// What one task may take: a million inputs.
+const TASK_BYTES: usize = 64 << 20;
 
 #[async_trait]
 impl LeaseQueue for RedisQueue {
@@ -12,11 +18,11 @@ impl LeaseQueue for RedisQueue {
         }
         for (name, tasks) in by_pool {
             let pool = self.pool(name).await?;
-            for tasks in tasks.chunks(BATCH) {
+            for tasks in batches(tasks)? {
                 let answer = self.link.run(&script::ENQUEUE, &pool, |call| {
                     call.arg(&**owner);
                     call.arg(self.options.worker_ttl.as_millis() as u64);
-                    for task in tasks {
+                    for (task, encoded) in tasks {
                         let recorded = task.memory_estimate;
                         let need = recorded.unwrap_or(self.options.assumed_memory);
                         call.arg(&task.key.0[..]).arg(&task.run.0.to_be_bytes()[..]);
@@ -31,7 +37,7 @@ impl LeaseQueue for RedisQueue {
                         call.arg(near.map_or("", |near| &near.worker));
                         let patience = near.map_or(Duration::ZERO, |near| near.patience);
                         call.arg(patience.as_millis() as u64);
-                        call.arg(record::encode_task(task));
+                        call.arg(encoded);
                     }
                 });
                 answer.await.map(|_: String| ())?;
@@ -214,8 +220,13 @@ impl LeaseQueue for RedisQueue {
                     call.arg(time.as_millis() as u64);
                 }
                 call.arg(grace.as_secs_f64()).arg(known.as_secs_f64());
+                call.arg(PART_REMEMBERED.as_millis() as u64);
             });
-            let (leases, unplaceable, orphans, next): (usize, usize, usize, i64) = answer.await?;
+            type Answer = (usize, usize, usize, i64, u64);
+            let (leases, unplaceable, orphans, next, idle): Answer = answer.await?;
+            if idle >= UNUSED.as_millis() as u64 {
+                self.forget(&pool).await?;
+            }
             reaped.leases += leases;
             reaped.unplaceable += unplaceable;
             reaped.orphans += orphans;
@@ -239,4 +250,33 @@ impl LeaseQueue for RedisQueue {
         }
         Ok(stats)
     }
+}
+
+type Encoded<'a> = (&'a Task, Vec<u8>);
+
+/// Encodes tasks, and parts them so that no call is too large for Redis.
+fn batches(tasks: Vec<&Task>) -> Result<Vec<Vec<Encoded<'_>>>, QueueError> {
+    let mut batches: Vec<Vec<Encoded<'_>>> = Vec::new();
+    let mut room = 0;
+    for task in tasks {
+        let encoded = record::encode_task(task);
+        let size = encoded.len();
+        if size > TASK_BYTES {
+            return Err(QueueError::Refused {
+                reason: format!(
+                    "task {:?} takes {size} bytes, and may take {TASK_BYTES}: it has too many inputs",
+                    task.label
+                ),
+            });
+        }
+        match batches.last_mut() {
+            Some(last) if last.len() < BATCH && size <= room => last.push((task, encoded)),
+            _ => {
+                room = BATCH_BYTES;
+                batches.push(vec![(task, encoded)]);
+            }
+        }
+        room = room.saturating_sub(size);
+    }
+    Ok(batches)
 }

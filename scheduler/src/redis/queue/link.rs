@@ -65,8 +65,13 @@ impl QueueLink {
         send: impl AsyncFnOnce(MultiplexedConnection) -> Result<T, RedisError>,
     ) -> Result<T, QueueError> {
         let sent = self.0.call(send).await;
-        sent.map_err(|error| QueueError::Unavailable {
-            reason: error.to_string(),
+        sent.map_err(|error| match error.full {
+            true => QueueError::Full {
+                reason: error.to_string(),
+            },
+            false => QueueError::Unavailable {
+                reason: error.to_string(),
+            },
         })
     }
 

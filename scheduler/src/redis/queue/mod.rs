@@ -19,7 +19,7 @@ mod server_info;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,11 +34,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use self::bells::QueueBells;
 use self::desk::{Desk, Look};
 use self::link::{QueueLink, unavailable};
-use self::pools::{Pool, Pools, counter, pool_of};
+use self::pools::{Pool, Pools, UNUSED, counter, pool_of};
 use self::returns::Returns;
 use super::doorbell::{self, Rung, Subscription};
 use super::link::CONNECT;
-use gofarm_engine::core::{Millis, Outcome, RunId, Task};
+use gofarm_engine::core::{Millis, Outcome, PoolName, RunId, Task};
 use gofarm_queue::{
     BlobPresence, Lease, LeaseId, LeaseQueue, LeaseRequest, News, Owner, QueueError, QueueOptions,
     QueueStats, Reaped, Renewal, TaskOutput,
@@ -115,7 +115,12 @@ impl RedisQueue {
 
     /// The pool of a part, made known to everyone if it is new here.
     async fn pool(&self, part: &str) -> Result<Arc<Pool>, QueueError> {
-        let (pool, new) = self.pools().add(pool_of(part))?;
+        let name: Result<PoolName, _> = pool_of(part).parse();
+        let name = name.map_err(|error| QueueError::Refused {
+            reason: error.to_string(),
+        })?;
+        let (pool, new) = self.pools().add(&name);
+        pool.is_used_at(Instant::now());
         if new {
             // Known before it is asked about: a connection made meanwhile asks as well.
             self.link.begin(&pool).await?;
@@ -128,18 +133,77 @@ impl RedisQueue {
     /// Tells the other processes which pools there are, and hears it from them.
     async fn exchange_pools(&self) -> Result<(), QueueError> {
         let key = self.pools().names_key();
-        let mut pipe = redis::pipe();
-        let mine = self.pools().all();
-        let names: Vec<&str> = mine.iter().map(|pool| &*pool.name).collect();
-        pipe.sadd(&key, names).ignore().smembers(&key);
-        let (theirs,): (Vec<String>,) = self
+        let mut read = redis::pipe();
+        read.smembers(&key);
+        let (mut theirs,): (HashSet<String>,) = self
             .link
-            .call(async |mut connection| pipe.query_async(&mut connection).await)
+            .call(async |mut connection| read.query_async(&mut connection).await)
             .await?;
+        let mut mine = self.pools().in_use(Instant::now());
+        mine.retain(|pool| !theirs.contains(&*pool.name));
+        // Only what is new: when memory is used up, nothing can be added.
+        if !mine.is_empty() {
+            let mut tell = redis::pipe();
+            let names: Vec<&str> = mine.iter().map(|pool| &*pool.name).collect();
+            tell.sadd(&key, names).ignore();
+            self.tell(&tell).await?;
+            theirs.extend(mine.iter().map(|pool| pool.name.to_string()));
+        }
+        // Another process has let go of those that are not among them.
+        for pool in self.pools().all() {
+            let name: &str = &pool.name;
+            if !theirs.contains(name) && !pool.is_in_use(Instant::now()) {
+                self.no_longer_known(&pool);
+            }
+        }
         for name in theirs {
-            self.pools().add(&name)?;
+            match name.parse() {
+                Ok(name) => {
+                    self.pools().add(&name);
+                }
+                // Nobody serves it, and nobody can build there.
+                Err(error) => tracing::debug!(%error, "pool in redis is passed over"),
+            }
         }
         Ok(())
+    }
+
+    async fn tell(&self, pipe: &redis::Pipeline) -> Result<(), QueueError> {
+        self.link
+            .call(async |mut connection| pipe.query_async(&mut connection).await)
+            .await
+    }
+
+    /// Lets go of a pool that nobody uses, unless somebody does by now.
+    async fn forget(&self, pool: &Pool) -> Result<(), QueueError> {
+        if pool.is_in_use(Instant::now()) {
+            return Ok(());
+        }
+        let unused = UNUSED.as_millis() as u64;
+        let gone: bool = self
+            .link
+            .run(&script::FORGET, pool, |call| {
+                call.arg(unused);
+            })
+            .await?;
+        if gone {
+            let mut pipe = redis::pipe();
+            pipe.srem(self.pools().names_key(), &*pool.name).ignore();
+            self.tell(&pipe).await?;
+            self.no_longer_known(pool);
+        }
+        Ok(())
+    }
+
+    fn no_longer_known(&self, pool: &Pool) {
+        self.pools().remove(&pool.name);
+        let locked = PoisonError::into_inner;
+        self.desks.lock().unwrap_or_else(locked).remove(&pool.name);
+        let locked = PoisonError::into_inner;
+        let mut returns = self.returns.lock().unwrap_or_else(locked);
+        returns.remove(&pool.name);
+        let locked = PoisonError::into_inner;
+        self.lives.lock().unwrap_or_else(locked).remove(&pool.name);
     }
 
     /// The pool that gave a lease; None when nobody knows it.
@@ -148,7 +212,13 @@ impl RedisQueue {
             return Ok(Some(pool));
         }
         self.exchange_pools().await?;
-        Ok(self.pools().of_token(lease.token))
+        let pools = self.pools().numbered(lease.token);
+        for pool in &pools {
+            self.link.begin(pool).await?;
+        }
+        // Any of them can say that it is of a life that is over.
+        let found = self.pools().of_token(lease.token);
+        Ok(found.or_else(|| pools.into_iter().next()))
     }
 
     /// Runs a script, which takes a setting first, over items of several leases, and puts the answers into their order.

@@ -5,16 +5,22 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use gofarm_proto::Digest;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::redis::doorbell::literal;
+use gofarm_engine::core::PoolName;
+use gofarm_queue::FencingToken;
 pub(super) use gofarm_queue::pool_of;
-use gofarm_queue::{FencingToken, QueueError};
 
 /// Leases of one life of a pool that tokens can tell apart; the bits above say which pool it is.
 const COUNTER_BITS: u32 = 40;
+
+/// A pool that nobody has used for so long is let go of.
+pub(super) const UNUSED: Duration = Duration::from_secs(10 * 60);
 
 /// There from the start, so that there is always a life to ask about.
 const FIRST: &str = "default";
@@ -36,6 +42,8 @@ pub(super) struct Pool {
     /// Where its doorbells ring.
     pub channel: String,
     seen: Mutex<Seen>,
+    /// When this process last put a task there or asked for one.
+    used: Mutex<Option<Instant>>,
     /// Rung for waiting workers.
     pub work: Notify,
 }
@@ -49,8 +57,20 @@ impl Pool {
             life: format!("{prefix}life"),
             channel: format!("{prefix}bell"),
             seen: Mutex::default(),
+            used: Mutex::default(),
             work: Notify::new(),
         }
+    }
+
+    /// This process uses it.
+    pub fn is_used_at(&self, now: Instant) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    /// Whether this process has used it lately.
+    pub fn is_in_use(&self, now: Instant) -> bool {
+        let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        *self.name == *FIRST || used.is_some_and(|used| now.duration_since(used) < UNUSED)
     }
 
     /// The token of a lease of this pool.
@@ -124,48 +144,76 @@ impl Pools {
         known.values().cloned().collect()
     }
 
+    /// Those that this process has used lately.
+    pub fn in_use(&self, now: Instant) -> Vec<Arc<Pool>> {
+        let mut pools = self.all();
+        pools.retain(|pool| pool.is_in_use(now));
+        pools
+    }
+
+    /// Knows a pool no more.
+    pub fn remove(&self, name: &str) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.remove(name);
+    }
+
     pub fn get(&self, name: &str) -> Option<Arc<Pool>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.get(name).cloned()
     }
 
-    /// The pool that gave a token, if it is known.
+    /// The pool that gave a token, if it is known with the life that it gave it in.
     pub fn of_token(&self, token: FencingToken) -> Option<Arc<Pool>> {
+        let mut pools = self.numbered(token).into_iter();
+        pools.find(|pool| pool.seen().incarnation == token.incarnation)
+    }
+
+    /// The pools that may have given a token. Nearly always at most one: the numbers of one in 16 million pairs of names are
+    /// equal. Lives are random numbers, and tell those apart.
+    pub fn numbered(&self, token: FencingToken) -> Vec<Arc<Pool>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let number = token.counter >> COUNTER_BITS;
-        let mut pools = known.values();
-        pools.find(|pool| u64::from(pool.number) == number).cloned()
+        let pools = known.values();
+        let pools = pools.filter(|pool| u64::from(pool.number) == number);
+        pools.cloned().collect()
     }
 
     /// Takes note of a pool; true if it was not known.
-    ///
-    /// # Errors
-    ///
-    /// Its tokens could not be told from those of another pool. One in 16 million pairs of names is like that.
-    pub fn add(&self, name: &str) -> Result<(Arc<Pool>, bool), QueueError> {
-        if let Some(pool) = self.get(name) {
-            return Ok((pool, false));
+    pub fn add(&self, name: &PoolName) -> (Arc<Pool>, bool) {
+        if let Some(pool) = self.get(name.as_ref()) {
+            return (pool, false);
         }
-        let pool = Arc::new(Pool::new(&self.namespace, name));
+        let pool = Arc::new(Pool::new(&self.namespace, name.as_ref()));
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(other) = known.values().find(|other| other.number == pool.number)
-            && other.name != pool.name
-        {
-            return Err(QueueError::Unavailable {
-                reason: format!(
-                    "pool {name:?} cannot be told from pool {:?} in lease tokens; give it another name",
-                    other.name
-                ),
-            });
-        }
         let entry = known.entry(pool.name.clone()).or_insert(pool);
-        Ok((entry.clone(), true))
+        (entry.clone(), true)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn named(name: &str) -> PoolName {
+        name.parse().unwrap()
+    }
+
+    #[test]
+    fn pools_whose_numbers_are_equal_are_told_apart_by_their_lives() {
+        for (one, other) in [("default", "p28020864"), ("branch-688", "branch-1910")] {
+            assert_eq!(number(one), number(other));
+            let pools = Pools::new("farm");
+            let (one, _) = pools.add(&named(one));
+            let (other, new) = pools.add(&named(other));
+            assert!(new);
+            one.note(7, 1);
+            other.note(8, 1);
+            let tokens = [one.token(7, 1), other.token(8, 1)];
+            let found = tokens.map(|token| pools.of_token(token).unwrap().name.clone());
+            assert_eq!(found, [one.name.clone(), other.name.clone()]);
+            assert!(pools.of_token(one.token(9, 1)).is_none());
+        }
+    }
 
     #[test]
     fn parts_of_a_pool_share_its_hash_tag() {
@@ -174,16 +222,17 @@ mod tests {
         assert_eq!(name("default"), "default");
         assert_eq!(name("default:linux/amd64"), "default");
         assert_eq!(name("default:linux/amd64/gcc:12"), "default");
-        let (pool, new) = pools.add("big").unwrap();
+        let (pool, new) = pools.add(&named("big"));
         assert!(new);
         assert_eq!(pool.life, "farm:{big}:life");
-        assert!(!pools.add("big").unwrap().1);
+        assert!(!pools.add(&named("big")).1);
     }
 
     #[test]
     fn a_token_says_which_pool_it_is_of() {
         let pools = Pools::new("farm");
-        let (big, _) = pools.add("big").unwrap();
+        let (big, _) = pools.add(&named("big"));
+        big.note(7, 12);
         let token = big.token(7, 12);
         assert_eq!(counter(token), 12);
         assert_eq!(pools.of_token(token).unwrap().name, big.name);

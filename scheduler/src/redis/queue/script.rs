@@ -6,14 +6,15 @@ use redis::Script;
 
 use crate::redis::script::script;
 
-/// What every script of the queue stands on. `#!lua` without flags makes Redis refuse it before its first change when memory is
-/// used up, so that none is left half done.
+/// What every script of the queue stands on. When memory is used up, one that brings new work (`more`) is refused by Redis before its first
+/// change, so that none is left half done. All others go on: what ends work frees memory, what is under way ends only when it is given,
+/// renewed and told, and each of them adds little.
 macro_rules! queue_script {
-    ($header:literal; $($part:literal),+) => {
-        script!($header; "lua/life.lua", $($part),+; told_the_time)
+    (more: $($part:literal),+) => {
+        script!("#!lua\n"; "lua/life.lua", $($part),+; told_the_time)
     };
     ($($part:literal),+) => {
-        queue_script!("#!lua\n"; $($part),+)
+        script!("#!lua flags=allow-oom\n"; "lua/life.lua", $($part),+; told_the_time)
     };
 }
 
@@ -48,7 +49,13 @@ macro_rules! task_script {
 
 pub(super) static BEGIN: LazyLock<Script> = queue_script!("lua/begin.lua");
 pub(super) static STATS: LazyLock<Script> = queue_script!("lua/stats.lua");
-pub(super) static ENQUEUE: LazyLock<Script> = task_script!("lua/enqueue.lua");
+pub(super) static ENQUEUE: LazyLock<Script> = queue_script!(
+    more: "lua/owner.lua",
+    "lua/share.lua",
+    "lua/worker.lua",
+    "lua/task.lua",
+    "lua/enqueue.lua"
+);
 pub(super) static BACK_UP: LazyLock<Script> = task_script!("lua/back_up.lua");
 pub(super) static CANCEL: LazyLock<Script> = task_script!("lua/cancel.lua");
 pub(super) static LEASE: LazyLock<Script> = queue_script!(
@@ -64,8 +71,14 @@ pub(super) static CHECK: LazyLock<Script> = task_script!("lua/check.lua");
 pub(super) static RENEW: LazyLock<Script> = task_script!("lua/renew.lua");
 pub(super) static LOG: LazyLock<Script> = task_script!("lua/log.lua");
 pub(super) static COMPLETE: LazyLock<Script> = task_script!("lua/complete.lua");
-pub(super) static REAP: LazyLock<Script> = task_script!("lua/reap.lua");
+pub(super) static REAP: LazyLock<Script> = queue_script!(
+    "lua/owner.lua",
+    "lua/share.lua",
+    "lua/worker.lua",
+    "lua/task.lua",
+    "lua/idle.lua",
+    "lua/reap.lua"
+);
+pub(super) static FORGET: LazyLock<Script> = queue_script!("lua/idle.lua", "lua/forget.lua");
 
-/// Reading news makes room, so it must go on when there is none.
-pub(super) static NEWS: LazyLock<Script> =
-    queue_script!("#!lua flags=allow-oom\n"; "lua/owner.lua", "lua/news.lua");
+pub(super) static NEWS: LazyLock<Script> = queue_script!("lua/owner.lua", "lua/news.lua");

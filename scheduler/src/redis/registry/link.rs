@@ -45,8 +45,14 @@ impl RegistryLink {
 }
 
 fn unavailable(call: &'static str) -> impl FnOnce(Unreachable) -> RegistryError {
-    move |error| RegistryError::Unavailable {
-        call,
-        reason: error.to_string(),
+    move |error| match error.full {
+        true => RegistryError::Full {
+            call,
+            reason: error.to_string(),
+        },
+        false => RegistryError::Unavailable {
+            call,
+            reason: error.to_string(),
+        },
     }
 }

@@ -1,6 +1,8 @@
 //! One suite for both registries; the faults of a real redis-server are tested with the engine.
 
+mod full;
 mod model;
+mod open;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gofarm_engine::core::{News, Outcome};
-use gofarm_engine::{Answer, Away, Command, GraphRead, Message, ToQueue};
+use gofarm_engine::{Answer, Away, Command, GraphRead, Message, Recording, ToQueue, Told};
 use gofarm_proto::v1;
 
 use super::super::wire::{self, Ask, Sender};
@@ -30,6 +30,7 @@ impl Farm {
         match command {
             Command::TellQueue(said) => {
                 self.note(|| format!("s{at}: {}", tells(&said)));
+                self.check_cancels(at, &said);
                 self.ask_redis(at, Ask::Tell(said));
             }
             Command::ListenToQueue { pause } => {
@@ -47,18 +48,24 @@ impl Farm {
             Command::Write { restores, appends } => {
                 self.ask_redis(at, Ask::Write { restores, appends })
             }
-            Command::HandOver { appends, held } => {
+            Command::HandOver {
+                appends,
+                held,
+                records,
+            } => {
+                if self.network.reaches(Host::Replica(at), Host::Store) {
+                    self.record(records);
+                }
                 let restores = Vec::new();
                 self.say_once(at, Ask::Write { restores, appends });
                 self.say_once(at, Ask::Release(held));
             }
             Command::ListenToRegistry => self.replicas[at].listens = true,
             Command::LookUp(asked) => self.run_later(at, Errand::LookUp(asked)),
-            Command::Record(_) => {
-                self.violated(format!(
-                    "s{at} records what a worker's replica has recorded"
-                ));
+            Command::Record(records) if self.is_flawed(Flaw::ForgetsResults) => {
+                self.tell(at, Message::Recorded(keys(&records)));
             }
+            Command::Record(records) => self.run_later(at, Errand::RecordMissing(records)),
             Command::FindMissing(asked) => self.run_later(at, Errand::FindMissing(asked)),
             Command::ReadGraph { build, pause, .. } => {
                 let since = self.agenda.now();
@@ -79,11 +86,15 @@ impl Farm {
                 self.tell(at, Message::Explained(news));
             }
             Command::Measure(_) => self.tell(at, Message::Measured),
+            Command::Tell(told) => {
+                if let Told::LetGo(build) = &*told {
+                    self.note(|| format!("s{at} lets go of build {}", build.0));
+                }
+                let now = self.agenda.now();
+                self.replicas[at].wishes.see(&told, now);
+            }
             // Nothing is evicted here, nothing is large enough for an archive, and clients watch the registry.
-            Command::KeepInUse { .. }
-            | Command::Archive(_)
-            | Command::Tell(_)
-            | Command::Want { .. } => {}
+            Command::KeepInUse { .. } | Command::Archive(_) | Command::Want { .. } => {}
         }
     }
 
@@ -191,7 +202,9 @@ impl Farm {
         let reached = self.network.reaches(Host::Replica(at), Host::Store);
         let patient = self.agenda.now() < since + STORE_PATIENCE_MS;
         let message = match errand {
-            Errand::LookUp(_) | Errand::Record(..) if !reached && patient => {
+            Errand::LookUp(_) | Errand::Record(..) | Errand::RecordMissing(_)
+                if !reached && patient =>
+            {
                 return self.replica_after(at, STORE_MS, ReplicaEvent::Store(errand, since));
             }
             Errand::Record(key, result) => {
@@ -199,6 +212,13 @@ impl Farm {
                     self.violated(format!("two results are recorded for {key}"));
                 }
                 return;
+            }
+            Errand::RecordMissing(records) => {
+                let keys = keys(&records);
+                if reached {
+                    self.record(records);
+                }
+                Message::Recorded(keys)
             }
             Errand::LookUp(asked) => {
                 // Nothing is ever known before the cache knows it: other replicas record.
@@ -255,10 +275,23 @@ impl Farm {
         self.tell(at, message);
     }
 
+    /// Records what the action cache lacks.
+    fn record(&mut self, records: Vec<Recording>) {
+        for Recording { key, result, .. } in records {
+            if !self.store.record(key, result) {
+                self.violated(format!("two results are recorded for {key}"));
+            }
+        }
+    }
+
     /// What queue and registry know a replica by now.
     pub(in crate::farm) fn owner_of(&self, at: usize) -> gofarm_engine::core::Owner {
         owner(at, self.replicas[at].life)
     }
+}
+
+fn keys(records: &[Recording]) -> Vec<gofarm_proto::ActionKey> {
+    records.iter().map(|recording| recording.key).collect()
 }
 
 fn tells(said: &[ToQueue]) -> String {

@@ -33,7 +33,10 @@ impl Farm {
         };
         let at_once = !asked.failed;
         let message = match answer {
-            Answer::Told => Message::QueueTold { at_once },
+            Answer::Told => Message::QueueTold {
+                at_once,
+                refused: Vec::new(),
+            },
             Answer::News(news) => return self.hear_news(at, news),
             Answer::Seen(seen) if self.is_flawed(Flaw::NoRepublish) => {
                 Message::QueueSeen(Ok(gofarm_engine::QueueSeen {
@@ -70,9 +73,15 @@ impl Farm {
         let replica = &mut self.replicas[at];
         let mut again = 0;
         for news in &news {
-            let News::Done { run, outcome, .. } = news else {
+            let News::Done {
+                key, run, outcome, ..
+            } = news
+            else {
                 continue;
             };
+            if let Outcome::Succeeded(_) = outcome {
+                replica.was_told(*key);
+            }
             // Words for it are found first, or sources that it lacks: it is no end yet.
             let ends = !matches!(
                 outcome,

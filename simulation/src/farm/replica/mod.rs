@@ -5,6 +5,7 @@
 
 mod carrying;
 mod hearing;
+mod wishes;
 
 pub(super) use self::carrying::record;
 
@@ -14,9 +15,13 @@ use std::time::Duration;
 
 use gofarm_engine::core::{ActionResult, BuildId, CoreOptions, Owner, RunId, StragglerOptions};
 use gofarm_engine::registry::Ownership;
-use gofarm_engine::{Books, Engine, EngineOptions, Fleet, Message, Now, Opening, Question, TICK};
+use gofarm_engine::{
+    Books, Engine, EngineOptions, Fleet, GraphRead, Message, Now, Opening, Question, Recording,
+    TICK,
+};
 use gofarm_proto::{ActionKey, v1};
 
+use self::wishes::Wishes;
 use super::wire::Ask;
 use super::{Event, Farm};
 use crate::flaw::Flaw;
@@ -44,6 +49,9 @@ pub(super) struct Replica {
     heard: u64,
     /// Runs whose end was heard of.
     ended: BTreeSet<RunId>,
+    /// What it was told to have succeeded, by an answer of the queue or by news.
+    succeeded: BTreeSet<ActionKey>,
+    wishes: Wishes,
 }
 
 /// A question to Redis that is under way.
@@ -79,6 +87,8 @@ pub(super) enum ReplicaEvent {
 pub(super) enum Errand {
     LookUp(Vec<Question>),
     Record(ActionKey, Arc<ActionResult>),
+    /// What another replica should have recorded.
+    RecordMissing(Vec<Recording>),
     FindMissing(Vec<gofarm_proto::Digest>),
     ReadGraph(BuildId),
 }
@@ -101,6 +111,16 @@ impl Replica {
         };
         let builds = engine.open_builds().map(|build| build.0).collect();
         (engine.open_work(), builds)
+    }
+
+    /// This process was told that a result was accepted.
+    pub fn was_told(&mut self, key: ActionKey) {
+        self.succeeded.insert(key);
+    }
+
+    /// What this process was told to have succeeded.
+    pub fn succeeded(&self) -> impl Iterator<Item = &ActionKey> {
+        self.succeeded.iter()
     }
 
     /// Whether it does anything.
@@ -240,11 +260,22 @@ impl Farm {
 
     /// Tells the engine, and sets about what it wants done.
     fn tell(&mut self, at: usize, message: Message) {
-        let now = self.time();
+        let (now, flaw) = (self.time(), self.run.flaw);
         let Some(engine) = &mut self.replicas[at].engine else {
             return;
         };
-        let commands = engine.take(message, now);
+        let opens = matches!(
+            message,
+            Message::Open(_) | Message::GraphRead(_, GraphRead::Ready { .. })
+        );
+        let mut commands = Vec::new();
+        if opens && flaw == Some(Flaw::CancelsAtOnce) {
+            // As if it were so late that all are due that wait for their time.
+            let mut later = now;
+            later.at.0 += 6_000;
+            commands.extend(engine.take(Message::Tick, later));
+        }
+        commands.extend(engine.take(message, now));
         let excess = engine.excess();
         for command in commands {
             self.set_about(at, command);

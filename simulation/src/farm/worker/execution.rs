@@ -43,7 +43,7 @@ impl Farm {
             return self.complete(at, token, Outcome::BlobsMissing(missing.into()));
         }
         for other in (0..self.workers.len()).filter(|other| *other != at) {
-            let running = self.workers[other].runs(&task.key, id.token.incarnation);
+            let running = self.workers[other].runs(&task, id.token.incarnation);
             if alone && running.is_some_and(|token| !self.ledger.may_share(&token)) {
                 self.violated(format!(
                     "{} runs on w{other} and on w{at} at once",

@@ -5,8 +5,8 @@ mod execution;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gofarm_engine::core::{ActionResult, Outcome};
-use gofarm_proto::{ActionKey, Digest};
+use gofarm_engine::core::{ActionResult, Outcome, Task};
+use gofarm_proto::Digest;
 use gofarm_queue::{FencingToken, Lease, Renewal};
 
 use super::wire::{Call, CallAnswer, Message, Request};
@@ -124,10 +124,11 @@ impl Worker {
     }
 
     /// The lease under which a process of it makes this, if one does and can do so now.
-    fn runs(&self, key: &ActionKey, incarnation: u64) -> Option<FencingToken> {
+    fn runs(&self, task: &Task, incarnation: u64) -> Option<FencingToken> {
         let mut held = self.held.values();
         let running = held.find(|held| {
-            held.lease.id.key == *key
+            held.lease.id.key == task.key
+                && held.lease.task.pool == task.pool
                 && held.lease.id.token.incarnation == incarnation
                 && matches!(held.phase, Phase::Running(_))
         });

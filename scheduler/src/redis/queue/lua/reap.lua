@@ -1,7 +1,8 @@
 -- Ends what ran out of time, at most so much of it.
 -- ARGV: incarnation, limit, worker ttl, placement grace, owner ttl (ms), the shorter grace of a known pool (ms), both graces in
--- seconds for a person.
--- Returns: leases that ran out, unplaceable tasks, tasks that only dropped owners wanted, ms until the next lease runs out or -1.
+-- seconds for a person, how long a part is remembered that had a worker (ms).
+-- Returns: leases that ran out, unplaceable tasks, tasks that only dropped owners wanted, ms until the next lease runs out or -1, ms
+-- for which nobody has used the pool.
 
 local LIMIT, WORKER_TTL, GRACE = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 -- Tasks looked at in a search for those that fit nowhere, for each limit.
@@ -84,6 +85,14 @@ local function too_large(name, largest, total)
   end
 end
 
+-- Whether a part has nothing that anybody would miss, nor any worker that may come back.
+local function is_forgotten(name, part)
+  local left = call('EXISTS', serving_of(name), shares_of(name), resting_of(name), turns_of(name), alone_of(name),
+    kept_of(name), stragglers_of(name))
+  local gone = not part.abandoned or NOW - part.abandoned >= tonumber(ARGV[9])
+  return left == 0 and not shares[name] and gone
+end
+
 for _, name in ipairs(call('HKEYS', PARTS)) do
   local part = part_of(name)
   local largest = call('ZREVRANGE', serving_of(name), 0, 0, 'WITHSCORES')
@@ -92,7 +101,9 @@ for _, name in ipairs(call('HKEYS', PARTS)) do
     local task = load_task(key)
     if not can_come(name, task.near[1], task.member, WORKER_TTL) then release(key, task) end
   end
-  if call('EXISTS', turns_of(name), alone_of(name)) == 0 and not shares[name] then
+  if is_forgotten(name, part) then
+    call('HDEL', PARTS, name)
+  elseif call('EXISTS', turns_of(name), alone_of(name)) == 0 and not shares[name] then
     -- Nothing waits for this part.
   elseif not largest[1] then
     abandoned(name, part)
@@ -129,4 +140,4 @@ for _, deadlines in ipairs({ SECONDS, DEADLINES }) do
   local left = first[2] and math.max(tonumber(first[2]) - NOW, 0)
   if left and (next < 0 or left < next) then next = left end
 end
-return { expired, unplaceable, orphans, next }
+return { expired, unplaceable, orphans, next, idle() }

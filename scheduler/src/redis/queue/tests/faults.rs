@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::{RedisQueue, connect};
+use gofarm_engine::core::Task;
 use gofarm_queue::conformance::{OPTIONS, fixture};
-use gofarm_queue::{LeaseId, LeaseQueue, News, QueueError, QueueOptions, Renewal};
+use gofarm_queue::{LeaseId, LeaseQueue, LeaseRequest, News, QueueError, QueueOptions, Renewal};
 use gofarm_testkit::RedisServer;
 
 use fixture::{LONG, ends, numbers, owner, request, success, task};
@@ -261,4 +262,158 @@ async fn news_whose_answer_was_lost_is_told_again() {
     let news = queue.news(&owner(), 100, Duration::ZERO).await.unwrap();
     assert!(matches!(news.last(), Some(News::Done { .. })), "{news:?}");
     assert_eq!(queue.news(&owner(), 100, Duration::ZERO).await.unwrap(), []);
+}
+
+/// What an attacker or an older scheduler has left in the set of pools: one whose tokens have the number of another's, and names
+/// that are none. No scheduler fails for it, and both pools are served.
+#[tokio::test]
+async fn pools_that_collide_are_both_served_and_bad_names_stop_no_scheduler() {
+    let server = RedisServer::start();
+    let mut connection = server.connection(0);
+    redis::cmd("SADD")
+        .arg(&["test0:pools", "default", "p28020864", "a{b}c", "a:b", ""])
+        .exec(&mut connection)
+        .unwrap();
+    let queue = connect(&server, 0, PATIENT).await;
+    let pools = ["default", "p28020864"];
+    let tasks = pools.map(|pool| Task {
+        pool: pool.into(),
+        ..task(pool.len() as u8)
+    });
+    queue.enqueue(&owner(), tasks.to_vec()).await.unwrap();
+    // Another process knows the leases by their tokens alone.
+    let other = connect(&server, 0, PATIENT).await;
+    for task in tasks {
+        let ask = LeaseRequest {
+            pools: [task.pool.clone()].into(),
+            ..request("w1")
+        };
+        let leases = queue.lease(ask).await.unwrap();
+        assert_eq!(leases.len(), 1);
+        let renewed = other.renew(&[leases[0].id]).await.unwrap();
+        assert!(matches!(renewed[..], [Renewal::Held { .. }]), "{renewed:?}");
+        other.complete(&leases[0].id, success(None)).await.unwrap();
+    }
+    assert_eq!(
+        ends(queue.news(&owner(), 100, Duration::ZERO).await.unwrap()).len(),
+        2
+    );
+}
+
+#[tokio::test]
+async fn a_task_for_a_pool_that_is_no_name_is_refused_for_good() {
+    let (_server, queue) = start().await;
+    let bad = Task {
+        pool: "a{b:linux/amd64".into(),
+        ..task(1)
+    };
+    let refused = queue.enqueue(&owner(), vec![bad]).await.unwrap_err();
+    assert!(matches!(refused, QueueError::Refused { .. }), "{refused}");
+    goes_through(&queue, 2).await;
+}
+
+/// Tasks whose texts take megabytes each do not become one call of gigabytes.
+#[tokio::test]
+async fn large_tasks_go_into_calls_of_bounded_size() {
+    let (server, queue) = start().await;
+    for (setting, size) in [
+        ("proto-max-bulk-len", "8mb"),
+        ("client-query-buffer-limit", "16mb"),
+    ] {
+        redis::cmd("CONFIG")
+            .arg(&["SET", setting, size])
+            .exec(&mut server.connection(0))
+            .unwrap();
+    }
+    let large = |number: u8| Task {
+        label: "x".repeat(3 << 20).into(),
+        ..task(number)
+    };
+    queue
+        .enqueue(&owner(), (1..9).map(large).collect())
+        .await
+        .unwrap();
+    assert_eq!(queue.stats().await.unwrap().queued, 8);
+    let larger = Task {
+        label: "x".repeat(65 << 20).into(),
+        ..task(9)
+    };
+    let refused = queue.enqueue(&owner(), vec![larger]).await.unwrap_err();
+    assert!(matches!(refused, QueueError::Refused { .. }));
+}
+
+/// Tokens are read as they were written when the number of a pool alone said which one it is.
+#[tokio::test]
+async fn a_lease_of_an_earlier_version_is_held_on() {
+    let (server, queue) = start().await;
+    queue.enqueue(&owner(), vec![task(1)]).await.unwrap();
+    let lease = queue.lease(request("w1")).await.unwrap().remove(0);
+    assert_eq!(lease.id.token.counter, 0xf78761 << 40 | 1);
+    let other = connect(&server, 0, PATIENT).await;
+    let renewed = other.renew(&[lease.id]).await.unwrap();
+    assert!(matches!(renewed[..], [Renewal::Held { .. }]), "{renewed:?}");
+    other.complete(&lease.id, success(None)).await.unwrap();
+}
+
+/// Whoever may submit can name as many pools as they like.
+#[tokio::test]
+async fn pools_that_nobody_uses_are_let_go_of() {
+    let (server, queue) = start().await;
+    let mut redis = server.connection(0);
+    let mut now = 1_000_000_u64;
+    let mut it_is = |passed: Duration| {
+        now += passed.as_millis() as u64;
+        redis::cmd("SET")
+            .arg("test0:{p}:clock")
+            .arg(now)
+            .exec(&mut server.connection(0))
+            .unwrap();
+    };
+    it_is(Duration::ZERO);
+    let of_pool = |number: u8| Task {
+        pool: "p:linux/amd64".into(),
+        ..task(number)
+    };
+    queue.enqueue(&owner(), vec![of_pool(1)]).await.unwrap();
+    let other = connect(&server, 0, PATIENT).await;
+    it_is(PATIENT.placement_grace / 2);
+    // Its owner is there.
+    queue.news(&owner(), 100, Duration::ZERO).await.unwrap();
+    it_is(PATIENT.placement_grace / 2);
+    assert_eq!(other.reap(100).await.unwrap().unplaceable, 1);
+    let told = queue.news(&owner(), 100, LONG).await.unwrap();
+    assert!(matches!(told[..], [.., News::Done { .. }]), "{told:?}");
+    // Read, so that it is not told again.
+    queue.news(&owner(), 100, Duration::ZERO).await.unwrap();
+    // Its owner is not heard of any more.
+    it_is(PATIENT.owner_ttl);
+    other.reap(100).await.unwrap();
+    let parts = |redis: &mut redis::Connection| -> bool {
+        let mut asked = redis::cmd("EXISTS");
+        asked.arg("test0:{p}:parts").query(redis).unwrap()
+    };
+    assert!(!parts(&mut redis), "a part that never had a worker is gone");
+    let known = |redis: &mut redis::Connection| -> bool {
+        let mut asked = redis::cmd("SISMEMBER");
+        asked.arg("test0:pools").arg("p").query(redis).unwrap()
+    };
+    assert!(known(&mut redis));
+    it_is(super::super::pools::UNUSED);
+    other.reap(100).await.unwrap();
+    assert!(!known(&mut redis), "nobody knows it");
+    let lives = |redis: &mut redis::Connection| -> i64 {
+        let mut asked = redis::cmd("TTL");
+        asked.arg("test0:{p}:life").query(redis).unwrap()
+    };
+    assert!(lives(&mut redis) > 0, "nothing of it is left in a day");
+    // Who has used it lately uses it on.
+    queue.enqueue(&owner(), vec![of_pool(2)]).await.unwrap();
+    queue.incarnation().await.unwrap();
+    assert!(known(&mut redis));
+    assert_eq!(lives(&mut redis), -1);
+    let ask = LeaseRequest {
+        pools: ["p:linux/amd64".into()].into(),
+        ..request("w1")
+    };
+    assert_eq!(other.lease(ask).await.unwrap().len(), 1);
 }

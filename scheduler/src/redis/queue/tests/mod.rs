@@ -1,6 +1,7 @@
 //! The queue on Redis passes the suite, and survives what happens to a Redis. All against a real redis-server.
 
 mod faults;
+mod full;
 mod model;
 #[allow(clippy::duplicate_mod, reason = "others' tests start one as well")]
 mod sharing;
