@@ -32,7 +32,17 @@ pub(super) fn explained(
     let (pool, platform) = part.split_once(':').unwrap_or((part, ""));
     let workers: Vec<&v1::Worker> = workers.iter().filter(|other| other.pool == pool).collect();
     let has = |worker: &&&v1::Worker| worker.platforms.iter().any(|other| other == platform);
-    if platform.is_empty() || workers.is_empty() || workers.iter().any(|worker| has(&worker)) {
+    let fitting: Vec<&v1::Worker> = workers.iter().filter(has).copied().collect();
+    if let Some(first) = fitting.first()
+        && fitting.iter().all(|worker| !worker.set_aside.is_empty())
+    {
+        return format!(
+            "each worker of pool {pool:?} that could take it is set aside: {} ({}); mend it and start it again, or start another \
+             one; 'gofarm workers' shows them",
+            first.name, first.set_aside
+        );
+    }
+    if platform.is_empty() || workers.is_empty() || !fitting.is_empty() {
         return reason.replace(part, pool);
     }
     let Some((machine, identity)) = with_toolchain(platform) else {
@@ -152,6 +162,29 @@ mod tests {
              x86_64-linux-gnu (aaaaaaaa): 2 workers have gcc 14.1.0 for x86_64-linux-gnu (bbbbbbbb), 1 worker has no C \
              compiler; start a worker on the image of that machine, build on one with a toolchain that the workers have, \
              or build without cgo (CGO_ENABLED=0)"
+        );
+    }
+
+    #[test]
+    fn workers_that_are_set_aside_are_named() {
+        let part = "default:linux/amd64";
+        let aside = || v1::Worker {
+            name: "w1".into(),
+            set_aside: "5 tasks in a row came to no end: no disk".into(),
+            ..worker(&["linux/amd64"], &[])
+        };
+        let names = BTreeMap::new();
+        let other = worker(&["linux/arm64"], &[]);
+        let text = explained("no worker", part, &names, &[aside(), other]);
+        assert_eq!(
+            text,
+            "each worker of pool \"default\" that could take it is set aside: w1 (5 tasks in a row came to no end: no disk); \
+             mend it and start it again, or start another one; 'gofarm workers' shows them"
+        );
+        let able = worker(&["linux/amd64"], &[]);
+        assert_eq!(
+            explained("no worker", part, &names, &[aside(), able]),
+            "no worker"
         );
     }
 
