@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -18,6 +19,10 @@ const SOURCE: &str =
 
 /// The flag for which it is refused: looked at last, and by a list that is for no flags of pkg-config.
 const STOP: &str = "-gofarm_asked";
+
+/// How often is asked again, and after what pause, when the script cannot be started.
+const BUSY_TRIES: u32 = 50;
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// What pkg-config printed for one package.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,25 +82,36 @@ pub(crate) fn refusal(
         go.env.push((name.into(), value));
     }
     // A file by itself needs no module, and -find nothing that it imports.
-    let output = go.ask(&[
-        "list",
-        "-e",
-        "-find",
-        "-compiled",
-        "-json=Error",
-        "asked.go",
-    ])?;
     let failed = |detail: String| PlanError::Tool {
         program: "go list, asked which flags of pkg-config it allows,".to_owned(),
         detail,
     };
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        return Err(failed(text.trim_end().to_owned()));
+    let ask = || {
+        let output = go.ask(&[
+            "list",
+            "-e",
+            "-find",
+            "-compiled",
+            "-json=Error",
+            "asked.go",
+        ])?;
+        if !output.status.success() {
+            let text = String::from_utf8_lossy(&output.stderr);
+            return Err(failed(text.trim_end().to_owned()));
+        }
+        let listed: Listed = serde_json::from_slice(&output.stdout)
+            .map_err(|error| failed(format!("its answer is no JSON ({error})")))?;
+        Ok(listed.error.map(|error| error.err).unwrap_or_default())
+    };
+    let mut why = ask()?;
+    for _ in 0..BUSY_TRIES {
+        // A process that another thread started while the script was written has it open until it becomes another program.
+        if !why.contains("text file busy") {
+            break;
+        }
+        std::thread::sleep(BUSY_PAUSE);
+        why = ask()?;
     }
-    let listed: Listed = serde_json::from_slice(&output.stdout)
-        .map_err(|error| failed(format!("its answer is no JSON ({error})")))?;
-    let why = listed.error.map(|error| error.err).unwrap_or_default();
     if why.starts_with(&format!("invalid flag in #cgo CPPFLAGS: {STOP}")) {
         return Ok(None);
     }
