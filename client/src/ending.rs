@@ -12,8 +12,7 @@ use crate::cli::{ExitCode, UsageError};
 use crate::report::NoTerminal;
 
 /// What the user reads below the line with the place of a panic.
-pub const PANICKED: &str = "gofarm: this is a defect of gofarm; nothing of your tree was changed. Please report the lines above, with \
-     RUST_BACKTRACE=1 set if it happens again";
+pub const PANICKED: &str = "gofarm: this is a defect of gofarm; please report the lines above, with RUST_BACKTRACE=1 set if it happens again";
 
 /// The worst of what failed decides.
 pub fn exit_code(summary: &BuildSummary, failures: &[Arc<Failure>]) -> ExitCode {

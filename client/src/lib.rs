@@ -39,9 +39,14 @@ fn shown(text: &str) -> anyhow::Result<ExitCode> {
 
 /// Does what the arguments say; returns the exit code of the process.
 pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+    let command = match cli::parse(args) {
+        // What a launcher says is read by who started it.
+        Ok(Command::Sandbox(_)) => return gofarm_worker::launcher_main(),
+        command => command,
+    };
     ended(|| {
         let environment = Environment::of_process();
-        match cli::parse(args)? {
+        match command? {
             Command::Sandbox(_) => Ok(gofarm_worker::launcher_main()),
             Command::Version => shown(&cli::version()),
             Command::Help(text) => shown(text),

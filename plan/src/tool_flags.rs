@@ -114,6 +114,10 @@ impl Tool {
                 (None, true) => words.next().map(String::as_str),
                 (value, _) => value,
             };
+            // The linker's word for none.
+            if (self.name, name, value) == ("link", "libgcc", Some("none")) {
+                continue;
+            }
             if effect != Effect::None {
                 return Some((word, effect));
             }

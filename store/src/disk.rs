@@ -132,14 +132,17 @@ impl DiskStore {
         let root = layout.root();
         let whole = || {
             for folder in layout.folders() {
-                match fs::metadata(folder) {
-                    Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-                    other => other?,
-                };
+                if !fs::metadata(folder)?.is_dir() {
+                    return Ok(false);
+                }
             }
             self.inner.gate.is_in_place()
         };
+        let gone = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
         match whole() {
+            Err(error) if gone.contains(&error.kind()) => Err(StoreError::TakenAway {
+                root: root.to_owned(),
+            }),
             Ok(true) => Ok(()),
             Ok(false) => Err(StoreError::TakenAway {
                 root: root.to_owned(),

@@ -1,7 +1,7 @@
 //! What stands where a file or folder of the cache must be, and is of another kind: a folder, a socket, a pipe. It is renamed, and what
 //! belongs there is made anew, since all of a cache can be.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
@@ -46,6 +46,12 @@ pub(crate) fn heal(layout: &Layout, tag: &str) -> Result<()> {
     if !(is_file && fs::read(&path).is_ok_and(|there| there == tag.as_bytes())) {
         return Ok(());
     }
+    // Two that look at one time would each move what the other has put there since.
+    let folder =
+        File::open(layout.root()).map_err(io_error("open", layout.root(), layout.root()))?;
+    folder
+        .lock()
+        .map_err(io_error("lock", layout.root(), layout.root()))?;
     let clear = |path: &Path, wanted: Wanted| {
         make_way(path, wanted).map_err(io_error("set aside", path, layout.root()))
     };

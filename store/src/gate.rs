@@ -22,26 +22,25 @@ pub(crate) struct Gate {
     // The lock belongs to the open file, so the threads of this process share it: the mutex keeps one
     // from releasing what another holds.
     file: Mutex<File>,
+    /// Device and inode of the file.
+    identity: (u64, u64),
 }
 
 impl Gate {
     pub(crate) fn open(path: PathBuf, root: &Path) -> Result<Gate> {
         let file = open_lock_file(&path, root)?;
+        let opened = file.metadata().map_err(io_error("look at", &path, root))?;
         Ok(Gate {
             path,
             file: Mutex::new(file),
+            identity: (opened.dev(), opened.ino()),
         })
     }
 
     /// Whether the file that is locked here is the one that others find. Else they and this process exclude each other no more.
     pub(crate) fn is_in_place(&self) -> std::io::Result<bool> {
-        let found = match fs::metadata(&self.path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            found => found?,
-        };
-        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = file.metadata()?;
-        Ok((found.dev(), found.ino()) == (held.dev(), held.ino()))
+        let found = fs::metadata(&self.path)?;
+        Ok((found.dev(), found.ino()) == self.identity)
     }
 
     /// Runs `body` while no process is in an exclusive section. Not reentrant.

@@ -1,5 +1,6 @@
 //! Which farm builds, and as whom: flags, variables, `gofarm.toml` of the repository, `gofarm.toml` of the user.
 
+use gofarm_engine::core::{ParseNameError, PoolName, UserName};
 use std::path::{Path, PathBuf};
 
 use gofarm_rpc::{FarmToken, FarmTokenError};
@@ -85,10 +86,19 @@ impl ServerChoice {
         if let (None, Some(path)) = (&token, &choice.token_file) {
             token = Some(FarmToken::read(path).map_err(no_token)?);
         }
+        let no_name = |error: ParseNameError| UsageError::new(format!("gofarm: {error}"));
+        if let Some(user) = &choice.user {
+            user.parse::<UserName>().map_err(no_name)?;
+        }
+        if let Some(pool) = choice.pool.as_ref().filter(|pool| !pool.is_empty()) {
+            pool.parse::<PoolName>().map_err(no_name)?;
+        }
         let login = || {
             ["USER", "LOGNAME"]
                 .iter()
-                .find_map(|name| Some(environment.get(name)?.to_string_lossy().into_owned()))
+                .filter_map(|name| Some(environment.get(name)?.to_string_lossy().into_owned()))
+                // Nobody has chosen these for a farm: what is no name is none.
+                .find(|name| name.parse::<UserName>().is_ok())
         };
         Ok(Some(FarmSettings {
             server,

@@ -53,14 +53,10 @@ pub(super) struct Outbox {
 struct Coming {
     /// Until then it is to be expected. Whoever was to record it may have died.
     until: Millis,
-    /// What this engine records then, unless it is there. None: that is under way.
-    recording: Option<Recording>,
-}
-
-impl Coming {
-    fn is_seen_to(&self) -> bool {
-        self.recording.is_none()
-    }
+    /// What this engine records then, unless it is there.
+    recording: Recording,
+    /// It is told to.
+    told: bool,
 }
 
 impl Outbox {
@@ -96,8 +92,12 @@ impl Outbox {
     /// A result that somebody else is writing into the action cache.
     pub fn expect(&mut self, recording: Recording, now: Millis) {
         let (key, until) = (recording.key, Millis(now.0 + RECORDED_BY_MS));
-        let recording = Some(recording);
-        self.coming.insert(key, Coming { until, recording });
+        let coming = Coming {
+            until,
+            recording,
+            told: false,
+        };
+        self.coming.insert(key, coming);
         self.expected.push_back((until, key));
     }
 
@@ -111,19 +111,19 @@ impl Outbox {
             if let Some(coming) = self.coming.get_mut(&key)
                 && coming.until == until
             {
-                self.records.extend(coming.recording.take());
+                coming.told = true;
+                self.records.push_back(coming.recording.clone());
             }
         }
     }
 
     /// All that somebody else should record, and that this engine does not know to be recorded.
     pub fn rest_of_expected(&mut self) -> Vec<Recording> {
-        let mut rest: Vec<Recording> = self.records.drain(..).collect();
-        for (_, key) in std::mem::take(&mut self.expected) {
-            let coming = self.coming.remove(&key);
-            rest.extend(coming.and_then(|coming| coming.recording));
-        }
-        rest
+        // With those that are told and not answered.
+        self.records.clear();
+        self.expected.clear();
+        let rest = std::mem::take(&mut self.coming).into_values();
+        rest.map(|coming| coming.recording).collect()
     }
 
     /// Nobody is answered any more with a result that was taken back on its way into the action cache.
@@ -245,7 +245,7 @@ impl Outbox {
         for key in keys {
             self.recording.remove(key);
             // Unless it was made once more since.
-            if self.coming.get(key).is_some_and(Coming::is_seen_to) {
+            if self.coming.get(key).is_some_and(|coming| coming.told) {
                 self.coming.remove(key);
             }
         }

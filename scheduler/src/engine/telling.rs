@@ -176,6 +176,7 @@ async fn insist(queue: &dyn LeaseQueue, owner: &Owner, say: Say<'_>) -> (Option<
             }
         };
         if strikes >= STRIKES {
+            tracing::warn!(%error, "{} is given up", say.what());
             return (Some(error), retry.failures);
         }
     }

@@ -175,7 +175,7 @@ fn a_pipe_in_the_place_of_a_result_is_set_aside() {
 #[test]
 fn a_folder_that_was_taken_away_is_noticed() {
     type Change = fn(&std::path::Path);
-    let changes: [(&str, Change); 4] = [
+    let changes: [(&str, Change); 6] = [
         ("emptied", |root| {
             fs::remove_dir_all(root).unwrap();
             fs::create_dir(root).unwrap();
@@ -183,6 +183,14 @@ fn a_folder_that_was_taken_away_is_noticed() {
         ("removed", |root| fs::remove_dir_all(root).unwrap()),
         ("without one of its folders", |root| {
             fs::remove_dir(root.join("sessions")).unwrap();
+        }),
+        ("with a file in the place of one", |root| {
+            fs::remove_dir(root.join("sessions")).unwrap();
+            fs::write(root.join("sessions"), b"").unwrap();
+        }),
+        ("with a file in its own place", |root| {
+            fs::remove_dir_all(root).unwrap();
+            fs::write(root, b"").unwrap();
         }),
         ("made anew by another process", |root| {
             fs::remove_dir_all(root).unwrap();

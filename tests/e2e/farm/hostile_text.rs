@@ -30,8 +30,15 @@ fn hostile_output_worker_and_user_names_are_shown_and_not_obeyed() {
     farm.workers.push(Service::start(recipe));
     farm.all_join(&site);
     let user = format!("--user=u\nforged{HOSTILE}");
+    let refused = farm.submit(&site, &[&user, "."]).run().code(2);
+    harmless("submit", &refused.stderr);
+    assert!(
+        refused.stderr.contains("it has the control character"),
+        "{}",
+        refused.stderr
+    );
     let failed = farm
-        .submit(&site, &[&user, "--progress=plain"])
+        .submit(&site, &["--user=u\u{202e}forged", "--progress=plain"])
         .run()
         .code(1);
     harmless("submit", &failed.stderr);

@@ -319,6 +319,20 @@ fn an_owner_that_goes_away_records_what_may_not_be_recorded() {
 }
 
 #[test]
+fn an_owner_that_goes_away_says_what_it_is_recording() {
+    let (mut a, key) = heard_of_a_success();
+    a.at += 2000;
+    assert_eq!(recorded(a.tell(Message::Tick)).len(), 1);
+    let late = Vec::new();
+    let records = recorded(a.tell(Message::Stop { late }));
+    assert_eq!(
+        records,
+        [(key, "w".to_owned())],
+        "nobody has heard of its end"
+    );
+}
+
+#[test]
 fn an_owner_does_not_record_what_was_taken_back_meanwhile() {
     let (mut a, key) = heard_of_a_success();
     a.tell(Message::TakenBack(vec![(key, Vec::new())]));
