@@ -1,8 +1,8 @@
 //! Programs and archives as they leave the farm: stamped with Go's identities and written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::{ErrorKind, Write};
+use std::fs::{self, File, Metadata};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -122,20 +122,28 @@ fn write(
         bytes
     };
     // What is up to date stays as it is, its permissions too (`useCache` in cmd/go/internal/work/buildid.go).
-    let is_there = holds(target, &bytes);
-    if !is_there {
-        let executable = is_program && !identities.outline.nodes[node].c_library;
-        check_target(identities.outline, node, target)?;
-        write_atomically(target, &bytes, executable).map_err(|error| unwritten(target, error))?;
+    if let Some(there) = holding(target, &bytes) {
+        record.keep(&there);
+        return Ok(header);
     }
-    record.keep();
-    Ok(header + if is_there { 0 } else { bytes.len() as u64 })
+    let executable = is_program && !identities.outline.nodes[node].c_library;
+    check_target(identities.outline, node, target)?;
+    let written = write_atomically(target, &bytes, executable);
+    if let Some(written) = written.map_err(|error| unwritten(target, error))? {
+        record.keep(&written);
+    }
+    Ok(header + bytes.len() as u64)
 }
 
-/// Whether there is a file with these bytes. A pipe is none, and would be waited for.
-fn holds(target: &Path, bytes: &[u8]) -> bool {
-    let is_file = fs::metadata(target).is_ok_and(|metadata| metadata.is_file());
-    is_file && fs::read(target).is_ok_and(|there| there == bytes)
+/// What the system says of the file that is there, if it has these bytes. A pipe is none, and would be waited for.
+fn holding(target: &Path, bytes: &[u8]) -> Option<Metadata> {
+    fs::metadata(target).ok().filter(Metadata::is_file)?;
+    let mut file = File::open(target).ok()?;
+    // From before it is read: whoever writes into it meanwhile makes it another one.
+    let metadata = file.metadata().ok()?;
+    let mut there = Vec::with_capacity(bytes.len());
+    file.read_to_end(&mut there).ok()?;
+    (there == bytes).then_some(metadata)
 }
 
 /// Writes the header of a library for C beside it, if it exports anything (`installHeader` in
@@ -155,7 +163,7 @@ fn write_header(
     };
     let target = target.with_extension("h");
     let bytes = identities.blobs.read(&digest)?;
-    if holds(&target, &bytes) {
+    if holding(&target, &bytes).is_some() {
         return Ok(0);
     }
     write_atomically(&target, &bytes, false).map_err(|error| unwritten(&target, error))?;
@@ -210,10 +218,16 @@ pub fn write_all(
     Ok((written, bytes))
 }
 
-fn write_atomically(target: &Path, bytes: &[u8], executable: bool) -> anyhow::Result<()> {
+/// Returns what the system says of the file that was written, even where another has taken its place since; of a device nothing.
+fn write_atomically(
+    target: &Path,
+    bytes: &[u8],
+    executable: bool,
+) -> anyhow::Result<Option<Metadata>> {
     if fs::metadata(target).is_ok_and(|metadata| !metadata.is_file()) {
         // A device or a pipe stays what it is.
-        return Ok(fs::write(target, bytes)?);
+        fs::write(target, bytes)?;
+        return Ok(None);
     }
     let folder = target.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
@@ -224,6 +238,38 @@ fn write_atomically(target: &Path, bytes: &[u8], executable: bool) -> anyhow::Re
         .permissions(fs::Permissions::from_mode(mode))
         .tempfile_in(folder)?;
     file.write_all(bytes)?;
-    file.persist(target)?;
-    Ok(())
+    // Its time of change is that of the rename.
+    let file = file.persist(target)?;
+    Ok(Some(file.metadata()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_of_the_file_that_was_written_whatever_is_at_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("program");
+        let records = folder.path().join("records");
+        let record = |of: &[u8]| Record::new(&target, &records, &[Digest::of(of)], "id");
+        let written = write_atomically(&target, b"mine", true).unwrap().unwrap();
+        record(b"mine").keep(&written);
+        assert!(record(b"mine").holds());
+        assert!(!record(b"yours").holds());
+
+        // Two builds that write one file: the second is there before the first has kept its record.
+        let written = write_atomically(&target, b"mine", true).unwrap().unwrap();
+        write_atomically(&target, b"yours", true).unwrap();
+        record(b"mine").keep(&written);
+        assert!(!record(b"mine").holds());
+
+        // And the first had found its bytes there already.
+        write_atomically(&target, b"mine", true).unwrap();
+        let there = holding(&target, b"mine").unwrap();
+        write_atomically(&target, b"yours", true).unwrap();
+        record(b"mine").keep(&there);
+        assert!(!record(b"mine").holds());
+        assert!(holding(&target, b"mine").is_none());
+    }
 }

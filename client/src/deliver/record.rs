@@ -1,6 +1,6 @@
 //! What was written to a target, remembered.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -24,9 +24,8 @@ impl Record {
     }
 
     /// The file's times and place: any write to it changes them.
-    fn state(&self) -> Option<String> {
-        let metadata = fs::metadata(&self.target).ok()?;
-        Some(format!(
+    fn state(&self, metadata: &Metadata) -> String {
+        format!(
             "{} {} {} {}.{:09} {}.{:09}",
             self.made_of,
             metadata.len(),
@@ -35,19 +34,21 @@ impl Record {
             metadata.mtime_nsec(),
             metadata.ctime(),
             metadata.ctime_nsec()
-        ))
+        )
     }
 
     pub fn holds(&self) -> bool {
-        let kept = fs::read_to_string(&self.file).ok();
-        kept.is_some() && kept == self.state()
+        let kept = fs::read_to_string(&self.file);
+        let there = fs::metadata(&self.target);
+        matches!((kept, there), (Ok(kept), Ok(there)) if kept == self.state(&there))
     }
 
-    /// A record that cannot be kept costs a write next time.
-    pub fn keep(&self) {
-        if let (Some(state), Some(folder)) = (self.state(), self.file.parent()) {
+    /// `written` is what the system says of the very file that was written or read, by its handle: at its path may be somebody
+    /// else's by now. A record that cannot be kept costs a write next time.
+    pub fn keep(&self, written: &Metadata) {
+        if let Some(folder) = self.file.parent() {
             let _ = fs::create_dir_all(folder);
-            let _ = fs::write(&self.file, state);
+            let _ = fs::write(&self.file, self.state(written));
         }
     }
 }
