@@ -218,7 +218,8 @@ pub fn write_all(
     Ok((written, bytes))
 }
 
-/// Returns what the system says of the file that was written, even where another has taken its place since; of a device nothing.
+/// Returns what the system says of the file that was written, even where another has taken its place since; of a device nothing, nor of
+/// one that somebody has written into since.
 fn write_atomically(
     target: &Path,
     bytes: &[u8],
@@ -238,9 +239,12 @@ fn write_atomically(
         .permissions(fs::Permissions::from_mode(mode))
         .tempfile_in(folder)?;
     file.write_all(bytes)?;
-    // Its time of change is that of the rename.
+    let before = file.as_file().metadata()?;
     let file = file.persist(target)?;
-    Ok(Some(file.metadata()?))
+    // With the time of the rename as its time of change. Whoever writes into it from then on moves the other one, too.
+    let written = file.metadata()?;
+    let is_ours = (written.modified()?, written.len()) == (before.modified()?, before.len());
+    Ok(is_ours.then_some(written))
 }
 
 #[cfg(test)]
