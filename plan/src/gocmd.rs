@@ -9,6 +9,15 @@ use std::process::{Output, Stdio};
 use crate::error::PlanError;
 use crate::goflags::{self, MARK};
 
+/// A folder for files that a go command reads or writes: of this user alone, and with a name that nobody knows before.
+pub(crate) fn temporary_folder() -> Result<tempfile::TempDir, PlanError> {
+    let made = tempfile::Builder::new().prefix("gofarm-plan-").tempdir();
+    made.map_err(|source| PlanError::Temporary {
+        folder: std::env::temp_dir().display().to_string(),
+        source,
+    })
+}
+
 /// What a program that a plan depends on has said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {

@@ -34,16 +34,16 @@ impl Asked<'_> {
         let files = [Path::new(self.settings_file), &defaults];
         files
             .into_iter()
-            .find_map(|file| kept(file, "GOFLAGS"))
+            // What cannot be read says nothing to cmd/go, either.
+            .find_map(|file| kept(&fs::read(file).ok()?, "GOFLAGS"))
             .unwrap_or_default()
     }
 }
 
 /// A variable in a file of settings, as cmd/go reads it (`readEnvFile` in cmd/go/internal/cfg/cfg.go): the last line counts, and the
-/// rest of a line is the value as it stands. What cannot be read says nothing there, either.
-pub(crate) fn kept(file: &Path, name: &str) -> Option<String> {
-    let bytes = fs::read(file).ok()?;
-    let lines = bytes.split(|&byte| byte == b'\n');
+/// rest of a line is the value as it stands.
+pub(crate) fn kept(file: &[u8], name: &str) -> Option<String> {
+    let lines = file.split(|&byte| byte == b'\n');
     let last = lines
         .filter_map(|line| {
             line.strip_prefix(name.as_bytes())?

@@ -10,7 +10,7 @@ use crate::action::assemble::{Choices, assemble, split_quoted};
 use crate::cc::memory::Memory;
 use crate::dryrun::{actiongraph, script};
 use crate::error::PlanError;
-use crate::gocmd::{Answer, GoCommand, GoEnv};
+use crate::gocmd::{Answer, GoCommand, GoEnv, temporary_folder};
 use crate::lookups::{Lookups, Question};
 use crate::machine::{ListingFact, SearchedFact};
 use crate::node::PlannedNode;
@@ -128,14 +128,8 @@ pub(crate) fn dry_run(
     request: &PlanRequest,
     index: PackageIndex,
 ) -> Result<DryRun, PlanError> {
-    // Of this user alone, and with a name that nobody knows before: it is written by cmd/go, under names that are given.
-    let folder = tempfile::Builder::new()
-        .prefix("gofarm-plan-")
-        .tempdir()
-        .map_err(|source| PlanError::Temporary {
-            folder: std::env::temp_dir().display().to_string(),
-            source,
-        })?;
+    // Written by cmd/go, under names that are given.
+    let folder = temporary_folder()?;
     let graph_file = folder.path().join("graph.json");
     let trace_file = folder.path().join("trace");
     let output = go.build(

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::error::PlanError;
-use crate::gocmd::GoCommand;
+use crate::gocmd::{GoCommand, temporary_folder};
 
 /// A package whose flags of pkg-config are looked at, and that is then refused for a flag of its own.
 const SOURCE: &str =
@@ -56,13 +56,7 @@ pub(crate) fn refusal(
     goroot: &str,
     said: &PkgConfigText,
 ) -> Result<Option<String>, PlanError> {
-    let folder = tempfile::Builder::new()
-        .prefix("gofarm-plan-")
-        .tempdir()
-        .map_err(|source| PlanError::Temporary {
-            folder: std::env::temp_dir().display().to_string(),
-            source,
-        })?;
+    let folder = temporary_folder()?;
     let program = folder.path().join("pkg-config");
     write(folder.path(), &program, said).map_err(|source| PlanError::Temporary {
         folder: folder.path().display().to_string(),

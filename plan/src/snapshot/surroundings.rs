@@ -1,6 +1,7 @@
 //! What the go command needs of its surroundings to work at all, and no plan depends on: it is looked at each time, because a go command
 //! that could not work says so.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,11 @@ use crate::goflags::kept;
 
 /// Whether a go command could work here. Where it could not, it is to be asked, for the words in which it says why.
 pub(super) fn serve(go: &GoCommand) -> bool {
-    let settings = Settings { go };
+    let settings = Settings {
+        go,
+        // What cannot be read says nothing to cmd/go, either.
+        file: fs::read(goenv_file(go)).unwrap_or_default(),
+    };
     is_memory_limit(&go.var("GOMEMLIMIT"))
         && settings.has_work_folder()
         && settings.has_cache()
@@ -20,6 +25,8 @@ pub(super) fn serve(go: &GoCommand) -> bool {
 
 struct Settings<'a> {
     go: &'a GoCommand,
+    /// What `go env -w` has written.
+    file: Vec<u8>,
 }
 
 impl Settings<'_> {
@@ -27,7 +34,7 @@ impl Settings<'_> {
     fn get(&self, name: &str) -> String {
         let set = self.go.var(name);
         match set.is_empty() {
-            true => kept(&goenv_file(self.go), name).unwrap_or_default(),
+            true => kept(&self.file, name).unwrap_or_default(),
             false => set,
         }
     }
@@ -92,8 +99,6 @@ fn is_memory_limit(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]
