@@ -95,6 +95,16 @@ impl RedisServer {
         client.get_connection().expect("a connection")
     }
 
+    /// Sets how much memory it may use, bytes: with 1 there is none left, with 0 there is no bound. Not of one that speaks TLS.
+    pub fn limit_memory(&self, bytes: u64) {
+        redis::cmd("CONFIG")
+            .arg("SET")
+            .arg("maxmemory")
+            .arg(bytes)
+            .exec(&mut self.connection(0))
+            .expect("a setting");
+    }
+
     /// Sends a line as `redis-cli` would, and returns the first line of the answer as it was sent. Of one on a port.
     pub fn command(&self, line: &str) -> String {
         let Listen::Port(port) = self.listen else {

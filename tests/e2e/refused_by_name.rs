@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use crate::harness::{Site, built_by_both};
 
@@ -19,6 +20,16 @@ fn refused(site: &Site, vars: &[(&str, &str)], flags: &[&str]) -> String {
     assert!(said.contains(" is not supported yet: "), "{said}");
     assert!(!site.src("ours").exists());
     said
+}
+
+/// The module is refused, in these words, while its folder has this path.
+#[track_caller]
+fn refused_when_called(site: &Site, folder: &Path, words: &str) {
+    fs::rename(site.path("src"), folder).unwrap();
+    let command = site.gofarm(&["submit", "-o", "ours"]).folder(folder);
+    let said = command.run().code(2).stderr;
+    assert!(said.contains(words), "{said}");
+    fs::rename(folder, site.path("src")).unwrap();
 }
 
 #[test]
@@ -112,14 +123,7 @@ fn the_word_for_the_folder_of_the_go_command() {
     }
     let folder = site.path("$WORK/b001");
     fs::create_dir_all(folder.parent().unwrap()).unwrap();
-    fs::rename(site.path("src"), &folder).unwrap();
-    let said = site
-        .gofarm(&["submit", "-o", "ours"])
-        .folder(&folder)
-        .run()
-        .code(2);
-    assert!(said.stderr.contains("rename it"), "{}", said.stderr);
-    fs::rename(&folder, site.path("src")).unwrap();
+    refused_when_called(&site, &folder, "rename it");
 }
 
 #[test]
@@ -131,14 +135,7 @@ fn names_that_are_no_utf_8() {
     assert!(said.contains("no UTF-8"), "{said}");
     fs::remove_file(odd(b"x\xff.go")).unwrap();
     let folder = site.path("").join(OsStr::from_bytes(b"n\xff"));
-    fs::rename(site.path("src"), &folder).unwrap();
-    let said = site
-        .gofarm(&["submit", "-o", "ours"])
-        .folder(&folder)
-        .run()
-        .code(2);
-    assert!(said.stderr.contains("no UTF-8"), "{}", said.stderr);
-    fs::rename(&folder, site.path("src")).unwrap();
+    refused_when_called(&site, &folder, "no UTF-8");
 }
 
 #[test]

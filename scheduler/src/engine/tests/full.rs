@@ -14,21 +14,13 @@ async fn a_build_that_finds_no_room_is_refused_and_those_that_run_come_to_their_
     let request = world.chain(1, &["one", "hold", "three"]).await;
     engine.submit(request).await.unwrap();
     world.until_executing("hold").await;
-    let limit = |bytes: u64| {
-        redis::cmd("CONFIG")
-            .arg("SET")
-            .arg("maxmemory")
-            .arg(bytes)
-            .exec(&mut server.connection(0))
-            .unwrap();
-    };
-    limit(1);
+    server.limit_memory(1);
     let request = world.chain(2, &["one"]).await;
     let refused = engine.submit(request.clone()).await.unwrap_err();
     assert!(matches!(refused, SubmitError::Full(_)), "{refused}");
     world.gate.send_replace(true);
     let events = to_the_end(&*registry, 1, 0).await;
     assert_eq!(finished(&events).result(), v1::BuildResult::Succeeded);
-    limit(0);
+    server.limit_memory(0);
     assert!(engine.submit(request).await.unwrap());
 }

@@ -9,7 +9,7 @@ const LARGE: usize = 20 << 20;
 
 impl World {
     /// One task for this worker.
-    async fn lease(&self, worker: &str) -> Lease {
+    pub(super) async fn lease(&self, worker: &str) -> Lease {
         let request = LeaseRequest {
             worker: worker.into(),
             pools: ["default".into()].into(),

@@ -2,23 +2,12 @@
 
 use gofarm_engine::core::{ActionResult, Outcome, OutputFile};
 use gofarm_proto::ActionKey;
-use gofarm_queue::LeaseRequest;
 
 use super::*;
 
 /// An action is made, and the replica that its worker tells dies when the queue has accepted it.
 async fn made_and_not_recorded(world: &World) -> ActionKey {
-    let request = LeaseRequest {
-        worker: "w".into(),
-        pools: ["default".into()].into(),
-        max: 1,
-        wait: LONG,
-        running: 0,
-        free_memory: 8 << 30,
-        total_memory: 8 << 30,
-        ahead: false,
-    };
-    let lease = world.queue.lease(request).await.unwrap().remove(0);
+    let lease = world.lease("w").await;
     let made = world.store.put_bytes(b"made".to_vec()).await.unwrap();
     let result = ActionResult {
         outputs: [OutputFile {

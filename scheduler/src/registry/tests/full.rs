@@ -2,22 +2,12 @@
 
 use super::*;
 
-/// Sets how much memory a server may use; none is left with 1.
-fn limit(server: &RedisServer, bytes: u64) {
-    redis::cmd("CONFIG")
-        .arg("SET")
-        .arg("maxmemory")
-        .arg(bytes)
-        .exec(&mut server.connection(0))
-        .unwrap();
-}
-
 #[tokio::test]
 async fn a_full_registry_takes_no_new_build_and_lets_open_ones_end() {
     let server = RedisServer::start();
     let registry = RedisRegistry::connect(server.url(0), "test").unwrap();
     let held = submitted(&registry, 1, "a").await;
-    limit(&server, 1);
+    server.limit_memory(1);
     let refused = registry.submit(&owner("a"), &build(2)).await.unwrap_err();
     assert!(matches!(refused, RegistryError::Full { .. }), "{refused}");
     assert!(refused.to_string().contains("maxmemory"), "{refused}");
@@ -40,6 +30,6 @@ async fn a_full_registry_takes_no_new_build_and_lets_open_ones_end() {
     registry.archive(&taken[0], &end.record).await.unwrap();
     assert_eq!(cursors(&registry, BuildId(1), 0).await.len(), 0);
 
-    limit(&server, 0);
+    server.limit_memory(0);
     submitted(&registry, 2, "a").await;
 }

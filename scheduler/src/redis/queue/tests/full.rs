@@ -8,15 +8,6 @@ use gofarm_queue::conformance::fixture::{LONG, ends, owner, request, success, ta
 use gofarm_queue::{LeaseQueue, QueueError, QueueOptions, Renewal, TaskOutput};
 use gofarm_testkit::RedisServer;
 
-fn limit(server: &RedisServer, bytes: u64) {
-    redis::cmd("CONFIG")
-        .arg("SET")
-        .arg("maxmemory")
-        .arg(bytes)
-        .exec(&mut server.connection(0))
-        .unwrap();
-}
-
 #[tokio::test]
 async fn a_full_queue_takes_no_new_task_and_lets_the_others_end() {
     let options = QueueOptions {
@@ -29,7 +20,7 @@ async fn a_full_queue_takes_no_new_task_and_lets_the_others_end() {
     let queue = connect(&server, 0, options).await;
     let tasks = (1..=4).map(task).collect();
     queue.enqueue(&owner(), tasks).await.unwrap();
-    limit(&server, 1);
+    server.limit_memory(1);
     let refused = queue.enqueue(&owner(), vec![task(5)]).await.unwrap_err();
     assert!(matches!(refused, QueueError::Full { .. }), "{refused}");
 
@@ -64,6 +55,6 @@ async fn a_full_queue_takes_no_new_task_and_lets_the_others_end() {
     assert_eq!(ends(news).len(), 4);
     assert_eq!(queue.stats().await.unwrap().queued, 0);
 
-    limit(&server, 0);
+    server.limit_memory(0);
     queue.enqueue(&owner(), vec![task(5)]).await.unwrap();
 }
